@@ -1,0 +1,103 @@
+"""Every Redis key and channel of a queue, spelled once.
+
+Bull's own keys are ``<prefix>:<queue>:<name>``; ours start with ``kayan:`` and never with Bull's prefix, so that a tool which
+looks for queues by pattern finds Bull's alone. In Redis Cluster the prefix (or the queue's name) carries a hash tag, and
+every key here repeats it, so that one script may touch them all.
+Source: wire document, section 1.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from functools import cached_property
+
+DEFAULT_PREFIX = "bull"
+
+RESERVED_IDS = frozenset(
+    "id wait paused meta meta-paused active delayed priority completed failed stalled stalled-check repeat limiter metrics:completed "
+    "metrics:failed".split()
+)
+"""Job ids that would collide with a key of the queue itself: a job's hash shares the queue's namespace."""
+
+_HASH_TAG = re.compile(r"\{[^}]+\}")
+
+
+class Keys:
+    """The keys of one queue under one prefix. Event channels bear the same names as the keys."""
+
+    def __init__(self, queue: str, prefix: str = DEFAULT_PREFIX) -> None:
+        self.queue = queue
+        self.prefix = prefix
+        self.base = f"{prefix}:{queue}:"
+        base = self.base
+        self.id = base + "id"
+        self.wait = base + "wait"
+        self.paused = base + "paused"
+        self.meta_paused = base + "meta-paused"
+        self.meta = base + "meta"
+        self.active = base + "active"
+        self.delayed = base + "delayed"
+        self.priority = base + "priority"
+        self.completed = base + "completed"
+        self.failed = base + "failed"
+        self.stalled = base + "stalled"
+        self.stalled_check = base + "stalled-check"
+        self.repeat = base + "repeat"
+        self.limiter = base + "limiter"
+        self.metrics_completed = base + "metrics:completed"
+        self.metrics_failed = base + "metrics:failed"
+        # channels that are not keys
+        self.waiting = base + "waiting"
+        self.progress = base + "progress"
+        self.drained = base + "drained"
+        self.resumed = base + "resumed"
+        self.duplicated = base + "duplicated"
+        self.debounced = base + "debounced"
+
+    def job(self, job_id: str) -> str:
+        return self.base + job_id
+
+    def lock(self, job_id: str) -> str:
+        return f"{self.base}{job_id}:lock"
+
+    def logs(self, job_id: str) -> str:
+        return f"{self.base}{job_id}:logs"
+
+    def debounce(self, debounce_id: str) -> str:
+        return f"{self.base}de:{debounce_id}"
+
+    @cached_property
+    def client_name(self) -> str:
+        """What Bull's ``getWorkers()`` looks for: one connection of each worker bears this name."""
+        return f"{self.prefix}:{base64.b64encode(self.queue.encode()).decode()}"
+
+    # -- ours --------------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def turn(self) -> str:
+        """A list of turn tokens: who holds one watches the queue for everybody."""
+        return f"kayan:turn:{self.prefix}:{self.queue}"
+
+    @cached_property
+    def watcher(self) -> str:
+        """A short-lived string that the holder of a turn refreshes; gone, the turn was lost with its holder."""
+        return f"kayan:watcher:{self.prefix}:{self.queue}"
+
+    def chore(self, name: str) -> str:
+        """A short-lived string: one worker at a time does this chore of the queue."""
+        return f"kayan:chore:{self.prefix}:{self.queue}:{name}"
+
+    def once(self, producer: str) -> str:
+        """What a producer's last add did, so that the same add sent twice happens once."""
+        return f"kayan:once:{self.prefix}:{self.queue}:{producer}"
+
+    def fence(self, pod: str) -> str:
+        """Set while a pod may claim nothing more. Of the whole pod, not of one queue."""
+        return fence(pod, self.prefix + ":" + self.queue)
+
+
+def fence(pod: str, keyspace: str = DEFAULT_PREFIX) -> str:
+    """The fence of ``pod``: ``kayan:fence:<pod>``, with the hash tag of ``keyspace`` where there is one."""
+    tag = _HASH_TAG.search(keyspace)
+    return f"kayan:fence:{tag.group()}:{pod}" if tag else f"kayan:fence:{pod}"

@@ -1,0 +1,45 @@
+"""The Lua scripts: one file per atomic operation under ``lua/``, loaded once, run by hash.
+
+A script's line ``-- include: name`` is replaced by ``lua/lib/name.lua``, so that what several operations share (where a
+waiting job is pushed, what retention deletes) is written once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from redis.exceptions import NoScriptError
+
+_FOLDER = Path(__file__).parent / "lua"
+_INCLUDE = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
+
+
+class Script(NamedTuple):
+    name: str
+    text: str
+    sha: str
+
+
+@cache
+def load(name: str) -> Script:
+    """The script ``lua/<name>.lua`` with its includes."""
+    text = (_FOLDER / f"{name}.lua").read_text()
+    text = _INCLUDE.sub(lambda found: (_FOLDER / "lib" / f"{found.group(1)}.lua").read_text(), text)
+    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+class _Client(Protocol):
+    async def execute_command(self, *args: Any, **options: Any) -> Any: ...
+
+
+async def run(client: _Client, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    """Run a script by its hash; send its text when the server does not know it (first use, restart, SCRIPT FLUSH)."""
+    try:
+        return await client.execute_command("EVALSHA", script.sha, len(keys), *keys, *args)
+    except NoScriptError:
+        return await client.execute_command("EVAL", script.text, len(keys), *keys, *args)

@@ -1,0 +1,31 @@
+"""The words everybody shares for what went wrong.
+
+KayanError
+├── TemporaryError    the world may heal: a timeout, a restart; the job is retried
+├── PermanentError    no retry can help: no such file, a malformed payload; the job fails now
+└── SettingsError     the environment is wrong; nothing starts
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class KayanError(Exception):
+    """The root of every error this project raises on purpose."""
+
+
+class TemporaryError(KayanError):
+    """The world may heal, so the attempt is worth repeating."""
+
+
+class PermanentError(KayanError):
+    """No retry can help, so the job fails at once, whatever attempts it has left."""
+
+
+class SettingsError(KayanError):
+    """The environment is wrong. Carries every problem found, so that one run of the program reports them all."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
