@@ -1,0 +1,151 @@
+"""Runs ffmpeg, and nothing else: the arguments come from pure functions in ``media``, and its output goes back to them.
+
+Every run is fenced: no terminal, local files and pipes only, the input's format out of a short list (a playlist could
+name other files or hosts), a time limit, and an end when the job is cancelled.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import IO
+
+from kayan_workers.errors import PermanentError, TemporaryError
+
+FORMATS = (
+    "aac,ac3,aiff,amr,ape,asf,av1,avi,caf,eac3,flac,flv,gif,h264,hevc,ivf,m4v,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,mpegvideo,"
+    "mxf,nut,obu,ogg,rm,tta,vc1,voc,w64,wav,webm,wtv,wv,yuv4mpegpipe"
+)
+"""Demuxers of single, self-contained files. Missing on purpose: concat, hls, dash, image2, sdp and whatever else reads other files."""
+
+_POLL_SECONDS = 0.1
+_KEPT_LINES = 200
+_OUR_TROUBLE = ("No space left on device", "Cannot allocate memory", "Resource temporarily unavailable", "Too many open files")
+
+
+class Ffmpeg:
+    """One ffmpeg binary. ``binary`` is a path or a name on PATH; without it, the one that imageio-ffmpeg brings along."""
+
+    def __init__(self, binary: str | None = None) -> None:
+        self._binary = binary
+
+    @cached_property
+    def binary(self) -> str:
+        if self._binary:
+            return self._binary
+        import imageio_ffmpeg
+
+        try:
+            return str(imageio_ffmpeg.get_ffmpeg_exe())
+        except RuntimeError as error:
+            raise TemporaryError(f"no ffmpeg: {error}; set FFMPEG_BIN to one") from error
+
+    def run(
+        self,
+        source: Path,
+        arguments: Sequence[str],
+        *,
+        time_limit_seconds: float,
+        cancelled: threading.Event | None = None,
+        on_output: Callable[[str], None] | None = None,
+        before_input: Sequence[str] = (),
+        log_level: str = "error",
+    ) -> list[str]:
+        """Run ffmpeg on ``source``; returns the last lines of its log.
+
+        ``before_input`` are options of the input (a seek), ``arguments`` everything after it. ``on_output`` receives each line
+        of standard output, in the order of arrival. Raises PermanentError with ffmpeg's own words when it refuses the
+        file or exceeds ``time_limit_seconds``, TemporaryError when the job was cancelled or this machine is at fault.
+        """
+        command = [
+            self.binary, "-nostdin", "-hide_banner", "-nostats", "-y", "-loglevel", log_level,
+            # An orphan ends by itself: if this worker is killed, nobody is left to end it.
+            "-timelimit", str(int(time_limit_seconds * (os.cpu_count() or 1)) + 1),
+            "-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS, *before_input, "-i", f"file:{source}", *arguments,
+        ]  # fmt: skip
+        try:
+            process = subprocess.Popen(  # noqa: S603  arguments are ours, and no shell reads them
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise TemporaryError(f"ffmpeg ({self.binary}) does not start: {error.strerror}; set FFMPEG_BIN to a working one") from error
+        log: deque[str] = deque(maxlen=_KEPT_LINES)
+        with process:
+            surprises: list[Exception] = []
+            readers = [_reading(process.stdout, on_output or _ignore, surprises), _reading(process.stderr, log.append, surprises)]
+            try:
+                _wait(process, time_limit_seconds, cancelled)
+            finally:
+                _kill(process)
+                for reader in readers:
+                    reader.join()
+        if process.returncode != 0:
+            raise _named(process.returncode, [line.replace(f"file:{source}", "it").replace(str(source), "it") for line in log])
+        for surprise in surprises:
+            raise surprise
+        return list(log)
+
+
+def _wait(process: subprocess.Popen[str], time_limit_seconds: float, cancelled: threading.Event | None) -> None:
+    deadline = time.monotonic() + time_limit_seconds
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_POLL_SECONDS)
+            return
+        if cancelled is not None and cancelled.is_set():
+            raise TemporaryError("ffmpeg was stopped: the job was cancelled")
+        if time.monotonic() > deadline:
+            raise PermanentError(f"ffmpeg took longer than {time_limit_seconds:.0f} s and was stopped: the file is too long or damaged")
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """End the whole process group; a process that has ended by itself is left in peace."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _reading(stream: IO[str] | None, take: Callable[[str], object], surprises: list[Exception]) -> threading.Thread:
+    """Drain a pipe to its end in a thread, whatever ``take`` does: a full pipe would stop ffmpeg for ever."""
+    assert stream is not None
+
+    def read() -> None:
+        for line in stream:
+            try:
+                take(line.rstrip("\r\n"))
+            except Exception as error:
+                surprises.append(error)
+
+    thread = threading.Thread(target=read, name="ffmpeg-output", daemon=True)
+    thread.start()
+    return thread
+
+
+def _ignore(_line: str) -> None:
+    pass
+
+
+def _named(returncode: int, log: list[str]) -> Exception:
+    words = "; ".join(line.strip() for line in log[-3:] if line.strip())[:500] or "it said nothing"
+    if returncode == -signal.SIGKILL:
+        return TemporaryError(f"ffmpeg was killed from outside, probably for want of memory: {words}")
+    if returncode < 0:
+        return PermanentError(f"ffmpeg crashed on the file ({signal.Signals(-returncode).name}): {words}")
+    if any(trouble in line for line in log for trouble in _OUR_TROUBLE):
+        return TemporaryError(f"ffmpeg could not work on this machine: {words}")
+    return PermanentError(f"ffmpeg cannot read the file: {words}")

@@ -1,0 +1,292 @@
+"""The object store: S3 or anything that speaks its protocol, or a plain folder when asked for by name.
+
+Both stores check keys the same way, stream what they move, and translate every failure: what cannot heal is a
+PermanentError, what may heal a TemporaryError. Trouble with S3 is never answered with a silent local copy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import urllib.parse
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
+
+from kayan_workers.errors import KayanError, PermanentError, TemporaryError
+
+if TYPE_CHECKING:
+    from types_boto3_s3.client import S3Client
+
+_CHUNK = 1024 * 1024
+_MAX_KEY_BYTES = 1024
+"""S3's own limit."""
+
+
+class Stored(NamedTuple):
+    """An object just written. ``checksum`` is the MD5 of its bytes in hex, as the web app records it; ``size`` is in bytes."""
+
+    key: str
+    url: str
+    size: int
+    checksum: str
+
+
+class StoredObject(NamedTuple):
+    """An object found in the store. ``size`` is in bytes, ``modified`` in UTC."""
+
+    key: str
+    size: int
+    modified: datetime
+
+
+class Storage(Protocol):
+    """What a processor may ask of the object store. Safe to share between threads."""
+
+    def download(self, key: str, to: Path) -> int:
+        """Stream an object into the file ``to``; returns its size in bytes. A missing object is a PermanentError."""
+        ...
+
+    def upload(self, source: Path | bytes, key: str, content_type: str) -> Stored:
+        """Write an object, whole or not at all, replacing what stood there. A file is streamed."""
+        ...
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove objects. A missing one is fine, an empty key is refused, a failure raises."""
+        ...
+
+    def exists(self, key: str) -> bool: ...
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """Every object whose key starts with ``prefix``, in the order of keys."""
+        ...
+
+    def url(self, key: str) -> str:
+        """Where a browser finds the object."""
+        ...
+
+
+def checked_key(key: str) -> str:
+    """The key itself, or PermanentError: no store may be asked for an empty key or one that leaves its root.
+
+    Two dots inside a name (``a..b.png``) are harmless and occur in the web app's own keys.
+    """
+    if not key:
+        raise PermanentError("storage key is empty: it would address the whole bucket")
+    if key.startswith("/") or "\\" in key or any(part in ("", ".", "..") for part in key.split("/")):
+        raise PermanentError(f"storage key {key!r} does not stay inside the store: it is absolute or has an empty, '.' or '..' part")
+    if any(ord(character) < 32 or ord(character) == 127 for character in key) or len(key.encode("utf-8", "replace")) > _MAX_KEY_BYTES:
+        raise PermanentError(f"storage key {key[:80]!r} has control characters or more than {_MAX_KEY_BYTES} bytes")
+    return key
+
+
+class FolderStorage:
+    """A folder as object store: key ``a/b.png`` is the file ``<root>/a/b.png``. For trying out and for the app's local mode."""
+
+    def __init__(self, root: Path, base_url: str = "/api/files") -> None:
+        self.root = root.resolve()
+        self.base_url = base_url.rstrip("/")
+
+    def download(self, key: str, to: Path) -> int:
+        path = self._path(key)
+        with _folder_trouble(f"reading {key!r} from the storage folder {self.root}"):
+            try:
+                size, _ = _copy(path, to)
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+                raise PermanentError(f"storage folder {self.root} holds no object {key!r}") from error
+        return size
+
+    def upload(self, source: Path | bytes, key: str, content_type: str) -> Stored:
+        path = self._path(key)
+        part = path.parent / f".{secrets.token_hex(8)}.part"
+        with _folder_trouble(f"writing {key!r} to the storage folder {self.root}"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                size, checksum = _copy(source, part)
+                part.replace(path)
+            finally:
+                part.unlink(missing_ok=True)
+        return Stored(key, self.url(key), size, checksum)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        for path in [self._path(key) for key in keys]:
+            with _folder_trouble(f"deleting {path} from the storage folder"):
+                path.unlink(missing_ok=True)
+
+    def exists(self, key: str) -> bool:
+        return self._path(key).is_file()
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        found = []
+        for path in self.root.rglob("*"):
+            key = path.relative_to(self.root).as_posix()
+            if key.startswith(prefix) and not path.name.endswith(".part") and path.is_file() and not path.is_symlink():
+                stat = path.stat()
+                found.append(StoredObject(key, stat.st_size, datetime.fromtimestamp(stat.st_mtime, tz=UTC)))
+        yield from sorted(found)
+
+    def url(self, key: str) -> str:
+        return f"{self.base_url}/{urllib.parse.quote(key)}"
+
+    def _path(self, key: str) -> Path:
+        path = self.root / checked_key(key)
+        if not path.resolve().is_relative_to(self.root):
+            raise PermanentError(f"storage key {key!r} leads out of {self.root} through a symbolic link")
+        return path
+
+
+class S3Storage:
+    """A bucket of S3 or of any store that speaks its protocol (the endpoint is boto3's own ``AWS_ENDPOINT_URL_S3``).
+
+    Credentials are boto3's business too: static keys, a role of the pod, a profile. ``cdn_url`` (CloudFront) replaces
+    the bucket's own address in the URLs handed to browsers.
+    """
+
+    def __init__(self, bucket: str, region: str, cdn_url: str | None = None, *, max_connections: int = 20) -> None:
+        self.bucket = bucket
+        self.region = region
+        self.cdn_url = cdn_url.rstrip("/") if cdn_url else None
+        self._client = _client(region, max_connections)
+
+    def download(self, key: str, to: Path) -> int:
+        checked_key(key)
+        with self._trouble(f"reading {key!r}"):
+            self._client.download_file(self.bucket, key, str(to))
+        return to.stat().st_size
+
+    def upload(self, source: Path | bytes, key: str, content_type: str) -> Stored:
+        checked_key(key)
+        size, checksum = _measure(source)
+        name = urllib.parse.quote(PurePosixPath(key).name, safe=" ()!@+,;=~")  # a header holds ASCII only
+        metadata = {"checksum": checksum, "originalFilename": name}
+        with self._trouble(f"writing {key!r}"), BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
+            self._client.upload_fileobj(stream, self.bucket, key, ExtraArgs={"ContentType": content_type, "Metadata": metadata})
+        return Stored(key, self.url(key), size, checksum)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        wanted = [checked_key(key) for key in keys]
+        for start in range(0, len(wanted), 1000):
+            some = wanted[start : start + 1000]
+            with self._trouble(f"deleting {len(some)} objects"):
+                answer = self._client.delete_objects(
+                    Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in some], "Quiet": True}
+                )
+            failed = [refusal for refusal in answer.get("Errors", []) if refusal.get("Code") != "NoSuchKey"]
+            if failed:
+                first = failed[0]
+                raise TemporaryError(
+                    f"bucket {self.bucket}: {len(failed)} of {len(some)} objects were not deleted, "
+                    f"first {first.get('Key')!r}: {first.get('Code')} {first.get('Message')}"
+                )
+
+    def exists(self, key: str) -> bool:
+        checked_key(key)
+        try:
+            with self._trouble(f"looking for {key!r}"):
+                self._client.head_object(Bucket=self.bucket, Key=key)
+        except PermanentError:
+            return False
+        return True
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        with self._trouble(f"listing {prefix!r}"):
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix):
+                for entry in page.get("Contents", []):
+                    yield StoredObject(entry["Key"], entry["Size"], entry["LastModified"].astimezone(UTC))
+
+    def url(self, key: str) -> str:
+        base = self.cdn_url or f"https://{self.bucket}.s3.{self.region}.amazonaws.com"
+        return f"{base}/{urllib.parse.quote(key)}"
+
+    @contextmanager
+    def _trouble(self, doing: str) -> Iterator[None]:
+        from boto3.exceptions import Boto3Error
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            yield
+        except ClientError as error:
+            _translate(error, f"bucket {self.bucket}, {doing}")
+        except (BotoCoreError, Boto3Error) as error:
+            if isinstance(error.__cause__ or error.__context__, ClientError):
+                _translate(error.__cause__ or error.__context__, f"bucket {self.bucket}, {doing}")
+            raise TemporaryError(
+                f"bucket {self.bucket}, {doing}: {error}; check AWS_ENDPOINT_URL_S3, the network and the credentials"
+            ) from error
+
+
+def _client(region: str, max_connections: int) -> S3Client:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        region_name=region,
+        retries={"mode": "standard", "total_max_attempts": 4},
+        connect_timeout=5,
+        read_timeout=60,
+        max_pool_connections=max_connections,
+        user_agent_extra="kayan-workers",
+    )
+    # A session of our own: boto3's default session is not safe to build clients from in several threads.
+    return boto3.session.Session().client("s3", config=config)
+
+
+_MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchVersion"}
+_DENIED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "RequestTimeTooSkewed"}
+_ELSEWHERE = {"NoSuchBucket", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
+_HEALING = {"408", "409", "429", "RequestTimeout", "OperationAborted", "Throttling", "SlowDown", "TooManyRequests", "RequestLimitExceeded"}
+
+
+def _translate(error: BaseException | None, doing: str) -> NoReturn:
+    """Name what S3 answered. Wrong credentials or a wrong bucket heal when somebody mends them, so they are worth the job's retries."""
+    from botocore.exceptions import ClientError
+
+    assert isinstance(error, ClientError)
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code in _MISSING:
+        raise PermanentError(f"{doing}: there is no such object") from error
+    if code in _DENIED:
+        raise TemporaryError(
+            f"{doing}: refused ({code}); check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or the pod's role, and that its policy allows "
+            "s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket (without the last, a missing object looks like a refusal)"
+        ) from error
+    if code in _ELSEWHERE:
+        raise TemporaryError(f"{doing}: {code}; check AWS_S3_BUCKET and AWS_REGION") from error
+    if status >= 500 or code in _HEALING or not 400 <= status < 500:
+        raise TemporaryError(f"{doing}: {error}") from error
+    raise PermanentError(f"{doing}: {error}") from error
+
+
+def _copy(source: Path | bytes, to: Path) -> tuple[int, str]:
+    """Write ``source`` to a new file and onto the disk; returns its size in bytes and its MD5 in hex."""
+    digest = hashlib.md5(usedforsecurity=False)
+    size = 0
+    with BytesIO(source) if isinstance(source, bytes) else source.open("rb") as reader, to.open("wb") as writer:
+        while chunk := reader.read(_CHUNK):
+            digest.update(chunk)
+            size += writer.write(chunk)
+        writer.flush()
+        os.fsync(writer.fileno())
+    return size, digest.hexdigest()
+
+
+def _measure(source: Path | bytes) -> tuple[int, str]:
+    if isinstance(source, bytes):
+        return len(source), hashlib.md5(source, usedforsecurity=False).hexdigest()
+    with source.open("rb") as stream:
+        return source.stat().st_size, hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+@contextmanager
+def _folder_trouble(doing: str) -> Iterator[None]:
+    try:
+        yield
+    except KayanError:
+        raise
+    except OSError as error:
+        raise TemporaryError(f"{doing}: {error.strerror or error}; check the folder's owner, mode and free space") from error
