@@ -1,0 +1,110 @@
+"""One plausible set of variables for each mail, for previews, the demo and the tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+SAMPLE_VARIABLES: dict[str, dict[str, Any]] = {
+    "welcome": {"userName": "Sara Al-Harbi", "dashboardUrl": "https://kayanlive.example/dashboard"},
+    "project-invitation": {
+        "userName": "Omar",
+        "inviterName": "Mona Khalil",
+        "projectName": "LEAP 2026 – Main stage",
+        "projectDescription": "Design and build of the main stage: 42 m of LED wall, rigging and a revolving platform.",
+        "projectUrl": "https://kayanlive.example/projects/leap-2026",
+    },
+    "task-assignment": {
+        "userName": "Omar",
+        "taskName": "Booth render, second round",
+        "taskDescription": "Move the reception desk to the north side.\nSwap the carpet for the client's teal.",
+        "dueDate": "4 February 2026",
+        "priority": "High",
+        "taskUrl": "https://kayanlive.example/tasks/4711",
+    },
+    "asset-shared": {
+        "sharerName": "Mona Khalil",
+        "assetName": "Booth render – north view.png",
+        "shareUrl": "https://kayanlive.example/share/V1StGXR8_Z",
+        "message": "Have a look at the lighting before Thursday.",
+        "password": "riyadh-2026",
+        "expiresAt": "28 February 2026",
+    },
+    "lead-created": {
+        "userName": "Layla",
+        "exhibitionName": "Gulfood 2026",
+        "leadName": "Noor Trading Co.",
+        "contactName": "نور الدين",
+        "contactEmail": "noor@trading.example",
+        "qualityScore": 87,
+        "leadUrl": "https://kayanlive.example/leads/311",
+        "specialRequirements": "Double-decker stand with a tasting kitchen; needs water and drainage.",
+    },
+    "meeting-reminder": {
+        "userName": "Layla",
+        "meetingTitle": "Stage design review",
+        "startTime": "10:00",
+        "endTime": "11:30",
+        "location": "Riyadh office, room 2",
+        "meetingUrl": "https://kayanlive.example/meetings/97",
+        "meetingLink": "https://meet.example/abc-defg-hij",
+        "agenda": "1. Rigging plan\n2. Client feedback\n3. Next steps",
+    },
+    "password-reset": {"userName": "Sara", "resetUrl": "https://kayanlive.example/reset?token=3f9a7lm&lang=en", "expiryHours": 24},
+    "notification": {
+        "subject": "Your download is ready",
+        "title": "Download approved",
+        "userName": "Omar",
+        "body": "Your request for the original files of “Booth render” was approved.\nThe files stay available for seven days.",
+        "actionUrl": "https://kayanlive.example/assets/booth-render",
+        "actionText": "Download the files",
+    },
+    "invitation": {
+        "inviterName": "Mona Khalil",
+        "companyName": "KayanLive",
+        "projectName": "LEAP 2026 – Main stage",
+        "projectDescription": "Design and build of the main stage: 42 m of LED wall, rigging and a revolving platform.",
+        "role": "client viewer",
+        "acceptUrl": "https://kayanlive.example/invitations/accept?token=hd3f9a7lm",
+        "expiresInHours": 72,
+        "hasMessage": True,
+        "message": "Welcome aboard! The first renders are waiting for you.",
+    },
+    "milestone-submitted": {
+        "clientName": "Noor",
+        "milestoneName": "Concept design",
+        "projectName": "LEAP 2026 – Main stage",
+        "progress": 40,
+        "deliverableCount": 6,
+        "reviewUrl": "https://kayanlive.example/milestones/12/review",
+    },
+    "milestone-approved": {
+        "clientName": "Noor",
+        "milestoneName": "Concept design",
+        "projectUrl": "https://kayanlive.example/projects/leap-2026",
+    },
+    "milestone-revision": {
+        "clientName": "Noor",
+        "milestoneName": "Concept design",
+        "feedback": "Please show the sponsor wall from the visitors' side, and try a warmer light.",
+        "projectUrl": "https://kayanlive.example/projects/leap-2026",
+    },
+    "deliverable-uploaded": {
+        "clientName": "Noor",
+        "assetName": "Stage walkthrough.mp4",
+        "projectName": "LEAP 2026 – Main stage",
+        "assetType": "Video",
+        "fileSize": "248 MB",
+        "assetUrl": "https://kayanlive.example/assets/stage-walkthrough",
+    },
+    "project-status-update": {
+        "clientName": "Noor",
+        "projectName": "LEAP 2026 – Main stage",
+        "overallProgress": 62.5,
+        "completedMilestones": 5,
+        "totalMilestones": 8,
+        "status": "On track",
+        "updateMessage": "The LED wall has passed its load test.\nRigging starts on Sunday.",
+        "projectUrl": "https://kayanlive.example/projects/leap-2026",
+    },
+}
+"""Template name to a full set of its variables, optional ones included."""
