@@ -8,13 +8,12 @@ BIN := $(VENV)/bin
 PINS := workers/requirements/development.txt
 INSTALLED := $(VENV)/.installed
 UV_VERSION := 0.13.9
-VERSITYGW_VERSION := v1.8.0
 
-# What measures and tests may call, before the machine's own: node and npm of .venv (for Bull itself), versitygw of build/tools.
-WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$(CURDIR)/build/tools:$$PATH"
+# What tests and measurements call is .venv's own before the machine's: node and npm, for Bull itself.
+WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format bench chaos pins tools clean
+.PHONY: help install demo test lint bench chaos pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -25,14 +24,15 @@ $(INSTALLED): pyproject.toml $(PINS)
 	@python=$$(sh workers/requirements/find-python.sh $(PYTHON)) || exit 1; \
 	 echo "making $(VENV) with $$python (`$$python --version`)"; \
 	 $$python -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement $(PINS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --no-binary pyvips \
+		--requirement $(PINS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: install ## run all seven queues on embedded servers and sample files, and check what came out
 	$(BIN)/kayan demo
 
-test: install tools ## run the tests on real servers
+test: install ## run the tests on real servers
 	$(WITH_TOOLS) $(BIN)/pytest $(PYTEST)
 
 lint: install ## ruff, mypy --strict and the import layers
@@ -50,18 +50,6 @@ pins: install ## resolve the pinned dependencies anew (after a change of pyproje
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	$(BIN)/uv pip compile pyproject.toml --extra development --universal --python-version 3.11 --upgrade --quiet \
 		--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file $(PINS)
-
-# An S3 server for the tests, where the machine has Go. Without it they look for Docker, and skip what needs S3 if neither is there.
-tools: build/tools/.versitygw-$(VERSITYGW_VERSION)
-
-build/tools/.versitygw-$(VERSITYGW_VERSION):
-	@mkdir -p build/tools
-	@if command -v versitygw >/dev/null; then :; \
-	 elif command -v go >/dev/null; then \
-	   echo "building versitygw $(VERSITYGW_VERSION), the S3 server of the tests"; \
-	   CGO_ENABLED=0 GOBIN="$(CURDIR)/build/tools" go install "github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)"; \
-	 fi
-	@if command -v versitygw >/dev/null; then touch $@; fi
 
 clean: ## remove .venv, build/ and caches
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
