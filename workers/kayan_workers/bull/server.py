@@ -45,7 +45,7 @@ class RedisAddress:
     ``sentinels`` are (host, port) pairs and make it a Sentinel group; ``cluster`` makes it a Redis Cluster.
     """
 
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
     host: str = "localhost"
     port: int = 6379
     db: int = 0

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DATABASE, STORAGE, MAIL = "database", "storage", "mail"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Role:
@@ -29,21 +31,32 @@ class Role:
     """The most jobs of one slot; more than 1 makes it a batch role, whose module has ``process_batch``."""
     spread: bool = False
     """Heavy work: take one job a turn, so that a burst spreads over the pods instead of filling the first."""
+    needs: tuple[str, ...] = ()
+    """The outside systems it cannot work without, out of ``database``, ``storage`` and ``mail``: their settings are required."""
+    timeout_seconds: float = 600
+    """How long one attempt may take before it is ended and counts as failed. For a job whose own options say nothing."""
 
 
 ROLES: tuple[Role, ...] = (
     Role(name="asset", queue="asset-processing", family="media", label="Asset Processing", concurrency=2,
-         module="kayan_workers.processors.asset", spread=True),
+         module="kayan_workers.processors.asset", spread=True,
+         needs=(DATABASE, STORAGE), timeout_seconds=900),
     Role(name="thumbnail", queue="thumbnail-generation", family="media", label="Thumbnail", concurrency=5,
-         module="kayan_workers.processors.thumbnail", spread=True),
+         module="kayan_workers.processors.thumbnail", spread=True,
+         needs=(DATABASE, STORAGE), timeout_seconds=300),
     Role(name="variant", queue="variant-generation", family="media", label="Variant", concurrency=3,
-         module="kayan_workers.processors.variant", spread=True),
+         module="kayan_workers.processors.variant", spread=True,
+         needs=(DATABASE, STORAGE), timeout_seconds=3600),
     Role(name="email", queue="email", family="messaging", label="Email", concurrency=10,
-         module="kayan_workers.processors.email"),
+         module="kayan_workers.processors.email",
+         needs=(DATABASE, MAIL), timeout_seconds=120),
     Role(name="notification", queue="notification", family="messaging", label="Notification", concurrency=10,
-         module="kayan_workers.processors.notification", batch=100),
+         module="kayan_workers.processors.notification", batch=100,
+         needs=(DATABASE,), timeout_seconds=60),
     Role(name="analytics", queue="analytics", family="analytics", label="Analytics", concurrency=5,
-         module="kayan_workers.processors.analytics", batch=200),
+         module="kayan_workers.processors.analytics", batch=200,
+         needs=(DATABASE,), timeout_seconds=60),
     Role(name="cleanup", queue="cleanup", family="maintenance", label="Cleanup", concurrency=1,
-         module="kayan_workers.processors.cleanup", spread=True),
+         module="kayan_workers.processors.cleanup", spread=True,
+         needs=(DATABASE, STORAGE), timeout_seconds=3600),
 )

@@ -1,0 +1,320 @@
+"""Everything the fleet can be told: one typed object, read once at start-up, under the web app's own names.
+
+Only the command line and the assembly see Settings; everybody else receives the value they need.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote
+
+from kayan_workers.bull.server import RedisAddress
+from kayan_workers.environment import Environment
+from kayan_workers.errors import SettingsError
+from kayan_workers.processors.table import DATABASE, ROLES, STORAGE, Role
+
+Backoff = Literal["documented", "bull"]
+LogFormat = Literal["json", "text"]
+
+DATABASE_EXAMPLE = "postgresql://kayan:password@localhost:5432/kayanlive?schema=public"
+
+_OUR_PREFIXES = ("REDIS_", "DATABASE_", "AWS_", "EMAIL_", "NEXTAUTH_", "KAYAN_", "BULL_", "LOG_", "LOCK_", "STALLED_", "HEALTH_", "FFMPEG_")
+_LEVELS = {"debug": "debug", "info": "info", "warn": "warning", "warning": "warning", "error": "error"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rate:
+    """At most ``jobs`` starts in every ``per_ms`` milliseconds, over all workers of a queue."""
+
+    jobs: int
+    per_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole environment, typed. Durations say their unit."""
+
+    redis: RedisAddress = field(default_factory=RedisAddress)
+    prefix: str = "bull"
+    """What every key starts with. In Redis Cluster it carries a hash tag: ``{bull}``."""
+
+    backoff: Backoff = "documented"
+    """Waits between retries: 2, 4, 8 s as documented, or Bull 4's own 2, 6, 14 s."""
+    lock_duration_ms: int = 30_000
+    """How long a job stays ours without a renewal. Bull's own default."""
+    lock_renew_ms: int = 15_000
+    stalled_interval_ms: int = 30_000
+    max_stalled_count: int = 1
+    guard_interval_ms: int = 5_000
+    metrics_minutes: int = 0
+    """How many minutes of Bull's own per-minute metrics are kept in Redis; 0 keeps none."""
+    grace_seconds: float = 25
+    """How long running jobs may go on after SIGTERM, before they are handed back."""
+
+    concurrency: Mapping[str, int] = field(default_factory=dict)
+    """Slots by role, where the table's own number is overridden."""
+    timeout_seconds: Mapping[str, float] = field(default_factory=dict)
+    """The longest attempt by role, where the table's own number is overridden; 0 is no limit."""
+    rates: Mapping[str, Rate] = field(default_factory=dict)
+
+    database_url: str | None = field(default=None, repr=False)
+    database_pool_size: int = 4
+
+    storage_folder: Path | None = None
+    """A folder instead of a bucket; only ever set by name."""
+    bucket: str | None = None
+    aws_region: str = "us-east-1"
+    cdn_url: str | None = None
+
+    outbox: Path | None = None
+    """A folder instead of SES; only ever set by name."""
+    ses_region: str = "us-east-1"
+    email_from: str = "noreply@kayanlive.com"
+    email_from_name: str = "Kayan Live"
+
+    app_url: str = "http://localhost:3000"
+    ffmpeg: str | None = None
+    temp_dir: Path = Path(tempfile.gettempdir())
+    pod: str = "localhost"
+    """Who we are to others: part of every lock's token and of ``getWorkers()``."""
+
+    health_host: str = "0.0.0.0"  # noqa: S104  the kubelet and Prometheus come from outside
+    health_port: int | None = 8080
+    """None: no health endpoint. 0: any free port."""
+    log_level: str = "info"
+    log_format: LogFormat = "json"
+    warnings: tuple[str, ...] = ()
+    """What is odd about the environment, but hurts nobody."""
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """Texts that must never appear in a log."""
+
+    @classmethod
+    def from_environment(cls, variables: Mapping[str, str] | None = None, roles: Sequence[Role] = ()) -> Settings:
+        """Read the environment for ``roles``: what none of them needs may be missing.
+
+        Raises SettingsError with every problem found.
+        """
+        environment = Environment(os.environ if variables is None else variables)
+        values: dict[str, object] = {
+            "redis": _redis(environment),
+            **_queue(environment),
+            **_roles(environment, roles),
+            **_database(environment, roles),
+            **_storage(environment, roles),
+            **_mail(environment, roles),
+            **_process(environment),
+        }
+        values["secrets"] = _secrets(environment)
+        values["warnings"] = tuple(environment.suspicious(_OUR_PREFIXES))
+        if environment.problems:
+            raise SettingsError(environment.problems)
+        return cls(**values)  # type: ignore[arg-type]
+
+
+def _redis(environment: Environment) -> RedisAddress:
+    example = "redis://user:password@localhost:6379/0 (rediss:// for TLS)"
+    sentinels = _host_list(environment, "REDIS_SENTINELS", "sentinel-0:26379,sentinel-1:26379", 26379)
+    cluster = environment.flag("REDIS_CLUSTER")
+    if cluster and sentinels:
+        environment.complain("REDIS_CLUSTER and REDIS_SENTINELS are both set: a Redis is one or the other. Unset one of them")
+    database = environment.integer("REDIS_DB", 0, 0, 2**31 - 1)
+    if cluster and database:
+        environment.complain(f"REDIS_DB is {database}: Redis Cluster has database 0 only. Unset it")
+    certificate, key = environment.file("REDIS_TLS_CERT_FILE"), environment.file("REDIS_TLS_KEY_FILE")
+    if bool(certificate) is not bool(key):
+        environment.complain("REDIS_TLS_CERT_FILE and REDIS_TLS_KEY_FILE belong together: set both or neither")
+    return RedisAddress(
+        url=environment.url("REDIS_URL", ("redis", "rediss", "unix"), example),
+        host=environment.text("REDIS_HOST", "localhost") or "",
+        port=environment.port("REDIS_PORT", 6379),
+        db=database,
+        username=environment.text("REDIS_USERNAME"),
+        password=environment.text("REDIS_PASSWORD"),
+        tls=environment.flag("REDIS_TLS"),
+        ca_file=environment.file("REDIS_TLS_CA_FILE"),
+        cert_file=certificate,
+        key_file=key,
+        sentinels=sentinels,
+        sentinel_master=environment.text("REDIS_SENTINEL_MASTER", "mymaster") or "",
+        sentinel_password=environment.text("REDIS_SENTINEL_PASSWORD"),
+        cluster=cluster,
+    )
+
+
+def _host_list(environment: Environment, name: str, example: str, default_port: int) -> tuple[tuple[str, int], ...]:
+    hosts = []
+    for entry in filter(None, (part.strip() for part in (environment.text(name) or "").split(","))):
+        host, _, port = entry.rpartition(":") if ":" in entry else (entry, "", str(default_port))
+        if not host or not port.isdigit() or not 1 <= int(port) <= 65535:
+            environment.complain(f"{name}: {entry!r} is not host:port. It should look like {name}={example}")
+        else:
+            hosts.append((host, int(port)))
+    return tuple(hosts)
+
+
+def _queue(environment: Environment) -> dict[str, object]:
+    prefix = environment.text("BULL_PREFIX", "bull") or ""
+    if re.search(r"[*?\[\]\s]", prefix) or prefix.startswith("kayan:"):
+        environment.complain(f"BULL_PREFIX is {prefix!r}: it may hold no * ? [ ] or spaces, nor start with kayan:. The web app uses bull")
+    if environment.flag("REDIS_CLUSTER") and not re.search(r"\{[^}]+\}", prefix):
+        environment.complain(
+            f"BULL_PREFIX is {prefix!r}: in Redis Cluster it needs a hash tag, so that the keys of a queue stay together. "
+            "Set BULL_PREFIX={bull}, in the web app as well"
+        )
+    lock = environment.integer("LOCK_DURATION_MS", 30_000, 1_000, 3_600_000)
+    renew = environment.integer("LOCK_RENEW_MS", lock // 2, 100, 3_600_000)
+    if renew >= lock:
+        environment.complain(f"LOCK_RENEW_MS is {renew} and LOCK_DURATION_MS {lock}: renew a lock before it ends, usually at half its time")
+    return {
+        "prefix": prefix,
+        "backoff": environment.choice("KAYAN_BACKOFF", {"documented": "documented", "bull": "bull"}, "documented"),
+        "lock_duration_ms": lock,
+        "lock_renew_ms": renew,
+        "stalled_interval_ms": environment.integer("STALLED_INTERVAL_MS", 30_000, 0, 3_600_000),
+        "max_stalled_count": environment.integer("MAX_STALLED_COUNT", 1, 0, 1_000),
+        "guard_interval_ms": environment.integer("GUARD_INTERVAL_MS", 5_000, 50, 60_000),
+        "metrics_minutes": environment.integer("BULL_METRICS_MINUTES", 0, 0, 525_600),
+        "grace_seconds": environment.number("KAYAN_GRACE_SECONDS", 25, 0, 86_400),
+    }
+
+
+def _roles(environment: Environment, roles: Sequence[Role]) -> dict[str, object]:
+    concurrency: dict[str, int] = {}
+    timeouts: dict[str, float] = {}
+    rates: dict[str, Rate] = {}
+    everyone = {role.name: role for role in (*ROLES, *roles)}
+    for name in everyone:
+        suffix = name.upper().replace("-", "_")
+        if (slots := environment.integer(f"CONCURRENCY_{suffix}", 0, 1, 1_000)) > 0:
+            concurrency[name] = slots
+        if (seconds := environment.number(f"JOB_TIMEOUT_SECONDS_{suffix}", -1, 0, 7 * 86_400)) >= 0:
+            timeouts[name] = seconds
+        if rate := _rate(environment, f"RATE_LIMIT_{suffix}"):
+            rates[name] = rate
+    for prefix in ("CONCURRENCY_", "JOB_TIMEOUT_SECONDS_", "RATE_LIMIT_"):
+        for name in environment.starting_with(prefix):
+            if name not in environment.known:
+                environment.complain(f"{name} names no role. The roles are {', '.join(everyone)}: {prefix}THUMBNAIL, for example")
+    return {"concurrency": concurrency, "timeout_seconds": timeouts, "rates": rates}
+
+
+def _rate(environment: Environment, name: str) -> Rate | None:
+    value = environment.text(name)
+    if value is None:
+        return None
+    found = re.fullmatch(r"([1-9]\d{0,8})\s*/\s*([1-9]\d{0,8})", value)
+    if not found:
+        environment.complain(f"{name} is {value!r}: write JOBS/MILLISECONDS, for example 14/1000 for 14 jobs a second")
+        return None
+    return Rate(jobs=int(found[1]), per_ms=int(found[2]))
+
+
+def _database(environment: Environment, roles: Sequence[Role]) -> dict[str, object]:
+    needing = _needing(roles, DATABASE)
+    url = environment.url("DATABASE_URL", ("postgresql", "postgres"), DATABASE_EXAMPLE)
+    if needing and url is None:
+        environment.required("DATABASE_URL", f"{needing} to PostgreSQL, the web app's own database", DATABASE_EXAMPLE)
+    return {"database_url": url, "database_pool_size": environment.integer("DATABASE_POOL_SIZE", 4, 1, 100)}
+
+
+def _storage(environment: Environment, roles: Sequence[Role]) -> dict[str, object]:
+    folder = _named_folder(environment, "KAYAN_STORAGE", "s3", "folder")
+    bucket = environment.text("AWS_S3_BUCKET")
+    needing = _needing(roles, STORAGE)
+    if needing and folder is None and bucket is None:
+        instead = "For a folder in its place set KAYAN_STORAGE=folder:/path"
+        environment.required("AWS_S3_BUCKET", f"{needing} to the object store. {instead}", "kayanlive-assets")
+    key, secret = environment.text("AWS_ACCESS_KEY_ID"), environment.text("AWS_SECRET_ACCESS_KEY")
+    if bool(key) is not bool(secret):
+        given, missing = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if key else ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")
+        environment.complain(f"{missing} is not set, but {given} is: set both, or neither to use the role of the pod or machine")
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SES"):
+        environment.url(name, ("https", "http"), "https://objects.example.com")
+    return {
+        "storage_folder": folder,
+        "bucket": bucket,
+        "aws_region": environment.text("AWS_REGION", "us-east-1"),
+        "cdn_url": environment.url("AWS_CLOUDFRONT_URL", ("https", "http"), "https://d111111abcdef8.cloudfront.net"),
+    }
+
+
+def _mail(environment: Environment, roles: Sequence[Role]) -> dict[str, object]:
+    sender = environment.text("EMAIL_FROM", "noreply@kayanlive.com") or ""
+    if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", sender):
+        environment.complain(f"EMAIL_FROM is {sender!r}: write a bare address (noreply@kayanlive.com); the name goes to EMAIL_FROM_NAME")
+    return {
+        "outbox": _named_folder(environment, "KAYAN_MAIL", "ses", "outbox"),
+        "ses_region": environment.text("AWS_SES_REGION") or environment.text("AWS_REGION", "us-east-1"),
+        "email_from": sender,
+        "email_from_name": environment.text("EMAIL_FROM_NAME", "Kayan Live"),
+    }
+
+
+def _named_folder(environment: Environment, name: str, service: str, word: str) -> Path | None:
+    """``service`` (the default) or ``word:PATH``. Never a folder that nobody asked for."""
+    value = environment.text(name, service) or service
+    if value.lower() == service:
+        return None
+    kind, _, path = value.partition(":")
+    if kind.lower() != word or not path:
+        environment.complain(f"{name} is {value!r}: write {service}, or {word}:/path/of/a/folder")
+        return None
+    return Path(path).expanduser().absolute()
+
+
+def _process(environment: Environment) -> dict[str, object]:
+    production = (environment.text("NODE_ENV") or "").lower() == "production"
+    automatic = "text" if sys.stdout.isatty() and not production else "json"
+    temp_dir = Path(environment.text("KAYAN_TEMP_DIR", tempfile.gettempdir()) or "")
+    if not temp_dir.is_dir() or not os.access(temp_dir, os.W_OK):
+        environment.complain(f"KAYAN_TEMP_DIR is {str(temp_dir)!r}: it is no folder we may write to. Mount an emptyDir there, say")
+    off = (environment.text("HEALTH_PORT") or "").lower() in ("off", "none", "no")
+    return {
+        "app_url": environment.url("NEXTAUTH_URL", ("https", "http"), "https://kayanlive.com") or "http://localhost:3000",
+        "ffmpeg": environment.text("FFMPEG_BIN") or environment.text("FFMPEG_PATH"),
+        "temp_dir": temp_dir,
+        "pod": _pod(environment),
+        "health_host": environment.text("HEALTH_HOST", "0.0.0.0"),  # noqa: S104
+        "health_port": None if off else environment.integer("HEALTH_PORT", 8080, 0, 65535),
+        "log_level": environment.choice("LOG_LEVEL", _LEVELS, "info" if production else "debug"),
+        "log_format": environment.choice("LOG_FORMAT", {"auto": automatic, "json": "json", "text": "text"}, "auto"),
+    }
+
+
+def _pod(environment: Environment) -> str:
+    """A lock's token is ``<pod>/<random>`` and may hold no ``@``; a host may be called anything."""
+    name = environment.text("POD_NAME") or environment.text("HOSTNAME") or socket.gethostname()
+    return re.sub(r"[^A-Za-z0-9._-]", "-", name) or "localhost"
+
+
+def _secrets(environment: Environment) -> tuple[str, ...]:
+    """Every secret we were given, longest first, so that masking one does not leave the rest of another."""
+    found = {environment.text(name) for name in ("REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")}
+    for name in ("REDIS_URL", "DATABASE_URL"):
+        value = environment.text(name)
+        if value and "@" in value:
+            password = value.rpartition("@")[0].partition("://")[2].partition(":")[2]
+            found |= {password, unquote(password)}
+    return tuple(sorted((secret for secret in found if secret and len(secret) >= 4), key=len, reverse=True))
+
+
+def _needing(roles: Sequence[Role], system: str) -> str:
+    """Who needs ``system``, as the start of a sentence; empty when nobody does."""
+    names = [role.name for role in roles if system in role.needs]
+    match names:
+        case []:
+            return ""
+        case [name]:
+            return f"the role {name} has to speak"
+        case [*several, last]:
+            return f"the roles {', '.join(several)} and {last} have to speak"
+        case _:  # pragma: no cover
+            return ""
