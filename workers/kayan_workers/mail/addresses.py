@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from email.errors import InvalidHeaderDefect
-from email.headerregistry import Address, AddressHeader
+from email.headerregistry import Address
 from email.policy import SMTP
-from typing import cast
+from typing import Any
 
 from kayan_workers.errors import PermanentError, SettingsError
 
@@ -47,7 +47,7 @@ def sender(name: str, address: str) -> Address:
 def _parse(entry: str, where: str) -> list[Address]:
     if _CONTROL.search(entry):
         raise PermanentError(f"{where} contains a line break or control character")
-    header = cast("AddressHeader", SMTP.header_factory("To", entry))
+    header: Any = SMTP.header_factory("To", entry)  # of a class that the header registry builds on demand
     ambiguous = any(isinstance(defect, InvalidHeaderDefect) for defect in header.defects)
     if ambiguous or not header.addresses or any(group.display_name is not None for group in header.groups):
         raise PermanentError(f"{where} is not an e-mail address")
@@ -64,6 +64,7 @@ def _checked(name: str, spec: str, where: str) -> Address:
         domain = domain.encode("idna").decode()
     except UnicodeError as error:
         raise PermanentError(f"{where} is not an e-mail address: there can be no such domain") from error
-    if not _LOCAL.fullmatch(local) or not _DOMAIN.fullmatch(domain) or len(local) > _LONGEST_LOCAL or len(local) + 1 + len(domain) > _LONGEST_ADDRESS:
+    too_long = len(local) > _LONGEST_LOCAL or len(local) + 1 + len(domain) > _LONGEST_ADDRESS
+    if too_long or not _LOCAL.fullmatch(local) or not _DOMAIN.fullmatch(domain):
         raise PermanentError(f"{where} is not an e-mail address")
     return Address(display_name=name, username=local, domain=domain)

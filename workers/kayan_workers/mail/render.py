@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
 from kayan_workers.errors import PermanentError
@@ -114,7 +114,7 @@ def _environment() -> Environment:
     """The templates of this package, compiled when first used and kept: several threads may render at once."""
     environment = Environment(
         loader=PackageLoader("kayan_workers.mail", "templates"),
-        autoescape=lambda name: name is not None and name.endswith(".html"),
+        autoescape=select_autoescape(enabled_extensions=("html",)),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

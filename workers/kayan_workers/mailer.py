@@ -1,0 +1,158 @@
+"""The edge to the world's mailboxes: SES, or a folder that stands for them. Knows messages, and nothing of jobs or templates."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Sequence
+from email.headerregistry import Address
+from email.message import EmailMessage
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from kayan_workers.errors import PermanentError, TemporaryError
+
+if TYPE_CHECKING:
+    from botocore.exceptions import BotoCoreError, ClientError
+    from types_boto3_ses.client import SESClient
+
+MAX_MESSAGE_BYTES = 40 * 1024 * 1024
+"""The most any SES account takes for one message, after encoding. An account's own limit is lower until it is raised (10 MB):
+then SES itself refuses, for good as well."""
+
+_MAIL_IS_WRONG = frozenset({
+    "MessageRejected", "MailFromDomainNotVerified", "MailFromDomainNotVerifiedException", "InvalidParameterValue",
+    "InvalidParameterCombination", "MissingParameter", "ValidationError", "MalformedInput", "RequestEntityTooLarge",
+})
+"""What SES answers when this mail will never pass. Everything else (quota, outage, a paused account, wrong keys) can be healed."""
+_SETTINGS_ARE_WRONG = frozenset({
+    "AccessDenied", "AccessDeniedException", "ExpiredToken", "ExpiredTokenException", "IncompleteSignature", "InvalidClientTokenId",
+    "OptInRequired", "SignatureDoesNotMatch", "UnrecognizedClientException",
+})
+_ADDRESS = re.compile(r"[^\s<>\"',;:()]+@[^\s<>\"',;:()]+")
+
+
+class AnswerLostError(TemporaryError):
+    """The connection broke or fell silent after the message had gone out: it may be on its way, it may not."""
+
+
+class Mailer(Protocol):
+    """Hands a message over for delivery."""
+
+    @property
+    def sender(self) -> Address:
+        """Who the mails are from."""
+        ...
+
+    def send(self, message: EmailMessage, destinations: Sequence[str]) -> str:
+        """Hand over ``message`` for the addresses in ``destinations``, whatever its headers say. Returns the receiver's own id for it.
+
+        Raises TemporaryError when it may pass later, AnswerLostError when it may have passed, PermanentError when it never will.
+        It is handed over once a call: trying again is the caller's business.
+        """
+        ...
+
+
+class SesMailer:
+    """Sends through Amazon SES (API version 1, ``SendRawEmail``), or what ``AWS_ENDPOINT_URL_SES`` names in its place.
+
+    Credentials come from boto3's own chain. One instance serves many threads.
+    """
+
+    def __init__(self, *, sender: Address, region: str, max_connections: int = 10) -> None:
+        self.sender = sender
+        self.region = region
+        self._client = _ses_client(region, max_connections)
+
+    def send(self, message: EmailMessage, destinations: Sequence[str]) -> str:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        data = _serialised(message)
+        try:
+            answer = self._client.send_raw_email(Source=self.sender.addr_spec, Destinations=list(destinations), RawMessage={"Data": data})
+        except ClientError as error:
+            raise self._refused(error) from error
+        except BotoCoreError as error:
+            raise self._unreachable(error) from error
+        return answer["MessageId"]
+
+    def _unreachable(self, error: BotoCoreError) -> TemporaryError:
+        """botocore's own messages name settings and addresses of servers, never the mail."""
+        from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, HTTPClientError, ProxyConnectionError
+
+        never_reached = isinstance(error, ConnectTimeoutError | EndpointConnectionError | ProxyConnectionError)
+        if isinstance(error, HTTPClientError) and not never_reached:
+            return AnswerLostError(f"SES in {self.region} did not answer, so the mail may or may not be on its way: {error}")
+        return TemporaryError(f"SES in {self.region} cannot be used: {error}")
+
+    def _refused(self, error: ClientError) -> TemporaryError | PermanentError:
+        code = error.response["Error"].get("Code", "unknown")
+        status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
+        said = self._without_addresses(error.response["Error"].get("Message", ""))
+        if code in _MAIL_IS_WRONG or status == 413:
+            suppressed = "suppressed: " if re.search(r"suppress|blacklist", said, re.IGNORECASE) else ""
+            return PermanentError(f"{suppressed}SES refuses the mail: {code}: {said}")
+        if code in _SETTINGS_ARE_WRONG:
+            return TemporaryError(f"SES in {self.region} does not accept our credentials: {code}: check AWS_ACCESS_KEY_ID or the role")
+        return TemporaryError(f"SES in {self.region} cannot take the mail now: {code} ({status}): {said}")
+
+    def _without_addresses(self, text: str) -> str:
+        """What SES says, without the recipients it names: errors are logged. The sender may stay, it is a setting."""
+        ours = self.sender.addr_spec.lower()
+        return _ADDRESS.sub(lambda match: match[0] if match[0].rstrip(".").lower() == ours else "<address>", text)
+
+
+class OutboxMailer:
+    """Writes each mail into a folder as an ``.eml`` file, which any mail program opens. For trying things out: nothing leaves the machine.
+
+    A file appears whole or not at all. It is named after subject and Message-ID, so the same mail handed over twice is one file.
+    """
+
+    def __init__(self, folder: Path, *, sender: Address) -> None:
+        self.sender = sender
+        self.folder = folder
+
+    def send(self, message: EmailMessage, destinations: Sequence[str]) -> str:
+        data = b"X-Destinations: " + ", ".join(destinations).encode() + b"\r\n" + _serialised(message)
+        name = str(message["Message-ID"]).strip("<>").partition("@")[0]
+        subject = re.sub(r"[^a-z0-9]+", "-", str(message["Subject"]).lower()).strip("-")[:50] or "mail"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            _write_whole(data, self.folder / f"{subject}-{name}.eml")
+        except OSError as error:
+            raise TemporaryError(f"outbox {self.folder} cannot be written: {error.strerror}") from error
+        return name
+
+
+def _write_whole(data: bytes, path: Path) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".tmp", delete=False) as file:
+        try:
+            file.write(data)
+            file.close()
+            Path(file.name).replace(path)
+        except OSError:
+            Path(file.name).unlink(missing_ok=True)
+            raise
+
+
+def _ses_client(region: str, max_connections: int) -> SESClient:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=5,
+        read_timeout=20,
+        # One try a call: botocore would send again after an answer that got lost, and nobody would know.
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        max_pool_connections=max_connections,
+    )
+    # A session of our own: boto3's default session is not safe to build clients from in several threads.
+    return boto3.session.Session().client("ses", region_name=region, config=config)
+
+
+def _serialised(message: EmailMessage) -> bytes:
+    data = message.as_bytes()
+    if len(data) > MAX_MESSAGE_BYTES:
+        size_mb, limit_mb = len(data) / 1024 / 1024, MAX_MESSAGE_BYTES // 1024 // 1024
+        raise PermanentError(f"the mail is {size_mb:.1f} MB with its attachments, and SES takes at most {limit_mb} MB: send a link instead")
+    return data
