@@ -7,6 +7,7 @@ name other files or hosts), a time limit, and an end when the job is cancelled.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -141,7 +142,7 @@ def _ignore(_line: str) -> None:
 
 
 def _named(returncode: int, log: list[str]) -> Exception:
-    words = "; ".join(line.strip() for line in log[-3:] if line.strip())[:500] or "it said nothing"
+    words = _words(log)
     if returncode == -signal.SIGKILL:
         return TemporaryError(f"ffmpeg was killed from outside, probably for want of memory: {words}")
     if returncode < 0:
@@ -149,3 +150,13 @@ def _named(returncode: int, log: list[str]) -> Exception:
     if any(trouble in line for line in log for trouble in _OUR_TROUBLE):
         return TemporaryError(f"ffmpeg could not work on this machine: {words}")
     return PermanentError(f"ffmpeg cannot read the file: {words}")
+
+
+def _words(log: list[str]) -> str:
+    """What ffmpeg complained of first, without the names and addresses of its own parts."""
+    plain = [re.sub(r"^(\[[^\]]*\] ?)+", "", line).strip() for line in log]
+    noise = ("Error opening input", "Last message repeated", "Conversion failed")
+    telling = [line for line in plain if line and not line.startswith(noise)]
+    if any("not on whitelist" in line for line in telling):
+        return "its content is no video or sound of a format that is opened here"
+    return "; ".join(dict.fromkeys(telling or plain[:1]))[:300].removeprefix("Error opening input: ") or "it gave no reason"

@@ -1,0 +1,168 @@
+"""What a file really is, by its first bytes. Names and declared MIME types are hearsay."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Kind(NamedTuple):
+    """A recognised format: its family (image, video, audio, document, design, model, text, archive, unknown), name and MIME type."""
+
+    family: str
+    name: str
+    mime: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.family})" if self.family != "unknown" else "data of no known format"
+
+
+UNKNOWN = Kind("unknown", "unknown", "application/octet-stream")
+TEXT = Kind("text", "text", "text/plain")
+SVG = Kind("image", "SVG", "image/svg+xml")
+PDF = Kind("document", "PDF", "application/pdf")
+ZIP = Kind("archive", "ZIP", "application/zip")
+
+_HEAD_BYTES = 4096
+_PREFIXES: tuple[tuple[bytes, Kind], ...] = (
+    (b"\xff\xd8\xff", Kind("image", "JPEG", "image/jpeg")),
+    (b"\x89PNG\r\n\x1a\n", Kind("image", "PNG", "image/png")),
+    (b"GIF87a", Kind("image", "GIF", "image/gif")),
+    (b"GIF89a", Kind("image", "GIF", "image/gif")),
+    (b"II*\0", Kind("image", "TIFF", "image/tiff")),
+    (b"MM\0*", Kind("image", "TIFF", "image/tiff")),
+    (b"II+\0", Kind("image", "TIFF", "image/tiff")),
+    (b"MM\0+", Kind("image", "TIFF", "image/tiff")),
+    (b"\0\0\1\0", Kind("image", "ICO", "image/x-icon")),
+    (b"\0\0\0\x0cjP  \r\n\x87\n", Kind("image", "JPEG2000", "image/jp2")),
+    (b"\xff\x0a", Kind("image", "JPEG XL", "image/jxl")),
+    (b"8BPS", Kind("design", "PSD", "image/vnd.adobe.photoshop")),
+    (b"%!PS-Adobe", Kind("design", "PostScript", "application/postscript")),
+    (b"glTF", Kind("model", "GLB", "model/gltf-binary")),
+    (b"ply\n", Kind("model", "PLY", "model/ply")),
+    (b"ply\r\n", Kind("model", "PLY", "model/ply")),
+    (b"Kaydara FBX Binary", Kind("model", "FBX", "model/fbx")),
+    (b"\x1aE\xdf\xa3", Kind("video", "Matroska", "video/x-matroska")),
+    (b"FLV\1", Kind("video", "FLV", "video/x-flv")),
+    (b"\0\0\1\xba", Kind("video", "MPEG", "video/mpeg")),
+    (b"\0\0\1\xb3", Kind("video", "MPEG", "video/mpeg")),
+    (b"0&\xb2u\x8ef\xcf\x11", Kind("video", "ASF", "video/x-ms-asf")),
+    (b"OggS", Kind("audio", "Ogg", "audio/ogg")),
+    (b"fLaC", Kind("audio", "FLAC", "audio/flac")),
+    (b"ID3", Kind("audio", "MP3", "audio/mpeg")),
+    (b"caff", Kind("audio", "CAF", "audio/x-caf")),
+    (b"#!AMR", Kind("audio", "AMR", "audio/amr")),
+    (b"Rar!\x1a\x07", Kind("archive", "RAR", "application/vnd.rar")),
+    (b"7z\xbc\xaf'\x1c", Kind("archive", "7-Zip", "application/x-7z-compressed")),
+    (b"\x1f\x8b", Kind("archive", "gzip", "application/gzip")),
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Kind("document", "OLE", "application/x-ole-storage")),
+    (b"{\\rtf", Kind("document", "RTF", "application/rtf")),
+)
+_RIFF = {
+    b"WEBP": Kind("image", "WebP", "image/webp"),
+    b"WAVE": Kind("audio", "WAV", "audio/wav"),
+    b"AVI ": Kind("video", "AVI", "video/x-msvideo"),
+}
+_BRANDS = {
+    b"avif": Kind("image", "AVIF", "image/avif"),
+    b"avis": Kind("image", "AVIF", "image/avif"),
+    b"heic": Kind("image", "HEIC", "image/heic"),
+    b"heix": Kind("image", "HEIC", "image/heic"),
+    b"hevc": Kind("image", "HEIC", "image/heic"),
+    b"mif1": Kind("image", "HEIC", "image/heif"),
+    b"msf1": Kind("image", "HEIC", "image/heif"),
+    b"M4A ": Kind("audio", "M4A", "audio/mp4"),
+    b"M4B ": Kind("audio", "M4A", "audio/mp4"),
+    b"qt  ": Kind("video", "QuickTime", "video/quicktime"),
+}
+_MP4 = Kind("video", "MP4", "video/mp4")
+_OFFICE = {
+    "word/": Kind("document", "DOCX", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
+    "ppt/": Kind("document", "PPTX", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
+    "xl/": Kind("document", "XLSX", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+}
+_OPEN_DOCUMENT = {
+    b"application/vnd.oasis.opendocument.text": Kind("document", "ODT", "application/vnd.oasis.opendocument.text"),
+    b"application/vnd.oasis.opendocument.presentation": Kind("document", "ODP", "application/vnd.oasis.opendocument.presentation"),
+    b"application/vnd.oasis.opendocument.spreadsheet": Kind("document", "ODS", "application/vnd.oasis.opendocument.spreadsheet"),
+}
+
+
+def sniff(path: Path) -> Kind:
+    """The kind of the file at ``path``, from its content alone. Reads a few kilobytes, and the directory of a ZIP file."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    return _by_magic(head) or _packed(path, head) or _by_text(head) or _loose(head) or UNKNOWN
+
+
+def _by_magic(head: bytes) -> Kind | None:
+    for prefix, kind in _PREFIXES:
+        if head.startswith(prefix):
+            return kind
+    if head.startswith((b"RIFF", b"RF64")):
+        return _RIFF.get(head[8:12])
+    if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
+        return Kind("audio", "AIFF", "audio/aiff")
+    if head[4:8] == b"ftyp":
+        return _iso_media(head)
+    if head[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
+        return _BRANDS[b"qt  "]
+    return PDF if b"%PDF-" in head[:1024] else None
+
+
+def _iso_media(head: bytes) -> Kind:
+    """An ISO file names a main brand and compatible ones; an AVIF may call itself ``mif1`` first."""
+    size = min(int.from_bytes(head[:4], "big"), len(head))
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4))]
+    if brands[0] in (b"mif1", b"msf1") and b"avif" in brands:
+        return _BRANDS[b"avif"]
+    return _BRANDS.get(brands[0], _MP4)
+
+
+def _packed(path: Path, head: bytes) -> Kind | None:
+    if not head.startswith(b"PK\x03\x04"):
+        return None
+    if head[30:38] == b"mimetype":
+        for mime, kind in _OPEN_DOCUMENT.items():
+            if head[38 : 38 + len(mime)] == mime:
+                return kind
+    try:
+        with zipfile.ZipFile(path) as package:
+            names = package.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return ZIP
+    if "[Content_Types].xml" in names:
+        for folder, kind in _OFFICE.items():
+            if any(name.startswith(folder) for name in names):
+                return kind
+    return ZIP
+
+
+def _by_text(head: bytes) -> Kind | None:
+    """Text of any sort: no NUL bytes, unless a byte order mark says UTF-16."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return TEXT
+    if not head or b"\0" in head or sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head) > len(head) // 50:
+        return None
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if b"<svg" in head and start.startswith(b"<"):
+        return SVG
+    if start.startswith(b"{") and b'"asset"' in head and (b'"buffers"' in head or b'"meshes"' in head or b'"scenes"' in head):
+        return Kind("model", "glTF", "model/gltf+json")
+    if start.startswith(b"<html") or start[:9].lower() == b"<!doctype":
+        return Kind("text", "HTML", "text/html")
+    return TEXT
+
+
+def _loose(head: bytes) -> Kind | None:
+    """Short signatures that ordinary data may carry by accident; they are asked last."""
+    if head.startswith(b"BM") and len(head) > 26:
+        return Kind("image", "BMP", "image/bmp")
+    if len(head) > 188 and head[0] == 0x47 and head[188] == 0x47:
+        return Kind("video", "MPEG-TS", "video/mp2t")
+    if len(head) > 2 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
+        return Kind("audio", "AAC", "audio/aac")
+    if len(head) > 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:
+        return Kind("audio", "MP3", "audio/mpeg")
+    return None
