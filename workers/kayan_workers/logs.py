@@ -1,0 +1,190 @@
+"""Lifecycle lines: one JSON object a line for machines, one readable line a moment for people.
+
+An event is named ``noun.verb``; the fields are the same everywhere: queue, job_id, attempt, duration_ms, error. Nothing passes
+without the guard, which withholds payloads and masks secrets and addresses.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Iterable, MutableMapping
+from typing import TYPE_CHECKING, Any, Final, TextIO
+
+import msgspec
+
+if TYPE_CHECKING or "rich" in sys.modules:
+    import structlog
+else:
+    # structlog.dev loads rich wherever it is installed: 5 MB and 40 ms for tracebacks that these lines never show.
+    sys.modules["rich"] = None
+    import structlog
+
+    del sys.modules["rich"]
+
+if TYPE_CHECKING:
+    from kayan_workers.processors.handle import JobHandle
+
+Event = MutableMapping[str, Any]
+
+LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+_WITHHELD = frozenset(
+    {"data", "payload", "opts", "options", "returnvalue", "return_value", "body", "html", "text", "to", "cc", "bcc", "recipients",
+     "attachments", "password", "secret", "token", "authorization", "database_url", "redis_url"}
+)  # fmt: skip
+_LONGEST = 2_000
+_LONGEST_TRACEBACK = 8_000
+
+_IN_URL = re.compile(r"(?<=://)[^/\s@]+@")
+_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_ACCESS_KEY = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b")
+
+
+def get(**fields: Any) -> structlog.typing.FilteringBoundLogger:
+    """A logger that carries ``fields``. May be called before ``configure``."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(**fields)
+    return logger
+
+
+def of(job: JobHandle) -> structlog.typing.FilteringBoundLogger:
+    """A logger that says which job it speaks of."""
+    return get(queue=job.queue, job_id=job.id, attempt=job.attempt)
+
+
+def configure(*, level: str = "info", form: str = "json", secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
+    """Set up the lines of this process: ``form`` is ``json`` or ``text``, ``level`` debug, info, warning or error.
+
+    ``secrets`` are texts that never appear. The libraries' own warnings come out the same way, as ``library.warning``.
+    """
+    stream = stream or sys.stdout
+    render = _json_line if form == "json" else _text_line
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso" if form == "json" else "%H:%M:%S", utc=form == "json"),
+            structlog.processors.format_exc_info,
+            Guard(secrets),
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(stream),
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [_Bridge()]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("kayan_workers").setLevel(LEVELS[level])
+
+
+class Guard:
+    """The last to see an event: payloads are withheld, secrets and addresses masked, long texts cut."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets = [secret for secret in secrets if secret]
+
+    def __call__(self, _logger: object, _method: str, event: Event) -> Event:
+        for key, value in event.items():
+            if key in _WITHHELD:
+                event[key] = "[withheld]"
+            elif isinstance(value, str):
+                event[key] = self.masked(value, _LONGEST_TRACEBACK if key == "exception" else _LONGEST)
+            elif isinstance(value, BaseException):
+                event[key] = self.masked(f"{type(value).__name__}: {value}", _LONGEST)
+        return event
+
+    def masked(self, text: str, longest: int) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        if "@" in text:
+            text = _ADDRESS.sub("<address>", _IN_URL.sub("***@", text))
+        text = _ACCESS_KEY.sub("***", text)
+        return text if len(text) <= longest else f"{text[:longest]} … ({len(text)} characters)"
+
+
+class _Bridge(logging.Handler):
+    """What libraries say through the standard module, as events."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        event = "library.warning" if record.levelno >= logging.WARNING else "library.note"
+        try:
+            get().log(record.levelno, event, library=record.name, message=record.getMessage(), exc_info=record.exc_info)
+        except Exception:
+            self.handleError(record)
+
+
+# -- JSON ------------------------------------------------------------------------------------------------------------------------
+
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+
+
+def _json_line(_logger: object, _method: str, event: Event) -> str:
+    first = {"timestamp": event.pop("timestamp"), "level": event.pop("level"), "event": event.pop("event")}
+    return _encode(first | dict(event)).decode()
+
+
+# -- people ----------------------------------------------------------------------------------------------------------------------
+
+_PHRASES: Final[dict[str, tuple[str, str]]] = {
+    "worker.started": ("🚀", "worker started: {roles}"),
+    "worker.ready": ("🔄", "waiting for jobs"),
+    "worker.draining": ("📴", "{signal} received: {running} running jobs have {grace_seconds:g} s to finish; once more exits at once"),
+    "worker.stopped": ("👋", "worker stopped"),
+    "worker.killed": ("❌", "{signal} again: exiting at once"),
+    "health.listening": ("📊", "health and metrics on {url}"),
+    "queues.health": ("📊", "queues\n{table}"),
+    "redis.connected": ("✅", "Redis is connected: {address}"),
+    "redis.lost": ("❌", "Redis cannot be reached, trying on: {address}: {error}"),
+    "redis.advice": ("⚠️ ", "{message}"),
+    "settings.odd": ("⚠️ ", "{message}"),
+    "library.warning": ("⚠️ ", "{library}: {message}"),
+    "job.started": ("🔄", "{queue} {job_id} started{again}"),
+    "job.completed": ("✅", "{queue} {job_id} completed in {duration}"),
+    "job.retried": ("⏳", "{queue} {job_id} failed (attempt {attempt}), again in {delay}: {error}"),
+    "job.failed": ("❌", "{queue} {job_id} failed for good (attempt {attempt}): {error}"),
+    "job.lost": ("⚠️ ", "{queue} {job_id} lost: {error}; another worker has it now"),
+    "job.stalled": ("⚠️ ", "{queue} {job_id} stalled: its worker died or hung; it runs again"),
+    "job.handed_back": ("↩️ ", "{queue} {job_id} handed back: {error}"),
+    "queue.error": ("❌", "{queue}: {error}"),
+}
+_ICONS: Final = {"debug": "  ", "info": "  ", "warning": "⚠️ ", "error": "❌"}
+
+
+def _text_line(_logger: object, _method: str, event: Event) -> str:
+    name, level, time = event.pop("event"), event.pop("level"), event.pop("timestamp")
+    exception = event.pop("exception", None)
+    icon, phrase = _PHRASES.get(name, (_ICONS.get(level, "  "), ""))
+    said = _phrased(phrase, event) if phrase else None
+    if said is None:
+        said = " ".join([name, *(f"{key}={value}" for key, value in event.items())])
+    line = f"{time} {icon} {said}"
+    return f"{line}\n{_indented(exception)}" if exception else line
+
+
+def _phrased(phrase: str, event: Event) -> str | None:
+    fields = {
+        **event,
+        "duration": duration(event.get("duration_ms", 0)),
+        "delay": duration(event.get("delay_ms", 0)),
+        "again": f" (attempt {event['attempt']})" if event.get("attempt", 1) > 1 else "",
+    }
+    try:
+        return phrase.format(**fields)
+    except (KeyError, ValueError):
+        return None
+
+
+def _indented(text: str) -> str:
+    return "\n".join("    " + line for line in text.splitlines())
+
+
+def duration(milliseconds: float) -> str:
+    """A length of time for people: ``184 ms``, ``2.1 s``, ``3 min 4 s``."""
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f} ms"
+    seconds = milliseconds / 1000
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds % 1 else f"{seconds:.0f} s"
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

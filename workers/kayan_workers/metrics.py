@@ -1,0 +1,133 @@
+"""What Prometheus reads: jobs by outcome, how long they waited and ran, and how deep the queues are, all by queue.
+
+The depth is read from Redis when somebody asks, at most every few seconds; everything else is counted as it happens.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Mapping
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+STATES = ("waiting", "active", "delayed", "paused", "completed", "failed")
+
+_RUNNING = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 900, 3600)
+_WAITING = (0.005, 0.025, 0.1, 0.5, 1, 5, 15, 30, 60, 300, 900, 3600, 21600)
+
+
+class Counted(Protocol):
+    """A queue that can say how many jobs stand in each state (``Queue.counts``)."""
+
+    def counts(self) -> Awaitable[object]: ...
+
+
+class Metrics:
+    """The metrics of one process, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        by_queue = ["queue"]
+
+        def counter(name: str, text: str, labels: list[str] = by_queue) -> Counter:
+            return Counter(name, text, labels, registry=registry)
+
+        self._started = counter("kayan_jobs_started_total", "Attempts begun.")
+        self._completed = counter("kayan_jobs_completed_total", "Jobs completed.")
+        self._retried = counter("kayan_jobs_retried_total", "Attempts that failed and will be repeated.")
+        self._failed = counter("kayan_jobs_failed_total", "Jobs that failed for good.", ["queue", "reason"])
+        self._lost = counter("kayan_job_locks_lost_total", "Jobs whose lock was lost while they ran here; nothing was written for them.")
+        self._handed_back = counter("kayan_jobs_handed_back_total", "Jobs put back unharmed, mostly at shutdown.")
+        self._stalled = counter("kayan_jobs_stalled_total", "Jobs whose worker died, found by this process.", ["queue", "outcome"])
+        self._overdue = counter("kayan_jobs_overdue_total", "Handlers that went on after they were told to end.")
+        self._warnings = counter("kayan_queue_warnings_total", "Oddities on a queue that were worked around.")
+        self._seconds = Histogram("kayan_job_processing_seconds", "How long an attempt ran.", by_queue, buckets=_RUNNING, registry=registry)
+        self._waited = Histogram("kayan_job_waiting_seconds", "From due to begun.", by_queue, buckets=_WAITING, registry=registry)
+        self._slots = Gauge("kayan_worker_slots", "Room for running jobs (or batches) in this process.", by_queue, registry=registry)
+        self._running = Gauge("kayan_worker_jobs_running", "Jobs running in this process.", by_queue, registry=registry)
+        self._depth = Gauge("kayan_queue_jobs", "Jobs of the whole queue by state.", ["queue", "state"], registry=registry)
+        self._paused = Gauge("kayan_queue_paused", "1 while the queue is paused.", by_queue, registry=registry)
+        self._read = Gauge("kayan_queue_depth_read_ok", "1 if the depth is fresh; 0: the last reading failed.", registry=registry)
+        self.redis_up = Gauge("kayan_redis_up", "1 while Redis answers.", registry=registry)
+        self.draining = Gauge("kayan_worker_draining", "1 once this process has been told to stop.", registry=registry)
+
+    def of(self, queue: str, slots: int) -> QueueMetrics:
+        """The metrics of one queue, looked up once."""
+        self._slots.labels(queue).set(slots)
+        return QueueMetrics(self, queue)
+
+    def set_depth(self, queue: str, counts: Mapping[str, int]) -> None:
+        """``counts`` by state; a state that is missing keeps its last value."""
+        for state in STATES:
+            if state in counts:
+                self._depth.labels(queue, state).set(counts[state])
+        self._paused.labels(queue).set(counts.get("is_paused", 0))
+
+    def set_depth_read(self, succeeded: bool) -> None:
+        self._read.set(succeeded)
+
+    def exposition(self) -> bytes:
+        """Everything in Prometheus's text format."""
+        return generate_latest(self.registry)
+
+
+class QueueMetrics:
+    """The metrics of one queue, with its label bound, so that counting a job costs next to nothing."""
+
+    def __init__(self, metrics: Metrics, queue: str) -> None:
+        self.started = metrics._started.labels(queue)
+        self.completed = metrics._completed.labels(queue)
+        self.retried = metrics._retried.labels(queue)
+        self.failed_permanently = metrics._failed.labels(queue, "permanent")
+        self.failed_exhausted = metrics._failed.labels(queue, "attempts")
+        self.lost = metrics._lost.labels(queue)
+        self.handed_back = metrics._handed_back.labels(queue)
+        self.stalled = metrics._stalled.labels(queue, "repeated")
+        self.given_up = metrics._stalled.labels(queue, "given_up")
+        self.forgiven = metrics._stalled.labels(queue, "forgiven")
+        self.overdue = metrics._overdue.labels(queue)
+        self.warnings = metrics._warnings.labels(queue)
+        self.seconds = metrics._seconds.labels(queue)
+        self.waited = metrics._waited.labels(queue)
+        self.running = metrics._running.labels(queue)
+
+
+class Depths:
+    """Reads the counts of all queues, at most once every ``keep_seconds``."""
+
+    def __init__(self, queues: Mapping[str, Counted], metrics: Metrics, *, keep_seconds: float = 3, timeout_seconds: float = 3) -> None:
+        self._queues = queues
+        self._metrics = metrics
+        self._keep_seconds = keep_seconds
+        self._timeout_seconds = timeout_seconds
+        self._read_at = float("-inf")
+        self._turn = asyncio.Lock()
+        self.last: dict[str, dict[str, int]] = {}
+        """The latest counts by queue and state."""
+
+    async def refresh(self) -> bool:
+        """Read the counts anew, unless they are fresh. False when Redis does not say; ``last`` is then as it was."""
+        async with self._turn:
+            if time.monotonic() - self._read_at < self._keep_seconds:
+                return True
+            try:
+                async with asyncio.timeout(self._timeout_seconds):
+                    found = await asyncio.gather(*(queue.counts() for queue in self._queues.values()))
+            except Exception:  # unreachable, loading, refused: readiness tells which
+                self._metrics.set_depth_read(False)
+                return False
+            self.last = {name: _by_state(counts) for name, counts in zip(self._queues, found, strict=True)}
+            self._read_at = time.monotonic()
+        for name, counts in self.last.items():
+            self._metrics.set_depth(name, counts)
+        self._metrics.set_depth_read(True)
+        return True
+
+
+def _by_state(counts: object) -> dict[str, int]:
+    return {name: int(getattr(counts, name)) for name in (*STATES, "is_paused")}
