@@ -16,6 +16,8 @@ _DOMAIN = re.compile(r"([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _LONGEST_LOCAL, _LONGEST_ADDRESS = 64, 254
 """In bytes, RFC 5321 section 4.5.3.1."""
+_LONGEST_ENTRY = 2000
+"""In characters. The parser takes time that grows with the square of what it reads."""
 
 
 def recipients(to: str | Sequence[str] | None) -> list[Address]:
@@ -47,7 +49,12 @@ def sender(name: str, address: str) -> Address:
 def _parse(entry: str, where: str) -> list[Address]:
     if _CONTROL.search(entry):
         raise PermanentError(f"{where} contains a line break or control character")
-    header: Any = SMTP.header_factory("To", entry)  # of a class that the header registry builds on demand
+    if len(entry) > _LONGEST_ENTRY:
+        raise PermanentError(f"{where} is too long to be one: name the recipients in a list, one by one")
+    try:
+        header: Any = SMTP.header_factory("To", entry)  # of a class that the header registry builds on demand
+    except Exception as error:  # the parser trips over some texts in ways of its own: IndexError, ValueError, RecursionError
+        raise PermanentError(f"{where} is not an e-mail address") from error
     ambiguous = any(isinstance(defect, InvalidHeaderDefect) for defect in header.defects)
     if ambiguous or not header.addresses or any(group.display_name is not None for group in header.groups):
         raise PermanentError(f"{where} is not an e-mail address")

@@ -96,8 +96,8 @@ def _attach(message: EmailMessage, attachment: Attachment, where: str) -> None:
 
 def _media_type(attachment: Attachment, where: str) -> tuple[str, str, str | None]:
     """Type, subtype and charset. Messages and multiparts would be taken apart on their way, so they travel as plain bytes."""
-    declared = (attachment.content_type or mimetypes.guess_type(attachment.filename)[0] or _OPAQUE).strip()
-    match = _MEDIA_TYPE.fullmatch(_header(f"{where}.contentType", declared))
+    declared = attachment.content_type or mimetypes.guess_type(attachment.filename)[0] or _OPAQUE
+    match = _MEDIA_TYPE.fullmatch(_header(f"{where}.contentType", declared).strip())
     if match is None:
         raise PermanentError(f"{where}.contentType is not a MIME type such as image/png")
     maintype, subtype = match[1].lower(), match[2].lower()

@@ -1,0 +1,143 @@
+"""A small HTTP server that speaks SES's query API (version 2010-12-01), for what of SES cannot run here: SES itself.
+
+boto3 talks to it over a real connection. It keeps every mail it accepts and can be told to throttle, reject, fall silent or
+drop the connection, before or after it has accepted the mail.
+"""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
+
+_NAMESPACE = "http://ses.amazonaws.com/doc/2010-12-01/"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A mail that the server took for delivery."""
+
+    id: str
+    source: str
+    destinations: list[str]
+    raw: bytes
+
+    @property
+    def message(self) -> EmailMessage:
+        return message_from_bytes(self.raw, policy=default)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An error as SES words it."""
+
+    code: str
+    message: str
+    status: int = 400
+
+
+THROTTLED = Refusal("Throttling", "Maximum sending rate exceeded.", 400)
+
+
+@dataclass
+class SesServer:
+    """What a test sees of the server. ``refusals`` answer the next requests, one each; then mails are accepted again."""
+
+    url: str = ""
+    accepted: list[Accepted] = field(default_factory=list)
+    requests: int = 0
+    refusals: deque[Refusal] = field(default_factory=deque)
+    refused_addresses: dict[str, Refusal] = field(default_factory=dict)
+    on_accept: Callable[[Accepted], None] = lambda mail: None
+    """Called when a mail has been accepted, before the answer goes out."""
+    drop_answers: int = 0
+    """So many of the next accepted mails get no answer: the connection is closed."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(self, form: dict[str, list[str]]) -> Accepted | Refusal:
+        """Take one request's form fields as SES would."""
+        with self._lock:
+            self.requests += 1
+            if form["Action"] != ["SendRawEmail"]:
+                return Refusal("InvalidAction", f"Could not find operation {form['Action'][0]}")
+            if self.refusals:
+                return self.refusals.popleft()
+            destinations = [value[0] for name, value in form.items() if name.startswith("Destinations.member.")]
+            for address in destinations:
+                if address in self.refused_addresses:
+                    return self.refused_addresses[address]
+            mail = Accepted(f"{len(self.accepted):016x}-ses", form["Source"][0], destinations, base64.b64decode(form["RawMessage.Data"][0]))
+            self.accepted.append(mail)
+            return mail
+
+    def to(self, address: str) -> list[Accepted]:
+        """The mails accepted for one address."""
+        return [mail for mail in self.accepted if address in mail.destinations]
+
+
+@contextmanager
+def running() -> Iterator[SesServer]:
+    """A server on a free port of this machine, stopped at the end."""
+    ses = SesServer()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            answer = ses.answer(parse_qs(body.decode()))
+            if isinstance(answer, Refusal):
+                self._write(answer.status, _error(answer))
+                return
+            ses.on_accept(answer)
+            if ses.drop_answers:
+                ses.drop_answers -= 1
+                self.close_connection = True
+                return
+            self._write(200, _success(answer.id))
+
+        def _write(self, status: int, body: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "text/xml")
+            self.send_header("Content-Length", str(len(body.encode())))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *args: object) -> None:
+            """Tests read the mails, not the access log."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    ses.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield ses
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _success(message_id: str) -> str:
+    return (
+        f'<SendRawEmailResponse xmlns="{_NAMESPACE}"><SendRawEmailResult><MessageId>{message_id}</MessageId></SendRawEmailResult>'
+        "<ResponseMetadata><RequestId>d5964849-c866-11e0-9beb-01a62d68c57f</RequestId></ResponseMetadata></SendRawEmailResponse>"
+    )
+
+
+def _error(refusal: Refusal) -> str:
+    fault = "Sender" if refusal.status < 500 else "Receiver"
+    return (
+        f'<ErrorResponse xmlns="{_NAMESPACE}"><Error><Type>{fault}</Type><Code>{escape(refusal.code)}</Code>'
+        f"<Message>{escape(refusal.message)}</Message></Error><RequestId>42d59b56-7407-4c4a-be0f-4c88daeea257</RequestId></ErrorResponse>"
+    )
