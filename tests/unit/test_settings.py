@@ -100,6 +100,11 @@ def test_a_wrong_url_names_its_wrong_part_and_shows_no_password(url: str, part: 
     assert "hush" not in problem
 
 
+@pytest.mark.parametrize("url", ["postgresql://postgres:@/postgres?host=/run/postgres", "postgres://u:p@one:5432,two:5433/kayan"])
+def test_libpqs_own_forms_of_a_url_are_fine(url: str) -> None:
+    assert Settings.from_environment({"DATABASE_URL": url}).database_url == url
+
+
 def test_a_folder_is_used_only_when_asked_for_by_name(tmp_path: Path) -> None:
     settings = Settings.from_environment(ENOUGH | {"KAYAN_STORAGE": f"folder:{tmp_path}", "KAYAN_MAIL": f"outbox:{tmp_path}/mail"}, ROLES)
     assert (settings.storage_folder, settings.outbox) == (tmp_path, tmp_path / "mail")

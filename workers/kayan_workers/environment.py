@@ -121,6 +121,8 @@ def url_problem(value: str, schemes: Collection[str]) -> str | None:
         return f"it {start}; the scheme must be {' or '.join(scheme + '://' for scheme in schemes)}"
     if parts.scheme == "unix":
         return None if parts.path else "it has no path of a socket"
+    if parts.scheme.startswith("postgres") and ("," in parts.netloc or not parts.netloc.rpartition("@")[2]):
+        return None  # several hosts, or a local socket: libpq's own forms
     return _authority_problem(parts)
 
 

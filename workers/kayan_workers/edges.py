@@ -1,0 +1,104 @@
+"""The outside systems as the processors see them, made on first use: a worker never loads what its queues do not need."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import shutil
+import tempfile
+from email.headerregistry import Address
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kayan_workers.errors import SettingsError
+
+if TYPE_CHECKING:
+    from kayan_workers.database import Database
+    from kayan_workers.ffmpeg import Ffmpeg
+    from kayan_workers.mailer import Mailer
+    from kayan_workers.settings import Settings
+    from kayan_workers.storage import Storage
+
+_TEMP_PREFIX = "kayan-"
+
+
+class Edges:
+    """Storage, database, mailer, ffmpeg and temporary files of one process. Shared by all its threads."""
+
+    def __init__(self, settings: Settings, *, slots: int = 1) -> None:
+        """``slots`` is how many jobs may use an edge at once."""
+        self._settings = settings
+        self._slots = slots
+
+    @cached_property
+    def storage(self) -> Storage:
+        from kayan_workers.storage import FolderStorage, S3Storage
+
+        settings = self._settings
+        if settings.storage_folder is not None:
+            settings.storage_folder.mkdir(parents=True, exist_ok=True)
+            return FolderStorage(settings.storage_folder)
+        if settings.bucket is None:
+            raise SettingsError(["AWS_S3_BUCKET is not set: there is no object store to speak to"])
+        return S3Storage(settings.bucket, settings.aws_region, settings.cdn_url, max_connections=max(10, 2 * self._slots))
+
+    @cached_property
+    def database(self) -> Database:
+        from kayan_workers.database import Database
+
+        settings = self._settings
+        if settings.database_url is None:
+            raise SettingsError(["DATABASE_URL is not set: there is no database to speak to"])
+        return Database(settings.database_url, pool_size=settings.database_pool_size, application_name=f"kayan-workers {settings.pod}"[:63])
+
+    @cached_property
+    def mailer(self) -> Mailer:
+        from kayan_workers.mailer import OutboxMailer, SesMailer
+
+        settings = self._settings
+        sender = Address(settings.email_from_name, addr_spec=settings.email_from)
+        if settings.outbox is not None:
+            return OutboxMailer(settings.outbox, sender=sender)
+        return SesMailer(sender=sender, region=settings.ses_region, max_connections=max(10, self._slots))
+
+    @cached_property
+    def ffmpeg(self) -> Ffmpeg:
+        from kayan_workers.ffmpeg import Ffmpeg
+
+        return Ffmpeg(self._settings.ffmpeg)
+
+    @cached_property
+    def temp_dir(self) -> Path:
+        """A folder of this process alone, which goes with it; those of dead processes go first."""
+        base = self._settings.temp_dir
+        _sweep(base)
+        folder = Path(tempfile.mkdtemp(prefix=f"{_TEMP_PREFIX}{os.getpid()}-", dir=base))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        return folder
+
+    def close(self) -> None:
+        """End what was opened. The temporary folder goes at once; jobs still in it lose it."""
+        made = self.__dict__
+        if "database" in made:
+            self.database.close()
+        if "temp_dir" in made:
+            shutil.rmtree(self.temp_dir, ignore_errors=True)
+
+
+def _sweep(base: Path) -> None:
+    """Remove the folders that killed processes left behind. A folder under our own process id is a predecessor's too."""
+    for folder in base.glob(f"{_TEMP_PREFIX}[0-9]*-*"):
+        owner = folder.name.removeprefix(_TEMP_PREFIX).partition("-")[0]
+        if owner.isdigit() and (int(owner) == os.getpid() or not _runs(int(owner))):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    with contextlib.suppress(PermissionError):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+    return True
