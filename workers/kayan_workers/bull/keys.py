@@ -83,6 +83,16 @@ class Keys:
         """A short-lived string that the holder of a turn refreshes; gone, the turn was lost with its holder."""
         return f"kayan:watcher:{self.prefix}:{self.queue}"
 
+    @cached_property
+    def unstarted(self) -> str:
+        """A set of ids that were claimed and not yet begun: if their worker dies now, that is no stall."""
+        return f"kayan:unstarted:{self.prefix}:{self.queue}"
+
+    @cached_property
+    def forgiven(self) -> str:
+        """A set of ids that came back once already without counting a stall."""
+        return f"kayan:forgiven:{self.prefix}:{self.queue}"
+
     def chore(self, name: str) -> str:
         """A short-lived string: one worker at a time does this chore of the queue."""
         return f"kayan:chore:{self.prefix}:{self.queue}:{name}"
@@ -90,6 +100,11 @@ class Keys:
     def once(self, producer: str) -> str:
         """What a producer's last add did, so that the same add sent twice happens once."""
         return f"kayan:once:{self.prefix}:{self.queue}:{producer}"
+
+    @cached_property
+    def schedules(self) -> str:
+        """A hash of repeat keys: what each schedule's latest iteration looked like, so that a broken chain can be mended."""
+        return f"kayan:schedules:{self.prefix}:{self.queue}"
 
     def fence(self, pod: str) -> str:
         """Set while a pod may claim nothing more. Of the whole pod, not of one queue."""

@@ -1,0 +1,11 @@
+-- fetch: the hashes of some jobs.
+--
+-- KEYS     1 wait   any key of the queue, for the slot
+-- ARGV     1 base   2… job ids
+-- Returns  per id the flat list of its hash's fields and values; empty for a job that is gone
+-- Wire     Bull 4.16.5, getJob
+local hashes = {}
+for i = 2, #ARGV do
+  hashes[i - 1] = redis.call("HGETALL", ARGV[1] .. ARGV[i])
+end
+return hashes
