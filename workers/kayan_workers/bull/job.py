@@ -32,7 +32,7 @@ class Job:
         self.fields = fields
         self.raw_data = fields.get(b"data", b"{}")
         self.raw_opts = fields.get(b"opts", b"{}")
-        self._data: Any = _UNREAD
+        self._data: Any = UNREAD
         self._opts: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
@@ -45,7 +45,7 @@ class Job:
     @property
     def data(self) -> Any:
         """The payload, decoded. Raises PermanentError when it is not JSON."""
-        if self._data is _UNREAD:
+        if self._data is UNREAD:
             try:
                 self._data = _decode(self.raw_data or b"{}")
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -144,7 +144,7 @@ class _Unread:
     """The mark of a payload that nobody has read yet; None is a payload."""
 
 
-_UNREAD = _Unread()
+UNREAD = _Unread()
 
 
 def _number(text: bytes | None) -> float:

@@ -15,7 +15,24 @@ from functools import cached_property
 DEFAULT_PREFIX = "bull"
 
 RESERVED_IDS = frozenset(
-    ["id", "wait", "paused", "meta", "meta-paused", "active", "delayed", "priority", "completed", "failed", "stalled", "stalled-check", "repeat", "limiter", "metrics:completed", "metrics:failed"]
+    [
+        "id",
+        "wait",
+        "paused",
+        "meta",
+        "meta-paused",
+        "active",
+        "delayed",
+        "priority",
+        "completed",
+        "failed",
+        "stalled",
+        "stalled-check",
+        "repeat",
+        "limiter",
+        "metrics:completed",
+        "metrics:failed",
+    ]
 )
 """Job ids that would collide with a key of the queue itself: a job's hash shares the queue's namespace."""
 

@@ -1,6 +1,7 @@
 """The Lua scripts: one file per atomic operation under ``lua/``, loaded once, run by hash.
 
-A script's line ``-- include: name`` is replaced by ``lua/lib/name.lua``, so that what several operations share (where a
+A script's line ``-- include: name`` is replaced by ``lua/lib/name.lua`` (once, however often it is asked
+for), so that what several operations share (where a
 waiting job is pushed, what retention deletes) is written once.
 """
 
@@ -28,9 +29,19 @@ class Script(NamedTuple):
 @cache
 def load(name: str) -> Script:
     """The script ``lua/<name>.lua`` with its includes."""
-    text = (_FOLDER / f"{name}.lua").read_text()
-    text = _INCLUDE.sub(lambda found: (_FOLDER / "lib" / f"{found.group(1)}.lua").read_text(), text)
+    text = _expand((_FOLDER / f"{name}.lua").read_text(), set())
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def _expand(text: str, included: set[str]) -> str:
+    def include(found: re.Match[str]) -> str:
+        name = found.group(1)
+        if name in included:
+            return f"-- {name} is included above"
+        included.add(name)
+        return _expand((_FOLDER / "lib" / f"{name}.lua").read_text(), included)
+
+    return _INCLUDE.sub(include, text)
 
 
 class _Client(Protocol):

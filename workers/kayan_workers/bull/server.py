@@ -72,7 +72,11 @@ class RedisAddress:
     def options(self) -> dict[str, Any]:
         """Keyword arguments for a redis-py client, without those of Sentinel and cluster."""
         options: dict[str, Any] = {
-            "host": self.host, "port": self.port, "db": self.db, "username": self.username, "password": self.password,
+            "host": self.host,
+            "port": self.port,
+            "db": self.db,
+            "username": self.username,
+            "password": self.password,
         }
         tls = self.tls
         if self.url:
@@ -118,7 +122,8 @@ class Server:
         options = self._options() | {"retry": Retry(NoBackoff(), 0), "socket_timeout": 5, "socket_connect_timeout": 5}
         if self.address.sentinels:
             group = Sentinel(  # type: ignore[no-untyped-call]
-                list(self.address.sentinels), sentinel_kwargs=self._sentinel_options(), **_without_address(options))
+                list(self.address.sentinels), sentinel_kwargs=self._sentinel_options(), **_without_address(options)
+            )
             return group.master_for(self.address.sentinel_master)  # type: ignore[no-untyped-call]
         if self.address.cluster:
             return redis.RedisCluster(**_for_cluster(options))
@@ -127,11 +132,15 @@ class Server:
     def _client(self, *, client_name: str | None = None, socket_timeout: float | None = CALL_TIMEOUT) -> Any:
         # Never let redis-py send a command twice on its own: what a lost reply means differs from call to call.
         options = self._options() | {
-            "retry": AsyncRetry(NoBackoff(), 0), "socket_timeout": socket_timeout, "socket_connect_timeout": 5, "client_name": client_name,
+            "retry": AsyncRetry(NoBackoff(), 0),
+            "socket_timeout": socket_timeout,
+            "socket_connect_timeout": 5,
+            "client_name": client_name,
         }
         if self.address.sentinels:
             group = AsyncSentinel(  # type: ignore[no-untyped-call]
-                list(self.address.sentinels), sentinel_kwargs=self._sentinel_options(), **_without_address(options))
+                list(self.address.sentinels), sentinel_kwargs=self._sentinel_options(), **_without_address(options)
+            )
             return group.master_for(self.address.sentinel_master)
         if self.address.cluster:
             return aredis.RedisCluster(**_for_cluster(options))

@@ -30,3 +30,12 @@ local function push_waiting(base, id, priority, lifo)
     redis.call(lifo and "RPUSH" or "LPUSH", list, id)
   end
 end
+
+-- push_front(base, id): make an id the next to run. It keeps its place in the priority index, which counts the ids at the tail.
+local function push_front(base, id)
+  local priority = tonumber(redis.call("HGET", base .. id, "priority") or 0) or 0
+  if priority > 0 then
+    redis.call("ZADD", base .. "priority", priority, id)
+  end
+  redis.call("RPUSH", waiting_list(base), id)
+end

@@ -1,0 +1,177 @@
+"""The chores of a queue, done by one worker at a time: promote delayed jobs on time, recover stalled ones, mend repeat chains.
+
+Whoever holds the short-lived key ``chore`` is the caretaker; the others look every few seconds whether it is gone. Should the
+caretaker die, due jobs are still promoted by every claim, and somebody else takes over within ten seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import random
+import secrets
+from typing import TYPE_CHECKING, Any, Protocol
+
+from redis.exceptions import RedisError
+
+from kayan_workers.bull import repeat, scripts
+from kayan_workers.bull.lanes import LOST_CONNECTION
+from kayan_workers.bull.line import now_ms
+
+if TYPE_CHECKING:
+    from kayan_workers.bull.keys import Keys
+    from kayan_workers.bull.line import Line
+    from kayan_workers.bull.observer import Observer
+    from kayan_workers.bull.queue import Queue
+    from kayan_workers.bull.server import Server
+
+_PROMOTE = scripts.load("promote_due")
+_STALLED = scripts.load("stalled")
+_KEEP_CHORE = scripts.load("keep_chore")
+
+_OFFICE_MS = 10_000
+_REPAIR_SECONDS = 60.0
+_SOON_MS = 2
+
+
+class Household(Protocol):
+    """What a caretaker asks of its consumer."""
+
+    keys: Keys
+    queue: Queue
+    observer: Observer
+
+    async def open_line(self) -> Line:
+        """The connection; waits while Redis is away."""
+
+
+class Caretaker:
+    """Runs the chores while it holds the office, and applies for it otherwise."""
+
+    def __init__(
+        self,
+        server: Server,
+        household: Household,
+        *,
+        pod: str,
+        guard_interval_ms: int,
+        stalled_interval_ms: int,
+        max_stalled_count: int,
+    ) -> None:
+        self._server = server
+        self._household = household
+        self._keys = household.keys
+        self._guard_ms = guard_interval_ms
+        self._stalled_ms = stalled_interval_ms
+        self._max_stalled = max_stalled_count
+        self._office = self._keys.chore("caretaker")
+        self._me = f"{pod}/{secrets.token_hex(6)}"
+        self._next_due_ms = math.inf
+        self._due_sooner = asyncio.Event()
+
+    async def run(self) -> None:
+        """Apply for the office and do its chores, until cancelled. Redis trouble only costs time."""
+        try:
+            while True:
+                try:
+                    if await self._holds_office():
+                        await self._serve()
+                except LOST_CONNECTION:
+                    await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311  jitter, not a secret
+                except RedisError as error:
+                    self._household.observer.queue_warning(self._keys.queue, f"a chore of the queue failed, trying again: {error}")
+                await asyncio.sleep(random.uniform(0.5, 1) * _OFFICE_MS / 1000)  # noqa: S311
+        finally:
+            await self._resign()
+
+    async def _holds_office(self) -> bool:
+        line = await self._household.open_line()
+        return bool(await line.run(_KEEP_CHORE, (self._office,), (self._me, _OFFICE_MS)))
+
+    async def _resign(self) -> None:
+        with contextlib.suppress(RedisError, OSError):
+            async with asyncio.timeout(1):
+                line = await self._household.open_line()
+                await line.run(_KEEP_CHORE, (self._office,), (self._me, 0))
+
+    async def _serve(self) -> None:
+        listener = asyncio.create_task(self._listen(), name=f"delayed jobs of {self._keys.queue}")
+        loop = asyncio.get_running_loop()
+        stalled_at = repaired_at = loop.time()
+        try:
+            while await self._holds_office():
+                await self._promote()
+                if self._stalled_ms and loop.time() >= stalled_at:
+                    stalled_at = loop.time() + await self._recover() / 1000
+                if loop.time() >= repaired_at:
+                    await repeat.repair(self._household.queue)
+                    repaired_at = loop.time() + _REPAIR_SECONDS
+                await self._doze(stalled_at - loop.time() if self._stalled_ms else math.inf)
+        finally:
+            listener.cancel()
+            await asyncio.gather(listener, return_exceptions=True)
+
+    async def _doze(self, until_stalled: float) -> None:
+        """Sleep until a delayed job is due, a chore is, or the office must be renewed."""
+        end = min(self._guard_ms / 1000, until_stalled, _OFFICE_MS / 2000)
+        while True:
+            self._due_sooner.clear()
+            until_due = (self._next_due_ms - now_ms() + _SOON_MS) / 1000
+            began = asyncio.get_running_loop().time()
+            try:
+                async with asyncio.timeout(max(0.0, min(end, until_due))):
+                    await self._due_sooner.wait()
+            except TimeoutError:
+                return
+            end -= asyncio.get_running_loop().time() - began
+
+    # -- delayed -------------------------------------------------------------------------------------------------------------
+
+    async def _promote(self) -> None:
+        line = await self._household.open_line()
+        while True:
+            score = await line.run(_PROMOTE, (self._keys.delayed,), (self._keys.base, self._household.queue.token, now_ms()))
+            self._next_due_ms = float(score) / 4096 if score else math.inf
+            if self._next_due_ms > now_ms():
+                return
+
+    async def _listen(self) -> None:
+        """Hear of delayed jobs that are due sooner than what the timer knows."""
+        while True:
+            client = self._server.connection()
+            try:
+                pubsub = client.pubsub(ignore_subscribe_messages=True)
+                await pubsub.subscribe(self._keys.delayed)
+                async for message in pubsub.listen():
+                    self._hear(message)
+            except LOST_CONNECTION:
+                await asyncio.sleep(random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
+            finally:
+                await client.aclose()
+
+    def _hear(self, message: dict[str, Any]) -> None:
+        try:
+            due = float(message["data"])
+        except (KeyError, TypeError, ValueError):
+            return
+        if due < self._next_due_ms:
+            self._next_due_ms = due
+            self._due_sooner.set()
+
+    # -- stalled -------------------------------------------------------------------------------------------------------------
+
+    async def _recover(self) -> float:
+        """One stalled pass; returns after how many ms the next is due."""
+        line = await self._household.open_line()
+        # The guard lives a little shorter than the interval: with both the same, every other pass would find it standing (W17).
+        failed, stalled, forgiven, wait_ms = await line.run(
+            _STALLED,
+            (self._keys.stalled, self._keys.unstarted, self._keys.forgiven),
+            (self._keys.base, now_ms(), int(self._stalled_ms * 0.9), self._max_stalled),
+        )
+        observer, queue = self._household.observer, self._keys.queue
+        for tell, ids in ((observer.jobs_given_up, failed), (observer.jobs_stalled, stalled), (observer.jobs_forgiven, forgiven)):
+            if ids:
+                tell(queue, [job_id.decode() for job_id in ids])
+        return float(max(wait_ms, 1) if wait_ms > 0 else self._stalled_ms)

@@ -1,0 +1,436 @@
+"""Take jobs from one queue, run its handler on them, write down what became of them; leave cleanly.
+
+A consumer has a number of slots. Its lanes settle finished jobs and claim others in the same call; its watch waits for jobs when the
+queue is empty; its caretaker does the queue's chores when it is this worker's turn. ``attempt`` names what happened to a job and the
+lanes are the only writer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from kayan_workers.bull import outcome, repeat, settle
+from kayan_workers.bull.attempt import AttemptAbandonedError, Handler, Runner
+from kayan_workers.bull.backoff import Series, Strategy
+from kayan_workers.bull.caretaker import Caretaker
+from kayan_workers.bull.lanes import LOST_CONNECTION, MOST_CLAIMS, Lanes
+from kayan_workers.bull.line import Line
+from kayan_workers.bull.locks import LockKeeper
+from kayan_workers.bull.observer import Observer
+from kayan_workers.bull.queue import Queue
+from kayan_workers.bull.running import ActiveJob
+from kayan_workers.bull.scripts import Script
+from kayan_workers.bull.watch import Watch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsumerSettings:
+    """How a consumer behaves. All workers of a queue, Node's too, should agree on locks, stalls, limiter and metrics."""
+
+    lock_duration_ms: int = 30_000
+    """How long a job stays ours without a renewal. Bull's own default, like the others here."""
+    lock_renew_ms: int = 15_000
+    stalled_interval_ms: int = 30_000
+    """How often unlocked active jobs are looked for; 0 for never."""
+    max_stalled_count: int = 1
+    """How many times a job may stall in its life before it fails."""
+    guard_interval_ms: int = 5_000
+    """The longest sleep between two looks at the delayed jobs."""
+    grace_seconds: float = 25.0
+    """How long running jobs may take to finish once the consumer is told to stop; then they are handed back."""
+    backoff: Series = "documented"
+    backoff_strategies: Mapping[str, Strategy] | None = None
+    limiter: settle.Limiter | None = None
+    metrics_minutes: int = 0
+    """How many minutes of Bull's metrics to keep; 0 for none."""
+    job_timeout_ms: float | None = None
+    """The longest an attempt may run when the job itself names no ``timeout``."""
+
+
+class Consumer:
+    """Works one queue. ``run`` returns after ``stop``, with everything it held finished or handed back."""
+
+    def __init__(
+        self,
+        queue: Queue,
+        handler: Handler,
+        *,
+        concurrency: int = 1,
+        batch: int = 1,
+        spread: bool = False,
+        settings: ConsumerSettings | None = None,
+        observer: Observer | None = None,
+        pod: str | None = None,
+        keeper: LockKeeper | None = None,
+    ) -> None:
+        """``handler`` takes an ActiveJob and returns any JSON value; ``async def`` runs on the loop, plain ``def`` in a thread.
+
+        With ``batch`` above 1 it takes a list of up to that many jobs, which fill one of the ``concurrency`` slots together, and returns
+        a list: per job its result, or the exception that this job alone deserves. ``spread`` claims one job a turn, for heavy work.
+        ``pod`` names this worker in lock tokens; it must not contain ``@``.
+        """
+        self.queue = queue
+        self.keys = queue.keys
+        self.settings = settings or ConsumerSettings()
+        self.observer = observer or Observer()
+        self.lock_ms = self.settings.lock_duration_ms
+        self.running: dict[str, ActiveJob] = {}
+        """Lock token -> job, from the claim until the result is on its way to Redis."""
+        self.fenced = False
+        self.paused = False
+        self._concurrency = concurrency
+        self._batch = batch
+        self._spread = spread
+        self._pod = (pod or socket.gethostname()).replace("@", "-")
+        self._runner = Runner(handler, concurrency, queue.name)
+        self._keeper = keeper
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lanes: Lanes
+        self._free_slots = concurrency
+        self._hungry = True
+        self._draining = False
+        self._stop_requested = asyncio.Event()
+        self._waiting: deque[Sequence[ActiveJob]] = deque()
+        """Claimed and not yet in a slot: one entry a slot."""
+        self._idle_slots: deque[asyncio.Future[None]] = deque()
+        self._begun: dict[str, ActiveJob] = {}
+        """Handlers that have begun and whose beginning Redis has not been told of."""
+        self._marking = False
+        self._telling: set[asyncio.Future[None]] = set()
+        self._watch_may_go = asyncio.Event()
+        self._share = max(1, math.ceil(concurrency / 2)) if concurrency > 1 else 1
+
+    # -- for whoever runs it -------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Claim and work jobs until ``stop``; an unreachable Redis is waited for."""
+        self._loop = asyncio.get_running_loop()
+        server = self.queue.server
+        keeper = self._keeper or LockKeeper(server, self.settings.lock_renew_ms)
+        keeper.add(self)
+        self._lanes = Lanes(
+            server,
+            self,
+            events=self.queue.token,
+            pod=self._pod,
+            limiter=self.settings.limiter or settle.NO_LIMIT,
+            metrics_minutes=self.settings.metrics_minutes,
+        )
+        caretaker = Caretaker(
+            server,
+            self,
+            pod=self._pod,
+            guard_interval_ms=self.settings.guard_interval_ms,
+            stalled_interval_ms=self.settings.stalled_interval_ms,
+            max_stalled_count=self.settings.max_stalled_count,
+        )
+        watch = Watch(server, self._lanes, self, pod=self._pod)
+        lanes = asyncio.create_task(self._lanes.run(), name=f"lanes of {self.queue.name}")
+        slots = [asyncio.create_task(self._slot(), name=f"slot {n} of {self.queue.name}") for n in range(self._concurrency)]
+        takers = [
+            asyncio.create_task(watch.run(), name=f"watch of {self.queue.name}"),
+            asyncio.create_task(caretaker.run(), name=f"caretaker of {self.queue.name}"),
+        ]
+        tasks = [lanes, *slots, *takers]
+        stopping = asyncio.create_task(self._stop_requested.wait())
+        try:
+            done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in done - {stopping}:
+                task.result()  # none of them returns: this raises what went wrong in ours
+            self._draining = True
+            await _end(takers)
+            await self._drain()
+        finally:
+            stopping.cancel()
+            await _end(tasks)
+            keeper.remove(self)
+            if self._keeper is None:
+                keeper.close()
+            self._runner.close()
+
+    def stop(self) -> None:
+        """Claim nothing more, hand back what has not begun, let the rest finish within the grace period, hand back what does not."""
+        self._draining = True
+        self._stop_requested.set()
+
+    def pause_locally(self) -> None:
+        """Claim nothing more in this process until ``resume_locally``. Redis is not told."""
+        self.paused = True
+        self._watch_may_go.clear()
+
+    def resume_locally(self) -> None:
+        self.paused = False
+        self._hungry = True
+        self._look_around()
+
+    @property
+    def in_flight(self) -> int:
+        """Jobs claimed and not yet settled."""
+        return len(self.running)
+
+    def tell_soon(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> None:
+        """Send a script whose outcome nobody waits for, from any thread, in order with the jobs' results."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._tell, script, list(keys), list(args))
+
+    def _tell(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> None:
+        line = self._lanes.open_line
+        if line is None or not line.is_open:
+            return
+
+        async def run() -> None:
+            try:
+                await line.run(script, keys, args)
+            except (RedisError, OSError) as error:
+                self.warn(f"{script.name} was not written: {error}")
+
+        task = asyncio.ensure_future(run())
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
+    # -- capacity ------------------------------------------------------------------------------------------------------------
+
+    @property
+    def _may_claim(self) -> bool:
+        return not (self._draining or self.paused)
+
+    def appetite(self, finished: int) -> int:
+        """For a lane: claim while the queue is believed to hold more; heavy work only in exchange for what has finished."""
+        if not (self._hungry and self._may_claim and self._free_slots > 0):
+            return 0
+        slots = min(finished, 1) if self._spread else self._share
+        return self._reserve(slots)
+
+    def reserve(self) -> int:
+        """For the watch: all free slots, or one for heavy work."""
+        return self._reserve(1 if self._spread else self._free_slots) if self._may_claim else 0
+
+    def _reserve(self, slots: int) -> int:
+        slots = min(slots, self._free_slots, max(1, MOST_CLAIMS // self._batch))
+        self._free_slots -= slots
+        return slots * self._batch
+
+    async def wants_more(self) -> None:
+        while not (self._may_claim and self._free_slots > 0 and (self._spread or not self._hungry)):
+            self._watch_may_go.clear()
+            await self._watch_may_go.wait()
+
+    def _look_around(self) -> None:
+        """A slot is free or the queue has changed: let whoever should act notice."""
+        if not (self._may_claim and self._free_slots > 0):
+            return
+        if self._spread or not self._hungry:
+            self._watch_may_go.set()
+        if self._hungry and not self._spread and self._loop is not None:
+            self._lanes.wake()
+
+    # -- for the lanes -------------------------------------------------------------------------------------------------------
+
+    def new_job(self, claimed: settle.Claimed, token: str, now: int) -> ActiveJob:
+        return ActiveJob(self, claimed[0].decode(), token, claimed[1:], now)
+
+    def receive(self, claimed: list[ActiveJob], asked: int, *, fenced: bool) -> None:
+        if not asked:
+            return
+        for job in claimed:
+            self.running[job.token] = job
+        size = self._batch
+        work = [claimed[at : at + size] for at in range(0, len(claimed), size)]
+        self._waiting.extend(work)
+        self._free_slots += math.ceil(asked / size) - len(work)
+        self._hungry = len(claimed) >= asked
+        self._lanes.say_drained = bool(claimed)
+        if fenced is not self.fenced:
+            self.fenced = fenced
+            self.observer.queue_fenced(self.queue.name, fenced)
+        self._wake_slot()
+        self._look_around()
+
+    def settled(self, result: outcome.Completed | outcome.Failed) -> None:
+        if isinstance(result, outcome.Completed):
+            self.observer.job_completed(result.job, result.value, result.seconds)
+        elif result.fate == "failed":
+            self.observer.job_failed(result.job, result.error, result.seconds)
+        else:
+            self.observer.job_retried(result.job, result.error, result.delay_ms, result.seconds)
+
+    def refused(self, result: outcome.Completed | outcome.Failed, why: str) -> None:
+        self.observer.job_lost(result.job, why)
+
+    def warn(self, message: str) -> None:
+        self.observer.queue_warning(self.queue.name, message)
+
+    def lock_lost(self, job: ActiveJob) -> None:
+        """From the keeper's thread: end the handler, its result is nobody's."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(job.abandon, "its lock is lost")
+
+    async def open_line(self) -> Line:
+        return await self._lanes.line()
+
+    # -- a slot --------------------------------------------------------------------------------------------------------------
+
+    def _wake_slot(self) -> None:
+        while self._waiting and self._idle_slots:
+            slot = self._idle_slots.popleft()
+            if not slot.done():
+                slot.set_result(None)
+                return
+
+    async def _slot(self) -> None:
+        """Work jobs one after another. A slot wakes the next one before it begins, so that a burst never waits for one handler."""
+        loop = asyncio.get_running_loop()
+        while True:
+            while not self._waiting or self._draining:
+                idle = loop.create_future()
+                self._idle_slots.append(idle)
+                await idle
+            jobs = self._waiting.popleft()
+            if self._waiting:
+                self._wake_slot()
+            await self._work(jobs)
+            self._free_slots += 1
+            self._look_around()
+
+    async def _work(self, jobs: Sequence[ActiveJob]) -> None:
+        """Carry jobs from claimed to settled: completed, delayed or failed."""
+        started = self._loop.time() if self._loop else 0.0
+        for job in jobs:
+            job.started_monotonic = started
+            self._begun[job.token] = job
+            self.observer.job_started(job)
+            if job.options.repeat:
+                await self._schedule_next(job)
+        if not self._marking:
+            self._marking = True
+            asyncio.get_running_loop().call_soon(self._mark_begun)
+        if self._batch > 1:
+            results = await self._attempt_batch(jobs)
+        else:
+            results = [await self._attempt(jobs[0])]
+        for job, result in zip(jobs, results, strict=True):
+            self._begun.pop(job.token, None)
+            if result is None or job.abandoned:
+                self._forget(job)
+            else:
+                self._lanes.put(result)
+
+    async def _attempt(self, job: ActiveJob) -> outcome.Completed | outcome.Failed | None:
+        """Run the handler once and name what happened; None when nobody wants to know. Raises nothing of the job's own."""
+        try:
+            value = await self._runner.run(job, (job,), self._timeout_ms(job), lambda: self.observer.job_overdue(job, job.seconds))
+        except AttemptAbandonedError:
+            return None
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                error = RuntimeError(f"the handler ended with {type(error).__name__}: {error}")
+            return outcome.failed(job, error, series=self.settings.backoff, strategies=self.settings.backoff_strategies)
+        return outcome.completed(job, value)
+
+    async def _attempt_batch(self, jobs: Sequence[ActiveJob]) -> list[outcome.Completed | outcome.Failed | None]:
+        timeouts = [timeout for job in jobs if (timeout := self._timeout_ms(job))]
+        try:
+            values = await self._runner.run(
+                list(jobs), jobs, min(timeouts) if timeouts else None, lambda: self.observer.job_overdue(jobs[0], jobs[0].seconds)
+            )
+            if not isinstance(values, list | tuple) or len(values) != len(jobs):
+                raise TypeError(f"the batch handler of {self.queue.name} must return one entry for each of its {len(jobs)} jobs")
+        except AttemptAbandonedError:
+            return [None] * len(jobs)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            values = [error if isinstance(error, Exception) else RuntimeError(f"the handler ended with {type(error).__name__}")] * len(jobs)
+        return [
+            outcome.failed(job, value, series=self.settings.backoff, strategies=self.settings.backoff_strategies)
+            if isinstance(value, BaseException)
+            else outcome.completed(job, value)
+            for job, value in zip(jobs, values, strict=True)
+        ]
+
+    def _timeout_ms(self, job: ActiveJob) -> float | None:
+        timeout = job.options.timeout
+        if isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout > 0:
+            return timeout
+        return self.settings.job_timeout_ms
+
+    async def _schedule_next(self, job: ActiveJob) -> None:
+        """The next run of a repeatable job is queued when this one is picked up, whatever becomes of this one."""
+        try:
+            await repeat.schedule_next(self.queue, job)
+        except LOST_CONNECTION as error:
+            self.warn(f"the next run of {job.id} could not be queued now; the chain is mended within a minute: {error}")
+        except Exception as error:
+            self.warn(f"the next run of {job.id} cannot be queued: {error}")
+
+    def _mark_begun(self) -> None:
+        """Tell Redis which handlers have begun and are not through already: from now on their worker's death is a stall."""
+        self._marking = False
+        line = self._lanes.open_line
+        if self._begun and line is not None and line.is_open:
+            settle.mark_started(line, self.keys, self._begun.values())
+        self._begun.clear()
+
+    def _forget(self, job: ActiveJob) -> None:
+        if self.running.pop(job.token, None) is not None and not self._draining:
+            self.observer.job_lost(job, job.abandoned or "it was abandoned")
+
+    # -- leaving -------------------------------------------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.settings.grace_seconds
+        await self._hand_back_unstarted(deadline)
+        while self._busy and loop.time() < deadline:
+            await asyncio.sleep(0.02)
+            await self._hand_back_unstarted(deadline)  # a claim that was under way may bring more
+        left = [job for job in self.running.values() if not job.ended]
+        for job in left:
+            job.abandon("this worker stops")
+        await self._hand_back(left, "it did not finish within the grace period", deadline + 5)
+        try:
+            async with asyncio.timeout(5):
+                await self._lanes.flush()
+        except TimeoutError:
+            self.warn("Redis is away: some results could not be written; their jobs run again elsewhere")
+
+    async def _hand_back_unstarted(self, deadline: float) -> None:
+        unstarted = [job for jobs in self._waiting for job in jobs]
+        self._free_slots += len(self._waiting)
+        self._waiting.clear()
+        await self._hand_back(unstarted, "this worker stops before it began", deadline)
+
+    @property
+    def _busy(self) -> bool:
+        return self._free_slots < self._concurrency
+
+    async def _hand_back(self, jobs: list[ActiveJob], why: str, deadline: float) -> None:
+        if not jobs:
+            return
+        for job in jobs:
+            self.running.pop(job.token, None)
+        try:
+            async with asyncio.timeout_at(deadline):
+                refused = await settle.hand_back(await self._lanes.line(), self.keys, [(job.id, job.token) for job in jobs])
+        except (TimeoutError, RedisError, OSError) as error:
+            self.warn(f"{len(jobs)} jobs could not be handed back, the stalled pass will recover them: {error}")
+            return
+        for job in jobs:
+            if job.id not in refused:
+                self.observer.job_handed_back(job, why)
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,311 @@
+"""Group commit: finished jobs gather while a call is under way, and the next call settles them all and claims others.
+
+Two lanes share one connection, so that Redis works on one call while the jobs of the other run. An idle worker answers at once, a
+busy one speaks to Redis rarely. This is also where a lost connection is made good: results whose reply never came are sent again
+and recognised, and jobs that a lost reply had claimed go back to the head of the line (windows W2, W8).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import secrets
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from kayan_workers.bull import settle
+from kayan_workers.bull.line import Line, now_ms
+from kayan_workers.bull.outcome import Completed, Failed, retention
+from kayan_workers.bull.running import ActiveJob
+
+if TYPE_CHECKING:
+    from kayan_workers.bull.keys import Keys
+    from kayan_workers.bull.server import Server
+
+log = logging.getLogger(__name__)
+
+LOST_CONNECTION = (RedisConnectionError, RedisTimeoutError, OSError)
+
+_LANES = 2
+_MOST_FINISHES = 250
+MOST_CLAIMS = 500
+_SWEEP_AGAIN_SECONDS = 3.0
+
+
+class Crew(Protocol):
+    """What the lanes ask of their consumer."""
+
+    keys: Keys
+    lock_ms: int
+    running: dict[str, ActiveJob]
+
+    def appetite(self, finished: int) -> int:
+        """How many jobs to claim with the call that settles ``finished`` jobs; the slots are reserved at once."""
+
+    def receive(self, claimed: list[ActiveJob], asked: int, *, fenced: bool) -> None:
+        """The claimed jobs, of the number asked for; the reservation ends."""
+
+    def settled(self, outcome: Completed | Failed) -> None:
+        """Redis has the outcome."""
+
+    def refused(self, outcome: Completed | Failed, why: str) -> None:
+        """The job was not ours any more; nothing was written."""
+
+    def new_job(self, claimed: settle.Claimed, token: str, now: int) -> ActiveJob:
+        """A claimed job as a value."""
+
+    def warn(self, message: str) -> None:
+        """Say that something is odd."""
+
+
+class Lanes:
+    """The consumer's calls to Redis."""
+
+    def __init__(
+        self,
+        server: Server,
+        crew: Crew,
+        *,
+        events: str,
+        pod: str,
+        limiter: settle.Limiter,
+        metrics_minutes: int,
+    ) -> None:
+        self._server = server
+        self._crew = crew
+        self._keys = crew.keys
+        self._events = events
+        self._pod = pod
+        self._limiter = limiter
+        self._metrics_minutes = metrics_minutes
+        self._nonce = f"{pod}/{secrets.token_hex(6)}-"
+        self._calls = 0
+        self._under_way = 0
+        self._line: Line | None = None
+        self._connected = asyncio.Event()
+        self._done: deque[Completed | Failed] = deque()
+        self._doubtful: dict[str, set[int]] = {}
+        """Lock token of an outcome whose reply was lost -> the times under which it was sent."""
+        self._idle_lanes: deque[asyncio.Future[None]] = deque()
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.say_drained = False
+
+    # -- life ----------------------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Keep a connection and work it, until cancelled."""
+        lanes = [asyncio.create_task(self._lane(), name=f"lane of {self._keys.queue}") for _ in range(_LANES)]
+        try:
+            while True:
+                line = await self._server.line(self._keys.wait)
+                try:
+                    await self._prepare(line)
+                except LOST_CONNECTION as error:
+                    self._server.note_down(error)
+                    line.close()
+                    continue
+                self._line = line
+                self._connected.set()
+                self.wake()
+                reason = await asyncio.shield(line.closed)
+                self._connected.clear()
+                self._line = None
+                self._server.note_down(reason or RedisConnectionError("closed"))
+        finally:
+            for lane in lanes:
+                lane.cancel()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*lanes, *self._tasks, return_exceptions=True)
+            if self._line:
+                self._line.close()
+
+    async def _prepare(self, line: Line) -> None:
+        for script in settle.HOT:
+            await line.send("SCRIPT", "LOAD", script.text)
+        await self._sweep(line)
+        # What the old connection had sent may still reach Redis after the new one did: look once more.
+        self._later(_SWEEP_AGAIN_SECONDS, line)
+
+    def _later(self, seconds: float, line: Line) -> None:
+        async def sweep() -> None:
+            await asyncio.sleep(seconds)
+            if line.is_open:
+                try:
+                    await self._sweep(line)
+                except (RedisError, OSError) as error:
+                    log.debug("no second look at %s: %s", self._keys.queue, error)
+
+        task = asyncio.create_task(sweep(), name=f"sweep of {self._keys.queue}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _sweep(self, line: Line) -> None:
+        """Hand back the jobs that are locked under our tokens and that we do not run: claims whose reply was lost."""
+        if not self._calls:
+            return
+        held = await settle.claimed_by(line, self._keys, self._nonce)
+        strays = [(job_id, token) for job_id, token in held if token not in self._crew.running]
+        if strays:
+            back = len(strays) - len(await settle.hand_back(line, self._keys, strays))
+            if back:
+                self._crew.warn(f"{back} jobs were claimed by a call whose reply was lost; they wait again at the head of the line")
+
+    async def flush(self) -> None:
+        """Wait until everything finished stands in Redis."""
+        while self._done or self._under_way:
+            self._quiet.clear()
+            self.wake()
+            await self._quiet.wait()
+
+    # -- for the consumer ----------------------------------------------------------------------------------------------------
+
+    def put(self, outcome: Completed | Failed) -> None:
+        """An attempt has ended; write it down with the next call."""
+        outcome.job.ended = True
+        self._done.append(outcome)
+        self.wake()
+
+    def wake(self) -> None:
+        """There may be something to do: a result to write, a slot to fill."""
+        while self._idle_lanes:
+            lane = self._idle_lanes.popleft()
+            if not lane.done():
+                lane.set_result(None)
+                return
+
+    async def line(self) -> Line:
+        """The open connection; waits for it while Redis is away."""
+        while self._line is None:
+            await self._connected.wait()
+        return self._line
+
+    @property
+    def open_line(self) -> Line | None:
+        """The connection as it stands now."""
+        return self._line
+
+    async def claim(self, want: int, turn_token: bytes | str = "") -> None:
+        """Claim up to ``want`` jobs, whose slots the caller has reserved, and give the turn back in the same step.
+
+        A caller that is cancelled meanwhile does not lose the claim: its jobs arrive, and are handed back by a consumer that stops.
+        """
+        if self._line is None:
+            self._crew.receive([], want, fenced=False)
+            raise RedisConnectionError("the connection to Redis is closed")
+        task = asyncio.ensure_future(self._call(self._line, [], want, turn_token))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.shield(task)
+
+    # -- a lane --------------------------------------------------------------------------------------------------------------
+
+    async def _lane(self) -> None:
+        while True:
+            line = await self.line()
+            outcomes = self._take()
+            want = self._crew.appetite(len(outcomes))
+            if outcomes or want:
+                try:
+                    await self._call(line, outcomes, want)
+                except LOST_CONNECTION:
+                    line.close()
+                    await asyncio.sleep(0)
+                except RedisError as error:
+                    self._crew.warn(f"Redis refused to write results or to claim jobs, trying again: {error}")
+                    await asyncio.sleep(1)
+                continue
+            if not self._under_way:
+                self._quiet.set()
+            waiter = asyncio.get_running_loop().create_future()
+            self._idle_lanes.append(waiter)
+            await waiter
+
+    def _take(self) -> list[Completed | Failed]:
+        done = self._done
+        if len(done) <= _MOST_FINISHES:
+            taken = list(done)
+            done.clear()
+            return taken
+        return [done.popleft() for _ in range(_MOST_FINISHES)]
+
+    async def _call(self, line: Line, outcomes: list[Completed | Failed], want: int, turn_token: bytes | str = "") -> None:
+        """Write outcomes and claim ``want`` jobs. When the call fails, the outcomes wait for the next one."""
+        now = now_ms()
+        self._calls += 1
+        token = f"{self._nonce}{self._calls:x}"
+        claimed: list[ActiveJob] = []
+        fenced = False
+        for outcome in outcomes:
+            outcome.job.renewed = math.inf  # its lock is about to go, and the keeper must not miss it
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+        finished = [outcome for outcome in outcomes if isinstance(outcome, Completed)] if failures else outcomes
+        self._under_way += 1
+        refused: dict[str, int] = {}
+        try:
+            if failures:
+                refused = await settle.fail(line, self._keys, failures, now=now, metrics_minutes=self._metrics_minutes)
+            if finished or want or turn_token:
+                reply = await settle.settle(
+                    line,
+                    self._keys,
+                    now=now,
+                    lock_ms=self._crew.lock_ms,
+                    events=self._events,
+                    pod=self._pod,
+                    finished=finished,
+                    token=token,
+                    want=want,
+                    turn_token=turn_token,  # type: ignore[arg-type]
+                    say_drained=self.say_drained and want > 0,
+                    metrics_minutes=self._metrics_minutes,
+                    limiter=self._limiter,
+                )
+                refused |= reply.refused
+                fenced = reply.fenced
+                claimed = [self._crew.new_job(one, f"{token}.{index}", now) for index, one in enumerate(reply.claimed, 1)]
+        except BaseException:
+            self._doubt(outcomes, now)
+            raise
+        finally:
+            self._under_way -= 1
+            self._crew.receive(claimed, want, fenced=fenced)
+        for outcome in outcomes:
+            self._crew.running.pop(outcome.job.token, None)
+            code = refused.get(outcome.job.id) if refused else None
+            if code is None or await self._was_written(line, outcome):
+                self._crew.settled(outcome)
+            else:
+                self._crew.refused(outcome, settle.WHY[code])
+        if self._doubtful:
+            for outcome in outcomes:
+                self._doubtful.pop(outcome.job.token, None)
+
+    def _doubt(self, outcomes: list[Completed | Failed], now: int) -> None:
+        """The reply is lost: perhaps Redis has the outcomes, perhaps not. Send them again, and remember when they were sent."""
+        for outcome in outcomes:
+            self._doubtful.setdefault(outcome.job.token, set()).add(now)
+            outcome.job.renewed = 0.0
+        self._done.extendleft(reversed(outcomes))
+
+    async def _was_written(self, line: Line, outcome: Completed | Failed) -> bool:
+        """Whether an earlier call, whose reply was lost, has written this refused outcome already."""
+        sent = self._doubtful.get(outcome.job.token)
+        if not sent:
+            return False
+        job = outcome.job
+        finished_on, attempts_made = await line.send("HMGET", self._keys.job(job.id), "finishedOn", "attemptsMade")
+        if isinstance(outcome, Failed):
+            if finished_on is None and attempts_made is None:
+                return outcome.fate == "failed" and retention(job.options.keep_failed)[0] == 0
+            return int(attempts_made or 0) >= job.attempt
+        if finished_on is None:
+            return retention(job.options.keep_completed)[0] == 0
+        return int(finished_on) in sent

@@ -1,0 +1,112 @@
+"""What became of one attempt, in the shape that goes to Redis."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import msgspec
+
+from kayan_workers.bull import backoff
+from kayan_workers.bull.job import dumps
+from kayan_workers.errors import PermanentError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kayan_workers.bull.running import ActiveJob
+
+Fate = Literal["failed", "delayed", "retry"]
+
+KEEP_ALL = (-1, -1)
+
+
+class JobTimeoutError(Exception):
+    """The handler ran longer than the job may. Bull's own words, so that both sides read alike."""
+
+
+class Completed(NamedTuple):
+    """The handler returned ``value``; ``text`` is it as JSON."""
+
+    job: ActiveJob
+    value: Any
+    text: str
+    seconds: float
+
+    @property
+    def event(self) -> str:
+        """Bull's message: the result as JSON in a string; a handler that returned nothing has no ``val``."""
+        job_id = self.job.id
+        quoted = f'"{job_id}"' if job_id.isalnum() and job_id.isascii() else dumps(job_id)
+        return f'{{"jobId":{quoted}}}' if self.value is None else f'{{"jobId":{quoted},"val":{dumps(self.text)}}}'
+
+
+class Failed(NamedTuple):
+    """The handler raised ``error``; ``fate`` says what becomes of the job."""
+
+    job: ActiveJob
+    error: BaseException
+    fate: Fate
+    delay_ms: int
+    seconds: float
+
+    @property
+    def reason(self) -> str:
+        """The message alone; Bull writes the four letters ``null`` for an error without one."""
+        return str(self.error) or "null"
+
+    @property
+    def event(self) -> str:
+        members = {"jobId": self.job.id} | ({"val": str(self.error)} if str(self.error) else {})
+        return dumps(members)
+
+    @property
+    def stacktrace(self) -> str:
+        """All attempts' traces as a JSON array, this one's last, cut to the job's own limit."""
+        trace = "".join(traceback.format_exception(self.error)).rstrip()
+        traces = [*self.job.stacktrace, trace]
+        limit = self.job.options.stack_limit
+        if isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0:
+            traces = traces[-limit:] if limit else []
+        return dumps(traces)
+
+
+def completed(job: ActiveJob, value: Any) -> Completed | Failed:
+    """The outcome of a handler that returned. A value that is no JSON is the handler's mistake, and permanent."""
+    if value is None:
+        return Completed(job, None, "null", job.seconds)
+    try:
+        return Completed(job, value, dumps(value), job.seconds)
+    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        mistake = PermanentError(f"job {job.id} of {job.queue}: the handler's result cannot be written as JSON: {error}")
+        return Failed(job, mistake, "failed", 0, job.seconds)
+
+
+def failed(job: ActiveJob, error: BaseException, *, series: backoff.Series, strategies: Mapping[str, backoff.Strategy] | None) -> Failed:
+    """The outcome of a handler that raised: another attempt, at once or later, or none."""
+    if isinstance(error, PermanentError) or job.is_last_attempt or not isinstance(error, Exception):
+        return Failed(job, error, "failed", 0, job.seconds)
+    delay = backoff.delay_ms(job.options.backoff, job.attempt, error, series=series, strategies=strategies)
+    if delay == backoff.GIVE_UP:
+        return Failed(job, error, "failed", 0, job.seconds)
+    return Failed(job, error, "delayed" if delay else "retry", delay, job.seconds)
+
+
+def retention(keep: Any) -> tuple[int, int]:
+    """(count, age in ms) of a ``removeOnComplete`` or ``removeOnFail`` option: count -1 keeps all, 0 none; age -1 is no limit.
+
+    As Bull 3.8.5 reads it; null, which makes Bull's script fail half-way (W11), means keep.
+    """
+    if type(keep) is int:
+        return (keep, -1) if keep >= 0 else KEEP_ALL
+    if keep is None or keep is False:
+        return KEEP_ALL
+    if isinstance(keep, float):
+        return (int(keep), -1) if keep >= 0 else KEEP_ALL
+    if isinstance(keep, dict):
+        count, age = keep.get("count"), keep.get("age")
+        return (
+            int(count) if isinstance(count, int | float) and count >= 0 else -1,
+            int(age * 1000) if isinstance(age, int | float) and age >= 0 else -1,
+        )
+    return (0, -1) if keep else KEEP_ALL

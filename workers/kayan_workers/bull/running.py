@@ -1,0 +1,157 @@
+"""A job while it runs here: the typed job plus its lock token and what its handler may do with it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kayan_workers.bull import scripts
+from kayan_workers.bull.job import UNREAD, Job, dumps
+
+if TYPE_CHECKING:
+    from kayan_workers.bull.consumer import Consumer
+
+FIELDS = (b"name", b"data", b"opts", b"timestamp", b"priority", b"attemptsMade", b"stacktrace", b"deid", b"delay", b"stalledCounter")
+"""The hash members that ``settle.lua`` returns for a claimed job, in its order."""
+
+
+class Options(msgspec.Struct):
+    """What a worker needs of a job's options. Everything else in ``opts`` is left alone."""
+
+    attempts: Any = 1
+    timeout: Any = None
+    backoff: Any = None
+    repeat: Any = None
+    lifo: Any = None
+    keep_completed: Any = msgspec.field(name="removeOnComplete", default=None)
+    keep_failed: Any = msgspec.field(name="removeOnFail", default=None)
+    stack_limit: Any = msgspec.field(name="stackTraceLimit", default=None)
+
+
+_decode_options = msgspec.json.Decoder(Options).decode
+_NO_OPTIONS = Options()
+
+
+class ActiveJob(Job):
+    """One attempt at one job. Its methods may be called from any thread and return at once.
+
+    ``token`` is the value of the lock: as long as it stands there, the job is ours.
+    """
+
+    __slots__ = (
+        "_cancelled",
+        "_consumer",
+        "_fields",
+        "_values",
+        "abandoned",
+        "attempt",
+        "discarded",
+        "ended",
+        "on_abandon",
+        "options",
+        "renewed",
+        "started_at",
+        "started_monotonic",
+        "token",
+    )
+
+    def __init__(self, consumer: Consumer, job_id: str, token: str, values: Sequence[bytes | None], claimed_at_ms: int) -> None:
+        # Job.__init__ is not called: what it reads from a mapping stands in `values` already
+        self.queue = consumer.queue.name
+        self.id = job_id
+        self.token = token
+        self.raw_data = values[1] or b"{}"
+        self.raw_opts = values[2] or b"{}"
+        self._data = UNREAD
+        self._opts = None
+        self._values = values
+        self._fields: Mapping[bytes, bytes] | None = None
+        self._consumer = consumer
+        self._cancelled: threading.Event | None = None
+        self.started_at = claimed_at_ms
+        self.started_monotonic = 0.0
+        self.renewed = time.monotonic()
+        self.attempt = int(values[5] or 0) + 1
+        self.discarded = False
+        self.ended = False
+        self.abandoned: str | None = None
+        self.on_abandon: Callable[[], None] | None = None
+        try:
+            self.options = _decode_options(self.raw_opts)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self.options = _NO_OPTIONS
+
+    @property
+    def fields(self) -> Mapping[bytes, bytes]:  # type: ignore[override]
+        if self._fields is None:
+            self._fields = {name: value for name, value in zip(FIELDS, self._values, strict=True) if value is not None}
+        return self._fields
+
+    @property
+    def debounce_id_text(self) -> bytes:
+        return self._values[7] or b""
+
+    @property
+    def attempts(self) -> int:
+        attempts = self.options.attempts
+        return max(1, int(attempts)) if isinstance(attempts, int | float) and not isinstance(attempts, bool) else 1
+
+    @property
+    def is_last_attempt(self) -> bool:
+        return self.discarded or self.attempt >= self.attempts
+
+    @property
+    def seconds(self) -> float:
+        """How long this attempt has been running."""
+        return time.monotonic() - self.started_monotonic if self.started_monotonic else 0.0
+
+    @property
+    def waited_ms(self) -> float:
+        """From the time the job was due to the time it was claimed."""
+        return max(0.0, self.started_at - self.timestamp_ms - self.delay_ms)
+
+    @property
+    def cancelled(self) -> threading.Event:
+        """Set when the result is no longer wanted: timeout, lost lock, forced stop. Long work watches it."""
+        if self._cancelled is None:
+            self._cancelled = threading.Event()
+            if self.abandoned:
+                self._cancelled.set()
+        return self._cancelled
+
+    # -- for handlers --------------------------------------------------------------------------------------------------------
+
+    def progress(self, value: Any) -> None:
+        """Publish how far the work is: a number 0-100 or any JSON value."""
+        self._tell("progress", [self._consumer.keys.job(self.id), self._consumer.keys.progress], [self.id, dumps(value)])
+
+    def log(self, row: str) -> None:
+        """Append a line to the job's log, which ``getJobLogs`` and bull-board show."""
+        self._tell("log", [self._consumer.keys.job(self.id), self._consumer.keys.logs(self.id)], [row])
+
+    def update_data(self, data: Any) -> None:
+        """Replace the payload, for the next attempt or for whoever reads the job later."""
+        self._tell("update", [self._consumer.keys.job(self.id)], [dumps(data)])
+
+    def discard(self) -> None:
+        """Allow no further attempt: if this one fails, the job fails."""
+        self.discarded = True
+
+    def _tell(self, script: str, keys: list[str], args: list[Any]) -> None:
+        self._consumer.tell_soon(scripts.load(script), keys, args)
+
+    # -- for the consumer ----------------------------------------------------------------------------------------------------
+
+    def abandon(self, why: str) -> None:
+        """The result is no longer wanted; tell the handler however it can be told."""
+        if self.abandoned is not None:
+            return
+        self.abandoned = why
+        if self._cancelled is not None:
+            self._cancelled.set()
+        if self.on_abandon is not None:
+            self.on_abandon()

@@ -1,0 +1,151 @@
+"""The calls that write results and claim jobs, packed and unpacked. One function per script; see the scripts for the meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from kayan_workers.bull import scripts
+from kayan_workers.bull.keys import Keys
+from kayan_workers.bull.line import Line
+from kayan_workers.bull.outcome import Completed, Failed, retention
+from kayan_workers.bull.running import FIELDS, ActiveJob
+
+SETTLE = scripts.load("settle")
+FAIL = scripts.load("fail")
+HAND_BACK = scripts.load("hand_back")
+CLAIMED_BY = scripts.load("claimed_by")
+HOT = (SETTLE, FAIL, HAND_BACK)
+"""What a consumer's connection loads before its first call."""
+
+WHY = {-1: "its hash is gone", -2: "its lock has expired", -3: "it is no longer active", -6: "another worker holds its lock"}
+"""What a refusal means, in words for people."""
+
+
+class Limiter(NamedTuple):
+    """At most ``max`` starts in ``duration_ms``, over all workers that set the same limit; per group when ``grouped``.
+
+    The group of a job is what follows the last ``:`` of its id, as Bull's producers with a groupKey write it. Bull's ``bounceBack`` is
+    left out on purpose: it takes limited jobs out of every list (window W15).
+    """
+
+    max: int
+    duration_ms: int
+    grouped: bool = False
+
+
+NO_LIMIT = Limiter(0, 0)
+
+Claimed = Sequence[Any]
+"""[id, then the values of FIELDS]"""
+
+
+class Reply(NamedTuple):
+    refused: dict[str, int]
+    """Job id -> code of WHY."""
+    claimed: list[Claimed]
+    fenced: bool
+
+
+async def settle(
+    line: Line,
+    keys: Keys,
+    *,
+    now: int,
+    lock_ms: int,
+    events: str,
+    pod: str,
+    finished: Sequence[Completed] = (),
+    token: str = "",
+    want: int = 0,
+    turn_token: bytes | str = "",
+    say_drained: bool = False,
+    metrics_minutes: int = 0,
+    limiter: Limiter = NO_LIMIT,
+) -> Reply:
+    """Finish jobs and claim up to ``want`` others, in one step. The i-th (from 1) claimed job is locked under ``<token>.<i>``."""
+    args: list[Any] = [
+        keys.base,
+        now,
+        lock_ms,
+        events,
+        token,
+        want,
+        turn_token,
+        1 if say_drained else 0,
+        metrics_minutes,
+        limiter.max,
+        limiter.duration_ms,
+        1 if limiter.grouped else 0,
+    ]
+    for count, age_ms, run in _runs(finished):
+        args += (len(run), count, age_ms)
+        for one in run:
+            args += (one.job.id, one.job.token, one.text, one.event, one.job.debounce_id_text)
+    reply = await line.run(SETTLE, (keys.wait, keys.turn, keys.unstarted, keys.fence(pod)), args)
+    flat = reply[1]
+    width = len(FIELDS) + 1
+    return Reply(_codes(reply[0]), [flat[at : at + width] for at in range(0, len(flat), width)], reply[3] == 1)
+
+
+def _runs(finished: Iterable[Completed]) -> Iterable[tuple[int, int, list[Completed]]]:
+    """Neighbours with one retention policy, together: the script trims the set once for each such run."""
+    run: list[Completed] = []
+    policy = previous = (0, 0)
+    for one in finished:
+        policy = retention(one.job.options.keep_completed)
+        if run and policy != previous:
+            yield *previous, run
+            run = []
+        run.append(one)
+        previous = policy
+    if run:
+        yield *previous, run
+
+
+async def fail(line: Line, keys: Keys, failures: Sequence[Failed], *, now: int, metrics_minutes: int = 0) -> dict[str, int]:
+    """Write down failed attempts and what becomes of the jobs. Returns the refused ones: job id -> code of WHY."""
+    args: list[Any] = [keys.base, now, metrics_minutes]
+    for one in failures:
+        job, options = one.job, one.job.options
+        count, age_ms = retention(options.keep_failed)
+        args += (
+            job.id,
+            job.token,
+            one.fate,
+            job.attempt,
+            one.stacktrace,
+            one.reason,
+            one.event,
+            count,
+            age_ms,
+            now + one.delay_ms,
+            int(job.id) & 4095 if job.id.isdigit() else 0,
+            job.priority,
+            1 if options.lifo else "",
+            job.debounce_id_text,
+        )
+    return _codes(await line.run(FAIL, (keys.wait, keys.unstarted), args))
+
+
+async def hand_back(line: Line, keys: Keys, jobs: Iterable[tuple[str, str]]) -> dict[str, int]:
+    """Give claimed jobs back, (id, token) in the order they were claimed. Returns the refused ones."""
+    args: list[Any] = [keys.base]
+    for job_id, token in jobs:
+        args += (job_id, token)
+    return _codes(await line.run(HAND_BACK, (keys.wait, keys.unstarted), args))
+
+
+async def claimed_by(line: Line, keys: Keys, prefix: str) -> list[tuple[str, str]]:
+    """(id, token) of the active jobs whose lock token begins with ``prefix``."""
+    flat = await line.run(CLAIMED_BY, (keys.active,), (keys.base, prefix))
+    return [(flat[at].decode(), flat[at + 1].decode()) for at in range(0, len(flat), 2)]
+
+
+def mark_started(line: Line, keys: Keys, jobs: Iterable[ActiveJob]) -> None:
+    """From here on a crash counts as a stall. Nobody waits for the reply, but the command leaves this process at once."""
+    line.tell("SREM", keys.unstarted, *[job.id for job in jobs])
+
+
+def _codes(flat: Sequence[Any]) -> dict[str, int]:
+    return {flat[at].decode(): flat[at + 1] for at in range(0, len(flat), 2)}

@@ -1,0 +1,101 @@
+"""Notice a new job without taking it: watch by turns.
+
+``BLMOVE wait wait`` blocks until the list has something and leaves it as it is, so nothing is popped that a crash could strand
+(windows W1, W2). But it wakes everybody who blocks on it; so only the holder of the queue's turn does, and the claim script passes
+the turn on. Turns are a matter of speed: every claim is atomic, whoever makes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from typing import TYPE_CHECKING, Protocol
+
+from redis.exceptions import RedisError
+
+from kayan_workers.bull import scripts
+from kayan_workers.bull.lanes import LOST_CONNECTION, Lanes
+
+if TYPE_CHECKING:
+    from kayan_workers.bull.keys import Keys
+    from kayan_workers.bull.line import Line
+    from kayan_workers.bull.server import Server
+
+_TAKE_TURN = scripts.load("take_turn")
+
+TURN_SECONDS = 5.0
+"""How long one blocking call lasts. An idle worker sends one command in this time, the holder of the turn two."""
+
+_WATCHER_MS = 9000
+_FENCED_SECONDS = 1.0
+
+
+class Watched(Protocol):
+    """What a watch asks of its consumer."""
+
+    keys: Keys
+    fenced: bool
+
+    async def wants_more(self) -> None:
+        """Return when there is a free slot and nobody else is about to fill it."""
+
+    def reserve(self) -> int:
+        """Reserve slots for the claim that follows; how many jobs it may take."""
+
+
+class Watch:
+    """Waits for jobs and claims them through the lanes."""
+
+    def __init__(self, server: Server, lanes: Lanes, watched: Watched, *, pod: str) -> None:
+        self._server = server
+        self._lanes = lanes
+        self._watched = watched
+        self._keys = watched.keys
+        self._pod = pod
+        self._who = f"{pod}/{secrets.token_hex(4)}"
+        self._turn: bytes = b""
+        self._line: Line | None = None
+
+    async def run(self) -> None:
+        """Watch until cancelled, on a connection of its own: the one that bears the name ``getWorkers()`` looks for."""
+        try:
+            while True:
+                self._line = await self._server.line(self._keys.wait, name=self._keys.client_name, timeout=TURN_SECONDS * 3)
+                try:
+                    await self._line.run(_TAKE_TURN, (self._keys.turn, self._keys.watcher), (_WATCHER_MS, self._who, self._pod))
+                    while True:
+                        await self._watched.wants_more()
+                        await self._wait_and_claim(self._line)
+                except LOST_CONNECTION as error:
+                    self._turn = b""
+                    self._line.close()
+                    self._server.note_down(error)
+                except RedisError:
+                    await asyncio.sleep(random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
+        finally:
+            if self._line:
+                self._line.close()
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        """Give the turn to the next worker, without taking anything: this one is leaving."""
+        line = self._lanes.open_line
+        if self._turn and line:
+            line.tell("RPUSH", self._keys.turn, self._turn)
+        self._turn = b""
+
+    async def _wait_and_claim(self, line: Line) -> None:
+        if not self._turn:
+            answer = await line.send("BLPOP", self._keys.turn, TURN_SECONDS)
+            if not answer:
+                await line.run(_TAKE_TURN, (self._keys.turn, self._keys.watcher), (_WATCHER_MS, self._who, ""))
+                return
+            self._turn = answer[1]
+        if not await line.send("BLMOVE", self._keys.wait, self._keys.wait, "RIGHT", "RIGHT", TURN_SECONDS):
+            line.tell("SET", self._keys.watcher, self._who, "PX", _WATCHER_MS)
+            return
+        turn, self._turn = self._turn, b""
+        await self._lanes.claim(self._watched.reserve(), turn)
+        if self._watched.fenced:
+            await asyncio.sleep(_FENCED_SECONDS)
