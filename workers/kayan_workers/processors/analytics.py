@@ -1,0 +1,139 @@
+"""The ``analytics`` queue: who viewed, took, shared and searched what, and how often a day. A batch of jobs is one transaction.
+
+========================  =========================================================  =================================
+event                     with ``userId``                                            without
+========================  =========================================================  =================================
+ASSET_VIEW                a row in ``asset_activities``, and the day's ``views`` +1  the day's ``views`` +1
+ASSET_DOWNLOAD            the same, and the day's ``downloads`` +1                   the day's ``downloads`` +1
+ASSET_SHARE               a row in ``asset_activities`` with ``data`` as metadata    nothing: an activity needs a user
+SEARCH                    a row in ``search_history``                                nothing: it needs a user too
+ACTIVITY                  a row in ``asset_activities`` of the type in ``data``      nothing
+anything else             the job fails                                              the job fails
+========================  =========================================================  =================================
+
+**Day.** The UTC day of the event, wherever worker and database think they are.
+
+**A deleted user** must not cost a view: the counter grows, the activity (which needs the user's row) is left out, and the job's value
+and log say so. A share, search or activity of a deleted user has nothing else to leave, so it fails; so does any event of an asset
+that is gone, since its counters went with it.
+
+**ACTIVITY** is queued by nobody yet, and the Node worker only logged it. Who queues one expects it under the latest activity: so
+``data.type`` names an ``AssetActivityType``, ``data.description`` may word it, ``data.collectionId`` may point at a collection.
+
+**Twice.** A counter cannot tell who raised it, so the ledger does, in the same transaction. Rows have ids derived from the job.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from kayan_workers import ledger
+from kayan_workers.errors import KayanError
+from kayan_workers.ids import derive_id
+from kayan_workers.processors import parents
+from kayan_workers.processors.batching import Outcome, in_as_few_as_possible
+from kayan_workers.processors.events import Column, Effects, Payload, World, effects_of
+
+if TYPE_CHECKING:
+    from kayan_workers.database import Connection, Database
+    from kayan_workers.edges import Edges
+    from kayan_workers.processors.handle import JobHandle
+
+__all__ = ["Payload", "process_batch"]
+
+EFFECT = "asset_analytics"
+"""The counters' name in the ledger."""
+
+Work = Sequence[tuple[Payload, "JobHandle"]]
+
+_INSERT_ACTIVITIES = """
+INSERT INTO asset_activities (id, type, description, "userId", "assetId", "collectionId", metadata, "createdAt")
+SELECT id, type::"AssetActivityType", description, "userId", "assetId", "collectionId", metadata::jsonb, "createdAt"
+FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::timestamp[])
+  AS event (id, type, description, "userId", "assetId", "collectionId", metadata, "createdAt")
+ON CONFLICT (id) DO NOTHING
+"""
+
+_INSERT_SEARCHES = """
+INSERT INTO search_history (id, "userId", query, filters, "resultCount", "createdAt")
+SELECT id, "userId", query, filters::jsonb, "resultCount", "createdAt"
+FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::int[], %s::timestamp[])
+  AS event (id, "userId", query, filters, "resultCount", "createdAt")
+ON CONFLICT (id) DO NOTHING
+"""
+
+_ADD_TO_COUNTERS = """
+INSERT INTO asset_analytics AS day (id, "assetId", date, views, downloads)
+SELECT * FROM unnest(%s::text[], %s::text[], %s::date[], %s::int[], %s::int[])
+ON CONFLICT ("assetId", date) DO UPDATE SET views = day.views + excluded.views, downloads = day.downloads + excluded.downloads
+"""
+
+
+def process_batch(work: Work, edges: Edges) -> list[Outcome]:
+    """Record the events of ``work`` in one transaction. A job's value is ``{"recorded": [tables]}``, with ``skipped`` where a user lacks.
+
+    A malformed or unknown event, or one whose asset is gone, gets a PermanentError of its own; the others go through.
+    """
+    return in_as_few_as_possible(work, lambda some: _record(some, edges.database))
+
+
+def _record(work: Work, database: Database) -> list[Outcome]:
+    with database.transaction() as connection:
+        world = _look_around(connection, [payload for payload, _ in work])
+        judged = [_judge(payload, job, world) for payload, job in work]
+        # By name, so that a job that is in the batch twice counts once.
+        effects = {ledger.name_of(job): (job, entry) for (_, job), entry in zip(work, judged, strict=True) if isinstance(entry, Effects)}
+        _write(connection, effects)
+    for job, entry in effects.values():
+        if entry.skipped:
+            job.log(entry.skipped)
+    return [entry.value() if isinstance(entry, Effects) else entry for entry in judged]
+
+
+def _write(connection: Connection, effects: dict[ledger.JobName, tuple[JobHandle, Effects]]) -> None:
+    """Ledger, rows, counters: in this order, so that the counters, which others wait for, are locked for the shortest time."""
+    counted = [job for job, entry in effects.values() if entry.counter]
+    new = ledger.record_many_once(connection, counted, EFFECT)
+    first_time = [entry for name, (_, entry) in effects.items() if entry.counter is None or name in new]
+    if activities := [entry.activity for entry in first_time if entry.activity]:
+        connection.execute(_INSERT_ACTIVITIES, _columns(activities))
+    if searches := [entry.search for entry in first_time if entry.search]:
+        connection.execute(_INSERT_SEARCHES, _columns(searches))
+    if counters := summed(entry.counter for entry in first_time if entry.counter):
+        connection.execute(_ADD_TO_COUNTERS, _columns(counters))
+
+
+def summed(counters: Iterable[tuple[str, date, Column]]) -> list[tuple[str, str, date, int, int]]:
+    """One row (id, asset, day, views, downloads) per asset and day, sorted: every batch locks them in the same order."""
+    tally = Counter(counters)
+    rows = []
+    for asset_id, day in sorted({(asset_id, day) for asset_id, day, _ in tally}):
+        row_id = derive_id("asset_analytics", asset_id, day.isoformat())
+        rows.append((row_id, asset_id, day, tally[asset_id, day, "views"], tally[asset_id, day, "downloads"]))
+    return rows
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _look_around(connection: Connection, payloads: Sequence[Payload]) -> World:
+    pointers: list[parents.Pointers] = [{"assetId": payload.asset_id, "userId": payload.user_id} for payload in payloads]
+    activities = [payload for payload in payloads if payload.type == "ACTIVITY"]
+    for payload in activities:
+        collection = (payload.data or {}).get("collectionId")
+        pointers.append({"collectionId": collection if isinstance(collection, str) else None})
+    return World(
+        parents=parents.look_up(connection, pointers),
+        activity_types=parents.enum_values(connection, "AssetActivityType") if activities else frozenset(),
+    )
+
+
+def _judge(payload: Payload, job: JobHandle, world: World) -> Effects | KayanError:
+    try:
+        return effects_of(payload, job, world)
+    except KayanError as error:
+        return error

@@ -1,0 +1,44 @@
+"""One transaction for a whole batch, and a poisonous row that takes nobody down with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import psycopg
+
+from kayan_workers.database import reason
+from kayan_workers.errors import KayanError, PermanentError
+
+W = TypeVar("W")
+
+Outcome = object | Exception
+"""What one job of a batch comes to: its return value, or the exception that it alone deserves."""
+
+
+def in_as_few_as_possible(work: Sequence[W], apply: Callable[[Sequence[W]], list[Outcome]]) -> list[Outcome]:
+    """Apply ``work`` in one call of ``apply``, which is one transaction; where a row breaks it, halve until that row stands alone.
+
+    ``apply`` returns one outcome per entry, in order, or raises with nothing done. One bad row among 100 costs about 14 calls. A
+    TemporaryError is no row's fault, so it is everybody's outcome and nothing is tried again here.
+    """
+    if not work:
+        return []
+    try:
+        return apply(work)
+    except KayanError as error:
+        return [error] * len(work)
+    except Exception as error:
+        if len(work) == 1:
+            return [_refusal(error)]
+    middle = len(work) // 2
+    return in_as_few_as_possible(work[:middle], apply) + in_as_few_as_possible(work[middle:], apply)
+
+
+def _refusal(error: Exception) -> Exception:
+    """What the job itself is told: a value that PostgreSQL will never take is permanent, anything else is the surprise it is."""
+    if not isinstance(error, psycopg.DatabaseError | UnicodeError):
+        return error
+    refusal = PermanentError(f"the database refuses a value of this job: {reason(error)}")
+    refusal.__cause__ = error
+    return refusal

@@ -1,0 +1,192 @@
+"""What an analytics event is to leave behind: pure, from a payload and what the database knows to the rows and counters it deserves."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
+
+import msgspec
+
+from kayan_workers.errors import PermanentError
+from kayan_workers.ids import derive_id
+from kayan_workers.processors import parents
+
+if TYPE_CHECKING:
+    from kayan_workers.processors.handle import JobHandle
+
+
+class Payload(msgspec.Struct, rename="camel"):
+    """A job of this queue. ``timestamp`` is when the event happened, ISO 8601 with a zone; what ``data`` holds depends on ``type``."""
+
+    type: str
+    timestamp: Annotated[datetime, msgspec.Meta(tz=True)]
+    asset_id: str | None = None
+    user_id: str | None = None
+    data: dict[str, Any] | None = None
+
+
+class Search(msgspec.Struct, rename="camel"):
+    """``data`` of a SEARCH."""
+
+    query: str
+    filters: Any = None
+    result_count: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)] | None = None
+
+
+class Activity(msgspec.Struct, rename="camel"):
+    """``data`` of an ACTIVITY."""
+
+    type: str
+    description: str | None = None
+    collection_id: str | None = None
+
+
+class ActivityRow(NamedTuple):
+    """A row of ``asset_activities``, in the order of the insert."""
+
+    id: str
+    type: str
+    description: str
+    user_id: str
+    asset_id: str | None
+    collection_id: str | None
+    metadata: str | None
+    created_at: datetime
+
+
+class SearchRow(NamedTuple):
+    """A row of ``search_history``, in the order of the insert."""
+
+    id: str
+    user_id: str
+    query: str
+    filters: str | None
+    result_count: int
+    created_at: datetime
+
+
+Column = Literal["views", "downloads"]
+Data = TypeVar("Data", Search, Activity)
+
+
+class Effects(NamedTuple):
+    """What one event leaves behind. ``skipped`` says what it would have left, had there been a user for it."""
+
+    counter: tuple[str, date, Column] | None = None
+    activity: ActivityRow | None = None
+    search: SearchRow | None = None
+    skipped: str | None = None
+
+    def value(self) -> dict[str, object]:
+        """What Bull keeps as the job's return value: the same on a second run as on the first."""
+        stored = {"asset_activities": self.activity, "search_history": self.search, "asset_analytics": self.counter}
+        value: dict[str, object] = {"recorded": [table for table, row in stored.items() if row is not None]}
+        return value | {"skipped": self.skipped} if self.skipped else value
+
+
+class World(NamedTuple):
+    """What the database says about a batch before anything is written."""
+
+    parents: parents.Parents
+    activity_types: frozenset[str]
+
+
+EVENT_TYPES = ("ASSET_VIEW", "ASSET_DOWNLOAD", "ASSET_SHARE", "SEARCH", "ACTIVITY")
+
+_COUNTED: dict[str, tuple[Column, str, str]] = {
+    "ASSET_VIEW": ("views", "ASSET_VIEWED", "Asset viewed"),
+    "ASSET_DOWNLOAD": ("downloads", "ASSET_DOWNLOADED", "Asset downloaded"),
+}
+
+def effects_of(payload: Payload, job: JobHandle, world: World) -> Effects:
+    """What an event is to leave behind. Raises PermanentError when it is malformed, unknown, or points at nothing."""
+    match payload.type:
+        case "ASSET_VIEW" | "ASSET_DOWNLOAD":
+            return _counted(payload, job, world)
+        case "ASSET_SHARE":
+            world.parents.require({"assetId": _asset_id(payload), "userId": payload.user_id})
+            return _activity(payload, job, "ASSET_SHARED", "Asset shared", metadata=payload.data)
+        case "SEARCH":
+            return _search(payload, job, world)
+        case "ACTIVITY":
+            return _free_activity(payload, job, world)
+        case unknown:
+            raise PermanentError(f"type: {unknown[:60]!r} is not an analytics event; known are {', '.join(EVENT_TYPES)}")
+
+
+def _counted(payload: Payload, job: JobHandle, world: World) -> Effects:
+    column, activity_type, description = _COUNTED[payload.type]
+    asset_id = _asset_id(payload)
+    world.parents.require({"assetId": asset_id})
+    counter = (asset_id, _utc(payload.timestamp).date(), column)
+    if payload.user_id is None:
+        return Effects(counter)
+    if not world.parents.exists("userId", payload.user_id):
+        return Effects(counter, skipped=f"counted, but without an activity: userId {payload.user_id[:60]!r} no longer exists")
+    return _activity(payload, job, activity_type, description)._replace(counter=counter)
+
+
+def _search(payload: Payload, job: JobHandle, world: World) -> Effects:
+    search = _data(payload, Search)
+    if payload.user_id is None:
+        return Effects(skipped="a search without userId: search_history needs one")
+    world.parents.require({"userId": payload.user_id})
+    parents.require_storable({"data.query": search.query})
+    filters = None if search.filters is None else msgspec.json.encode(search.filters).decode()
+    row_id = _row_id("search_history", job)
+    return Effects(search=SearchRow(row_id, payload.user_id, search.query, filters, search.result_count or 0, _utc(payload.timestamp)))
+
+
+def _free_activity(payload: Payload, job: JobHandle, world: World) -> Effects:
+    activity = _data(payload, Activity)
+    if activity.type not in world.activity_types:
+        raise PermanentError(f"data.type: {activity.type[:60]!r} is not an AssetActivityType")
+    world.parents.require({"assetId": payload.asset_id, "collectionId": activity.collection_id, "userId": payload.user_id})
+    description = activity.description or activity.type.replace("_", " ").capitalize()
+    parents.require_storable({"data.description": description})
+    return _activity(payload, job, activity.type, description, collection_id=activity.collection_id, metadata=payload.data)
+
+
+def _activity(
+    payload: Payload, job: JobHandle, activity_type: str, description: str, *,
+    collection_id: str | None = None, metadata: dict[str, Any] | None = None,
+) -> Effects:
+    if payload.user_id is None:
+        return Effects(skipped=f"{payload.type} without userId: an activity needs one")
+    return Effects(
+        activity=ActivityRow(
+            id=_row_id("asset_activities", job),
+            type=activity_type,
+            description=description,
+            user_id=payload.user_id,
+            asset_id=payload.asset_id,
+            collection_id=collection_id,
+            metadata=None if metadata is None else msgspec.json.encode(metadata).decode(),
+            created_at=_utc(payload.timestamp),
+        )
+    )
+
+
+def _row_id(table: str, job: JobHandle) -> str:
+    return derive_id(table, job.queue, job.id, job.timestamp_ms)
+
+
+def _asset_id(payload: Payload) -> str:
+    if payload.asset_id is None:
+        raise PermanentError(f"assetId: missing, and {payload.type} needs it")
+    return payload.asset_id
+
+
+def _utc(moment: datetime) -> datetime:
+    """UTC wall time without a zone, which is what the app's TIMESTAMP(3) columns hold."""
+    try:
+        return moment.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError as error:  # the last or first hours of the calendar, given in a zone that pushes them over its edge
+        raise PermanentError(f"timestamp: {moment.isoformat()} has no UTC time") from error
+
+
+def _data(payload: Payload, kind: type[Data]) -> Data:
+    try:
+        return msgspec.convert(payload.data or {}, kind)
+    except msgspec.ValidationError as error:
+        raise PermanentError(f"data of {payload.type}: {error}") from error

@@ -1,0 +1,77 @@
+"""Which of the rows that a batch of payloads points at exist: asked in one query, so that a dead id can be named before it hurts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from psycopg import sql
+
+from kayan_workers.errors import PermanentError
+
+if TYPE_CHECKING:
+    from kayan_workers.database import Connection
+
+_TABLES = {
+    "userId": "User",
+    "assetId": "assets",
+    "collectionId": "collections",
+    "projectId": "projects",
+    "taskId": "tasks",
+    "milestoneId": "milestones",
+    "meetingId": "meetings",
+}
+"""A payload's field and the table it points into."""
+
+Pointers = Mapping[str, str | None]
+"""A payload's ids by field: ``{"userId": "c…", "projectId": None}``."""
+
+
+class Parents:
+    """The rows found, by field."""
+
+    def __init__(self, found: Iterable[tuple[str, str]]) -> None:
+        self._found = set(found)
+
+    def exists(self, field: str, row_id: str) -> bool:
+        return (field, row_id) in self._found
+
+    def require(self, pointers: Pointers) -> None:
+        """Raise PermanentError naming every id of ``pointers`` that points at nothing."""
+        dead = [f"{field} {row_id[:60]!r}" for field, row_id in pointers.items() if row_id is not None and not self.exists(field, row_id)]
+        if dead:
+            raise PermanentError(f"{' and '.join(dead)}: no such row in the database (deleted since the job was queued, or never there)")
+
+
+def look_up(connection: Connection, wanted: Iterable[Pointers]) -> Parents:
+    """Find the rows that ``wanted`` points at, in one query whatever their number."""
+    ids: dict[str, set[str]] = {}
+    for pointers in wanted:
+        for field, row_id in pointers.items():
+            if row_id is not None and storable(row_id):
+                ids.setdefault(field, set()).add(row_id)
+    if not ids:
+        return Parents(())
+    one = sql.SQL("SELECT {field}, id FROM {table} WHERE id = ANY (%s)")
+    query = sql.SQL(" UNION ALL ").join(
+        one.format(field=sql.Literal(field), table=sql.Identifier(_TABLES[field])) for field in ids
+    )
+    return Parents(connection.execute(query, [list(some) for some in ids.values()]).fetchall())
+
+
+def storable(text: str) -> bool:
+    """Whether PostgreSQL can hold ``text`` at all: it knows neither NUL nor half a surrogate pair."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def require_storable(texts: Mapping[str, str | None]) -> None:
+    """Raise PermanentError naming the fields whose text PostgreSQL cannot hold."""
+    bad = [field for field, text in texts.items() if text is not None and not storable(text)]
+    if bad:
+        raise PermanentError(f"{', '.join(bad)}: holds a NUL character or half a surrogate pair, which PostgreSQL cannot store")
+
+
+def enum_values(connection: Connection, enum: str) -> frozenset[str]:
+    """The values of an enum as the database has it today: the app may have learned new ones since this worker was built."""
+    row = connection.execute(sql.SQL("SELECT enum_range(NULL::{})::text[]").format(sql.Identifier(enum))).fetchone()
+    return frozenset(row[0]) if row else frozenset()
