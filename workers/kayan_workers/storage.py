@@ -69,6 +69,10 @@ class Storage(Protocol):
         """Where a browser finds the object."""
         ...
 
+    def discard_unfinished(self, older_than: datetime) -> int:
+        """Throw away uploads, anybody's, that were begun before ``older_than`` and never completed; returns how many."""
+        ...
+
 
 def checked_key(key: str) -> str:
     """The key itself, or PermanentError: no store may be asked for an empty key or one that leaves its root.
@@ -132,6 +136,13 @@ class FolderStorage:
     def url(self, key: str) -> str:
         return f"{self.base_url}/{urllib.parse.quote(key)}"
 
+    def discard_unfinished(self, older_than: datetime) -> int:
+        with _folder_trouble(f"discarding unfinished uploads in the storage folder {self.root}"):
+            parts = [path for path in self.root.rglob(".*.part") if path.lstat().st_mtime < older_than.timestamp()]
+            for path in parts:
+                path.unlink(missing_ok=True)
+        return len(parts)
+
     def _path(self, key: str) -> Path:
         path = self.root / checked_key(key)
         if not path.resolve().is_relative_to(self.root):
@@ -185,11 +196,16 @@ class S3Storage:
 
     def exists(self, key: str) -> bool:
         checked_key(key)
-        try:
-            with self._trouble(f"looking for {key!r}"):
+        from botocore.exceptions import ClientError
+
+        with self._trouble(f"looking for {key!r}"):
+            try:
                 self._client.head_object(Bucket=self.bucket, Key=key)
-        except PermanentError:
-            return False
+            except ClientError as error:
+                # Only "not found" means no: who hears no may delete the row of an object that is there.
+                if error.response.get("Error", {}).get("Code") not in _MISSING:
+                    raise
+                return False
         return True
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
@@ -201,6 +217,16 @@ class S3Storage:
     def url(self, key: str) -> str:
         base = self.cdn_url or f"https://{self.bucket}.s3.{self.region}.amazonaws.com"
         return f"{base}/{urllib.parse.quote(key)}"
+
+    def discard_unfinished(self, older_than: datetime) -> int:
+        discarded = 0
+        with self._trouble("discarding unfinished uploads (s3:ListBucketMultipartUploads, s3:AbortMultipartUpload)"):
+            for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket):
+                for upload in page.get("Uploads", []):
+                    if upload["Initiated"] < older_than:
+                        self._client.abort_multipart_upload(Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+                        discarded += 1
+        return discarded
 
     @contextmanager
     def _trouble(self, doing: str) -> Iterator[None]:
