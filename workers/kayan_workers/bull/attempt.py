@@ -100,6 +100,13 @@ class Runner:
         finally:
             for job in jobs:
                 job.on_abandon = None
+            if not future.done():
+                future.add_done_callback(_nobody_cares)
+
+
+def _nobody_cares(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()  # asked for, so that asyncio does not complain
 
 
 def _listen(jobs: Sequence[ActiveJob], end: Callable[[], Any]) -> None:

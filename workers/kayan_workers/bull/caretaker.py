@@ -141,7 +141,7 @@ class Caretaker:
         while True:
             client = self._server.connection()
             try:
-                pubsub = client.pubsub(ignore_subscribe_messages=True)
+                pubsub = client.pubsub()
                 await pubsub.subscribe(self._keys.delayed)
                 async for message in pubsub.listen():
                     self._hear(message)
@@ -152,8 +152,9 @@ class Caretaker:
 
     def _hear(self, message: dict[str, Any]) -> None:
         try:
-            due = float(message["data"])
-        except (KeyError, TypeError, ValueError):
+            # what was published before the subscription stood is found by looking once more
+            due = float(message["data"]) if message["type"] == "message" else 0.0
+        except (TypeError, ValueError):
             return
         if due < self._next_due_ms:
             self._next_due_ms = due

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
@@ -13,6 +14,7 @@ from kayan_workers.errors import PermanentError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import TracebackType
 
     from kayan_workers.bull.running import ActiveJob
 
@@ -63,12 +65,25 @@ class Failed(NamedTuple):
     @property
     def stacktrace(self) -> str:
         """All attempts' traces as a JSON array, this one's last, cut to the job's own limit."""
-        trace = "".join(traceback.format_exception(self.error)).rstrip()
+        trace = "".join(traceback.format_exception(type(self.error), self.error, _of_handler(self.error.__traceback__))).rstrip()
         traces = [*self.job.stacktrace, trace]
         limit = self.job.options.stack_limit
         if isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0:
             traces = traces[-limit:] if limit else []
         return dumps(traces)
+
+
+_OURS = str(Path(__file__).parent)
+
+
+def _of_handler(trace: TracebackType | None) -> TracebackType | None:
+    """The frames from the handler on: whoever reads a failed job wants to see their own code, not the way it was called."""
+    first = trace
+    while first is not None and (
+        first.tb_frame.f_code.co_filename.startswith(_OURS) or "concurrent/futures" in first.tb_frame.f_code.co_filename
+    ):
+        first = first.tb_next
+    return first or trace
 
 
 def completed(job: ActiveJob, value: Any) -> Completed | Failed:
