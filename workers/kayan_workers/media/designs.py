@@ -22,7 +22,7 @@ def can_read(kind: Kind) -> bool:
 
 
 def describe(source: Path) -> Facts:
-    """Canvas size (pixels; points for PDF), colour mode and layers. Raises PermanentError when the file is damaged or of no format we read."""
+    """Canvas size (pixels; points for PDF), colour mode and layers. Raises PermanentError for a damaged file or an unknown format."""
     kind = sniff(source)
     if kind.name == "PSD":
         return _describe_psd(source)

@@ -146,9 +146,15 @@ def _describe_with_vips(image: Any, kind: Kind) -> Facts:
     frames = _field(image, "n-pages") or 1
     return _facts(
         kind, width, height, colour=str(image.interpretation), depth=depth, alpha=bool(image.hasalpha()), frames=frames,
-        dpi=round(image.xres * 25.4) if image.xres > 1.01 else None,  # 1 pixel/mm is what libvips says when the file says nothing
+        dpi=_dpi(image),
         profile=_profile_name(_field(image, "icc-profile-data")), columns=columns, custom=custom,
     )  # fmt: skip
+
+
+def _dpi(image: Any) -> int | None:
+    """Pixels an inch. 25 and 72 are what libvips says of a file that says nothing."""
+    dpi = round(image.xres * 25.4)
+    return dpi if _field(image, "resolution-unit") or dpi not in (25, 72) else None
 
 
 def _describe_with_pillow(source: Path, kind: Kind) -> Facts:

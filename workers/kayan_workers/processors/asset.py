@@ -1,0 +1,198 @@
+"""``asset-processing``: find out what an uploaded file is, and write it down where the app and its users look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from kayan_workers import assets
+from kayan_workers.errors import PermanentError
+from kayan_workers.media.facts import Facts
+from kayan_workers.objects import derived_key
+from kayan_workers.processors import thumbnail
+from kayan_workers.processors.pictures import first_page
+from kayan_workers.processors.source import FileType, MediaPayload, Source, blaming, fetched, in_words, is_final, stop_if_cancelled
+
+if TYPE_CHECKING:
+    from kayan_workers.edges import Edges
+    from kayan_workers.processors.handle import JobHandle
+    from kayan_workers.storage import Stored
+
+PREVIEW_BOX = (800, 600)
+PREVIEW_QUALITY = 85
+
+
+class Payload(MediaPayload):
+    """The fields every media job carries."""
+
+
+def process(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, object]:
+    """PROCESSING, then COMPLETED with everything learned; FAILED with the reason only when no attempt is left."""
+    with blaming("processing", payload):
+        with edges.database.transaction() as connection:
+            assets.begin_processing(connection, payload.asset_id)
+        try:
+            return _work(payload, job, edges)
+        except Exception as error:
+            if is_final(error, job):
+                _note_failure(payload, error, edges)
+            raise
+
+
+def _work(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, object]:
+    with fetched(payload, job, edges) as source:
+        facts = _describe(payload, source, job, edges)
+        pictures = _pictures(payload, source, job, edges)
+    stop_if_cancelled(job)
+    facts.metadata.update(_claims(payload, source))
+    with edges.database.transaction() as connection:
+        assets.complete_processing(connection, payload.asset_id, facts)
+        for kind, stored in pictures.items():
+            if kind == "preview":
+                assets.set_preview(connection, payload.asset_id, stored.key)
+            else:
+                assets.set_thumbnail(connection, payload.asset_id, stored)
+    return {"format": source.kind.name, "width": facts.width, "height": facts.height}
+
+
+def _describe(payload: Payload, source: Source, job: JobHandle, edges: Edges) -> Facts:
+    """The facts, by what the app says the file is; OTHER is what its content says, because the app files Word and Excel there."""
+    describe: dict[FileType, Callable[[], Facts]] = {
+        FileType.IMAGE: lambda: _image(source),
+        FileType.VIDEO: lambda: _video(source, job, edges),
+        FileType.AUDIO: lambda: _audio(source, job, edges),
+        FileType.DOCUMENT: lambda: _document(source),
+        FileType.MODEL_3D: lambda: _model(source),
+        FileType.DESIGN: lambda: _design(source),
+        FileType.OTHER: lambda: _other(source, job, edges),
+    }
+    return describe[payload.file_type]()
+
+
+def _image(source: Source) -> Facts:
+    from kayan_workers.media import designs, images
+
+    facts = images.describe(source.path)
+    if source.kind.name == "PSD":  # the app types Photoshop files IMAGE when the browser knows their MIME type
+        canvas = designs.describe(source.path)
+        return Facts(
+            width=canvas.width, height=canvas.height, metadata={**facts.metadata, **canvas.metadata},
+            details={**facts.details, **canvas.details}, custom={**facts.custom, **canvas.custom},
+        )  # fmt: skip
+    return facts
+
+
+def _video(source: Source, job: JobHandle, edges: Edges) -> Facts:
+    from kayan_workers.media import video
+    from kayan_workers.media.probe import probe
+
+    return video.describe(probe(edges.ffmpeg, source.path, job.cancelled))
+
+
+def _audio(source: Source, job: JobHandle, edges: Edges) -> Facts:
+    from kayan_workers.media import audio
+    from kayan_workers.media.probe import probe
+
+    return audio.describe(probe(edges.ffmpeg, source.path, job.cancelled))
+
+
+def _document(source: Source) -> Facts:
+    from kayan_workers.media import documents
+
+    return documents.describe(source.path)
+
+
+def _model(source: Source) -> Facts:
+    from kayan_workers.media import models
+
+    if not models.can_read(source.path) and source.kind.family in ("model", "archive", "unknown"):
+        return _unread(source)
+    return models.describe(source.path)
+
+
+def _design(source: Source) -> Facts:
+    from kayan_workers.media import designs
+
+    if designs.can_read(source.kind):
+        return designs.describe(source.path)
+    return _image(source) if source.kind.family == "image" else _unread(source)
+
+
+def _other(source: Source, job: JobHandle, edges: Edges) -> Facts:
+    """Whatever it is, a valid upload: what cannot be read is stored as it is, and its kind recorded."""
+    from kayan_workers.media import documents, models
+
+    if models.can_read(source.path):
+        return _model(source)
+    if documents.can_read(source.kind):
+        return _document(source)
+    known: dict[str, Callable[[], Facts]] = {
+        "image": lambda: _image(source), "design": lambda: _design(source),
+        "video": lambda: _video(source, job, edges), "audio": lambda: _audio(source, job, edges),
+    }  # fmt: skip
+    with suppress(PermanentError):
+        if source.kind.family in known:
+            return known[source.kind.family]()
+    return _unread(source)
+
+
+def _unread(source: Source) -> Facts:
+    """A format nobody here can look into (Figma, FBX, an archive …): the file is fine, only its inside stays unknown."""
+    return Facts(metadata={"format": source.kind.name, "inspected": False})
+
+
+def _claims(payload: Payload, source: Source) -> dict[str, object]:
+    """What the app has always recorded of documents, and a contradiction between the declared and the real type."""
+    claims: dict[str, object] = {}
+    if payload.file_type in (FileType.DOCUMENT, FileType.OTHER):
+        processed_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        claims |= {"mimeType": payload.mime_type or "", "processedAt": processed_at}
+    declared, real = (payload.mime_type or "").partition("/")[0], source.kind.mime.partition("/")[0]
+    if source.kind.family not in ("unknown", "text") and declared in ("image", "video", "audio") and real != declared:
+        claims["detectedMimeType"] = source.kind.mime
+    return claims
+
+
+def _pictures(payload: Payload, source: Source, job: JobHandle, edges: Edges) -> dict[str, Stored]:
+    """Preview and thumbnail of what nobody else is asked to picture: the app queues those jobs for images and videos only.
+
+    A document whose text was read is processed even if its first page cannot be drawn.
+    """
+    if payload.file_type not in (FileType.DOCUMENT, FileType.DESIGN, FileType.OTHER):
+        return {}
+    with suppress(PermanentError):
+        return _draw(payload, source, job, edges)
+    return {}
+
+
+def _draw(payload: Payload, source: Source, job: JobHandle, edges: Edges) -> dict[str, Stored]:
+    from kayan_workers.media import images
+
+    picture = source.path if source.kind.family in ("image", "design") else first_page(source, PREVIEW_BOX)
+    if picture is None:
+        return {}
+    preview, small = source.beside("preview.jpg"), source.beside("thumbnail.jpg")
+    images.render(picture, [
+        images.Rendition(to=preview, box=PREVIEW_BOX, quality=PREVIEW_QUALITY),
+        images.Rendition(to=small, box=thumbnail.BOX, quality=thumbnail.QUALITY),
+    ])  # fmt: skip
+    stop_if_cancelled(job)
+    key = derived_key(
+        "previews", asset_id=payload.asset_id, purpose="preview", source_key=payload.file_key, extension="jpg",
+        timestamp_ms=job.timestamp_ms,
+    )  # fmt: skip
+    return {
+        "preview": edges.storage.upload(preview, key, "image/jpeg"),
+        "thumbnail": edges.storage.upload(small, thumbnail.key_for(payload, job), "image/jpeg"),
+    }
+
+
+def _note_failure(payload: Payload, error: Exception, edges: Edges) -> None:
+    """Mark the asset FAILED with the reason. Trouble in doing so never hides the reason itself."""
+    try:
+        with edges.database.transaction() as connection:
+            assets.fail_processing(connection, payload.asset_id, in_words(error))
+    except Exception as trouble:
+        error.add_note(f"and the asset could not be marked as failed: {trouble}")

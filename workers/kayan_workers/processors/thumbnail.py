@@ -1,0 +1,49 @@
+"""``thumbnail-generation``: one small JPEG that stands for an asset in the app's grids."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kayan_workers import assets
+from kayan_workers.media import images
+from kayan_workers.objects import derived_key, is_ours
+from kayan_workers.processors.pictures import picture_of
+from kayan_workers.processors.source import MediaPayload, blaming, fetched, stop_if_cancelled
+
+if TYPE_CHECKING:
+    from kayan_workers.edges import Edges
+    from kayan_workers.processors.handle import JobHandle
+
+BOX = (200, 200)
+QUALITY = 80
+
+
+class Payload(MediaPayload):
+    """The fields every media job carries."""
+
+
+def process(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, object]:
+    """Store the thumbnail, then point the asset at it. Returns its key and size in pixels."""
+    with blaming("thumbnail", payload):
+        with edges.database.transaction() as connection:
+            before = assets.find(connection, payload.asset_id)
+        with fetched(payload, job, edges) as source:
+            small = source.beside("thumbnail.jpg")
+            picture = picture_of(source, payload.file_type, job, edges, BOX)
+            [(width, height)] = images.render(picture, [images.Rendition(to=small, box=BOX, quality=QUALITY)])
+            stop_if_cancelled(job)
+            stored = edges.storage.upload(small, key_for(payload, job), "image/jpeg")
+        with edges.database.transaction() as connection:
+            assets.set_thumbnail(connection, payload.asset_id, stored)
+        old = before.thumbnail_key
+        if old and old != stored.key and is_ours(old, asset_id=payload.asset_id, purpose="thumb"):
+            edges.storage.delete([old])
+        return {"key": stored.key, "width": width, "height": height}
+
+
+def key_for(payload: MediaPayload, job: JobHandle) -> str:
+    """Where an asset's thumbnail stands, whoever makes it."""
+    return derived_key(
+        "thumbnails", asset_id=payload.asset_id, purpose="thumb", source_key=payload.file_key, extension="jpg",
+        timestamp_ms=job.timestamp_ms,
+    )  # fmt: skip
