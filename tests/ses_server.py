@@ -57,7 +57,7 @@ class SesServer:
     requests: int = 0
     refusals: deque[Refusal] = field(default_factory=deque)
     refused_addresses: dict[str, Refusal] = field(default_factory=dict)
-    on_accept: Callable[[Accepted], None] = lambda mail: None
+    on_accept: Callable[[Accepted], object] = lambda mail: None
     """Called when a mail has been accepted, before the answer goes out."""
     drop_answers: int = 0
     """So many of the next accepted mails get no answer: the connection is closed."""

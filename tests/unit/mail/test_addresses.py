@@ -60,10 +60,11 @@ def test_a_recipient_of_five_megabytes_is_refused_at_once(endless: str) -> None:
 
 @pytest.mark.parametrize("injected", [
     "ada@example.com\r\nBcc: eve@evil.example", "ada@example.com\nBcc: eve@evil.example", "Ada\r <ada@example.com>", "ada@example.com\0",
-    "Ada\u2028 <ada@example.com>", "=?utf-8?q?Ada=0D=0ABcc=3A_eve=40evil.example?= <ada@example.com>", "=?utf-8?q?Ada=00?= <ada@example.com>",
+    "Ada\u2028 <ada@example.com>",
+    "=?utf-8?q?Ada=0D=0ABcc=3A_eve=40evil.example?= <ada@example.com>", "=?utf-8?q?Ada=00?= <ada@example.com>",
 ])
 def test_an_address_cannot_bring_a_header_of_its_own(injected: str) -> None:
-    with pytest.raises(PermanentError, match="line break or control character|is not an e-mail address"):
+    with pytest.raises(PermanentError, match=r"line break or control character|is not an e-mail address"):
         recipients(injected)
 
 
