@@ -1,0 +1,186 @@
+"""The main job of the fleet on one screen: real servers, sample files, two hundred jobs, one worker for all queues, a check of it all.
+
+The worker is the command ``kayan worker all`` in a process of its own, set up by the same environment variables as in the
+cluster. A folder stands for the bucket, an outbox for SES.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from kayan_workers.bull.queue import Queue
+from kayan_workers.bull.reader import Counts
+from kayan_workers.bull.server import RedisAddress, Server
+from kayan_workers.demo import jobs, progress, summary
+from kayan_workers.demo.check import Evidence, Outcome, look
+from kayan_workers.demo.results import Results, prepare, save_tables
+from kayan_workers.demo.servers import Servers, embedded_servers
+from kayan_workers.demo.summary import Finished
+from kayan_workers.demo.world import World, build_world
+from kayan_workers.processors.table import ROLES
+from kayan_workers.storage import FolderStorage, Storage
+
+if TYPE_CHECKING:
+    import psycopg
+
+WORKER = ("-m", "kayan_workers", "worker", "all")
+PATIENCE_SECONDS = 180.0
+"""How long the jobs may take on a slow machine."""
+STOP_SECONDS = 30.0
+_LOOK_EVERY_SECONDS = 0.2
+
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "FFMPEG_BIN")
+"""What the worker keeps of our environment: nobody's real Redis, database or bucket may slip in."""
+
+
+def demo(keep: Path | None = None, console: Console | None = None) -> int:
+    """Run the demo; results go to ``keep`` or to a temporary folder that stays. Returns the exit code: 0 when all is as it should be.
+
+    Raises SettingsError when the embedded servers are not installed or ``keep`` is not ours to fill.
+    """
+    console = console or Console(width=None if sys.stdout.isatty() else 140)
+    results = prepare(keep)
+    console.print("Starting Valkey and PostgreSQL …", highlight=False)
+    with embedded_servers() as servers, TemporaryDirectory(prefix="kayan-demo-files-") as temp_dir:
+        try:
+            return asyncio.run(_Demo(console, results, servers, Path(temp_dir)).run())
+        except KeyboardInterrupt:
+            console.print("Interrupted; the worker and the servers are stopped.")
+            return 130
+
+
+class _Demo:
+    def __init__(self, console: Console, results: Results, servers: Servers, temp_dir: Path) -> None:
+        self.console = console
+        self.results = results
+        self.servers = servers
+        self.temp_dir = temp_dir
+        self.storage: Storage = FolderStorage(results.objects)
+
+    async def run(self) -> int:
+        import psycopg
+
+        with psycopg.connect(self.servers.database_url, autocommit=True, options="-c timezone=UTC") as connection:
+            self.console.print("Making sample files and the app's tables …")
+            world = await asyncio.to_thread(self._build_world, connection)
+            planned = jobs.plan(world)
+            async with self._queues() as queues:
+                await _add(queues, planned)
+                self.console.print(f"{len(planned)} jobs wait in {len(queues)} queues. Starting: kayan worker all", highlight=False)
+                trouble = await self._work(queues, Counter(job.queue for job in planned))
+                finished = {name: Finished(await queue.jobs("completed"), await queue.jobs("failed")) for name, queue in queues.items()}
+            outcome = self._check(connection, world, planned, finished)
+            outcome.differences[:0] = trouble
+            save_tables(connection, self.results)
+        summary.show(self.console, finished, outcome, self.results)
+        return 1 if outcome.differences else 0
+
+    def _build_world(self, connection: psycopg.Connection) -> World:
+        from kayan_workers.demo.samples import make_samples
+
+        folder = self.temp_dir / "samples"
+        folder.mkdir()
+        return build_world(connection, self.storage, make_samples(folder))
+
+    def _check(
+        self, connection: psycopg.Connection, world: World, planned: Sequence[jobs.Planned], finished: Mapping[str, Finished]
+    ) -> Outcome:
+        failed = {queue: list(its.failed) for queue, its in finished.items()}
+        return look(Evidence(world, planned, connection, self.storage, self.results.outbox, failed))
+
+    @asynccontextmanager
+    async def _queues(self) -> AsyncIterator[dict[str, Queue]]:
+        server = Server(RedisAddress(url=self.servers.redis_url))
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(server.close)
+            queues = {role.queue: Queue(role.queue, server, defaults=jobs.COMMON) for role in ROLES}
+            for queue in queues.values():
+                stack.push_async_callback(queue.close)
+            yield queues
+
+    # -- the worker ----------------------------------------------------------------------------------------------------------
+
+    async def _work(self, queues: Mapping[str, Queue], planned: Mapping[str, int]) -> list[str]:
+        """Run a worker until all jobs are finished; returns what went wrong with the worker itself."""
+        with self.results.worker_log.open("wb") as log:
+            worker = await asyncio.create_subprocess_exec(
+                sys.executable, *WORKER, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment(),
+                start_new_session=True,  # Ctrl-C is for us to hear
+            )
+            try:
+                trouble = await self._watch(worker, queues, planned)
+            finally:
+                stopped = await _stop(worker)
+        return trouble or stopped
+
+    async def _watch(
+        self, worker: asyncio.subprocess.Process, queues: Mapping[str, Queue], planned: Mapping[str, int]
+    ) -> list[str]:
+        given_up = time.monotonic() + PATIENCE_SECONDS
+        with progress.shown(self.console, planned) as display:
+            while True:
+                counts = {name: await queue.counts() for name, queue in queues.items()}
+                display.update(counts)
+                if all(_is_finished(its) for its in counts.values()):
+                    return []
+                if worker.returncode is not None:
+                    return [f"the worker ended with exit code {worker.returncode} before the jobs were done: {self._last_words()}"]
+                if time.monotonic() > given_up:
+                    return [f"the jobs were not done after {PATIENCE_SECONDS:.0f} s: {self._last_words()}"]
+                await asyncio.sleep(_LOOK_EVERY_SECONDS)
+
+    def _environment(self) -> dict[str, str]:
+        temp_dir = self.temp_dir / "worker"
+        temp_dir.mkdir()
+        kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        return {
+            **kept,
+            "REDIS_URL": self.servers.redis_url,
+            "DATABASE_URL": self.servers.database_url,
+            "KAYAN_STORAGE": f"folder:{self.results.objects}",
+            "KAYAN_MAIL": f"outbox:{self.results.outbox}",
+            "KAYAN_TEMP_DIR": str(temp_dir),
+            "HEALTH_HOST": "127.0.0.1",
+            "HEALTH_PORT": "0",
+            "LOG_FORMAT": "json",
+            "LOG_LEVEL": "info",
+        }
+
+    def _last_words(self) -> str:
+        lines = self.results.worker_log.read_text(errors="replace").splitlines()
+        return "\n    ".join(["its last lines are", *lines[-5:]]) if lines else "it said nothing"
+
+
+async def _add(queues: Mapping[str, Queue], planned: Sequence[jobs.Planned]) -> None:
+    for job in planned:
+        await queues[job.queue].add(job.data, options=job.options)
+
+
+def _is_finished(counts: Counts) -> bool:
+    return not (counts.waiting or counts.active or counts.delayed or counts.paused)
+
+
+async def _stop(worker: asyncio.subprocess.Process) -> list[str]:
+    """Ask the worker to leave as Kubernetes does; returns a complaint unless it did."""
+    if worker.returncode is not None:
+        return []
+    worker.send_signal(signal.SIGTERM)
+    try:
+        code = await asyncio.wait_for(worker.wait(), STOP_SECONDS)
+    except TimeoutError:
+        worker.kill()
+        await worker.wait()
+        return [f"the worker did not stop within {STOP_SECONDS:.0f} s of SIGTERM"]
+    return [f"the worker ended with exit code {code} after SIGTERM, not with 0"] if code else []
