@@ -5,9 +5,14 @@ A payload that is not what its type says fails its job at once and for good, and
 
 from __future__ import annotations
 
+import asyncio
 import importlib
+import inspect
+import os
+import sys
+import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import msgspec
 
@@ -32,8 +37,22 @@ class RawJob(Protocol):
 def bound(role: Role, edges: Edges) -> Callable[[Any], Any]:
     """The handler of a role: a plain function of one running job, or of a list of them for a batch role.
 
-    Raises ImportError or AttributeError when the role's module is not what the table promises.
+    The processor is loaded by its first job, so that an idle worker stays small; ``Rehearsal`` finds out beforehand whether it can be.
     """
+    made: list[Callable[[Any], Any]] = []
+    lock = threading.Lock()
+
+    def handle(work: Any) -> Any:
+        if not made:
+            with lock:
+                if not made:
+                    made.append(_load(role, edges))
+        return made[0](work)
+
+    return handle
+
+
+def _load(role: Role, edges: Edges) -> Callable[[Any], Any]:
     module = importlib.import_module(role.module)
     decode = _decoder(module.Payload)
     if role.batch > 1:
@@ -41,9 +60,51 @@ def bound(role: Role, edges: Edges) -> Callable[[Any], Any]:
     return _single(module.process, decode, edges)
 
 
+class Rehearsal:
+    """Loads every role's processor in a child process, which then ends: what is not installed is found before the first job.
+
+    The child's memory goes with it. Make one before any thread is started.
+    """
+
+    def __init__(self, roles: Sequence[Role]) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self._report, child_end = os.pipe()
+        self._child = os.fork()
+        if self._child == 0:
+            _rehearse(roles, child_end)
+        os.close(child_end)
+
+    def problems(self) -> list[str]:
+        """What cannot be loaded and what would help. Waits for the child."""
+        with os.fdopen(self._report, "rb") as report:
+            said = report.read().decode()
+        _, status = os.waitpid(self._child, 0)
+        if said:
+            return said.splitlines()
+        return [f"loading the processors ended with status {status}; try `kayan check`"] if status else []
+
+
+def _rehearse(roles: Sequence[Role], to: int) -> NoReturn:
+    problems = []
+    for role in roles:
+        try:
+            module = importlib.import_module(role.module)
+            _decoder(module.Payload)
+            _ = module.process_batch if role.batch > 1 else module.process
+        except Exception as error:
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            problems.append(f"role {role.name}: {role.module} cannot be loaded ({reason}). Install kayan-workers[{role.family}]")
+    os.write(to, "\n".join(problems).encode())
+    os._exit(0)
+
+
 def _single(process: Callable[[Any, JobHandle, Edges], Any], decode: Decode, edges: Edges) -> Callable[[Any], Any]:
+    is_async = inspect.iscoroutinefunction(process)
+
     def handle(job: Any) -> Any:
-        return process(decode(job), job, edges)
+        result = process(decode(job), job, edges)
+        return asyncio.run(result) if is_async else result  # a loop of its own, in the job's thread
 
     return handle
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import msgspec
 
+from kayan_workers.tables import plain_table
+
 if TYPE_CHECKING or "rich" in sys.modules:
     import structlog
 else:
@@ -127,12 +129,13 @@ def _json_line(_logger: object, _method: str, event: Event) -> str:
 # -- people ----------------------------------------------------------------------------------------------------------------------
 
 _PHRASES: Final[dict[str, tuple[str, str]]] = {
-    "worker.started": ("🚀", "worker started: {roles}"),
+    "worker.started": ("🚀", "worker started: {slots}"),
     "worker.ready": ("🔄", "waiting for jobs"),
     "worker.draining": ("📴", "{signal} received: {running} running jobs have {grace_seconds:g} s to finish; once more exits at once"),
     "worker.stopped": ("👋", "worker stopped"),
     "worker.killed": ("❌", "{signal} again: exiting at once"),
-    "health.listening": ("📊", "health and metrics on {url}"),
+    "worker.broken": ("❌", "the worker cannot go on: {error}"),
+    "health.listening": ("📊", "health and metrics on port {port}: /healthz /readyz /metrics"),
     "queues.health": ("📊", "queues\n{table}"),
     "redis.connected": ("✅", "Redis is connected: {address}"),
     "redis.lost": ("❌", "Redis cannot be reached, trying on: {address}: {error}"),
@@ -146,7 +149,12 @@ _PHRASES: Final[dict[str, tuple[str, str]]] = {
     "job.lost": ("⚠️ ", "{queue} {job_id} lost: {error}; another worker has it now"),
     "job.stalled": ("⚠️ ", "{queue} {job_id} stalled: its worker died or hung; it runs again"),
     "job.handed_back": ("↩️ ", "{queue} {job_id} handed back: {error}"),
-    "queue.error": ("❌", "{queue}: {error}"),
+    "job.overdue": ("⚠️ ", "{queue} {job_id} was told to end {duration} after its start and goes on; its slot stays taken"),
+    "job.given_up": ("❌", "{queue} {job_id} failed: its worker died or hung too often"),
+    "job.forgiven": ("🔄", "{queue} {job_id} waits again: its worker died before it began"),
+    "queue.warning": ("⚠️ ", "{queue}: {message}"),
+    "queue.fenced": ("📴", "{queue}: fenced, this pod takes nothing more"),
+    "queue.released": ("🔄", "{queue}: no longer fenced"),
 }
 _ICONS: Final = {"debug": "  ", "info": "  ", "warning": "⚠️ ", "error": "❌"}
 
@@ -165,6 +173,8 @@ def _text_line(_logger: object, _method: str, event: Event) -> str:
 def _phrased(phrase: str, event: Event) -> str | None:
     fields = {
         **event,
+        "table": _health_table(event) if "queues" in event else "",
+        "slots": ", ".join(f"{name} {slots}" for name, slots in event["roles"].items()) if "roles" in event else "",
         "duration": duration(event.get("duration_ms", 0)),
         "delay": duration(event.get("delay_ms", 0)),
         "again": f" (attempt {event['attempt']})" if event.get("attempt", 1) > 1 else "",
@@ -173,6 +183,12 @@ def _phrased(phrase: str, event: Event) -> str | None:
         return phrase.format(**fields)
     except (KeyError, ValueError):
         return None
+
+
+def _health_table(event: Event) -> str:
+    queues, labels = event["queues"], event.get("labels", {})
+    columns = list(next(iter(queues.values()), {}))
+    return _indented(plain_table(["queue", *columns], [[labels.get(name, name), *counts.values()] for name, counts in queues.items()]))
 
 
 def _indented(text: str) -> str:

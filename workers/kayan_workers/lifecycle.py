@@ -1,0 +1,102 @@
+"""Hears what a consumer does, logs it as lifecycle events and counts it for Prometheus."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kayan_workers import logs
+from kayan_workers.bull.observer import Observer
+from kayan_workers.bull.outcome import JobTimeoutError
+from kayan_workers.errors import KayanError, PermanentError
+
+if TYPE_CHECKING:
+    from kayan_workers.bull.running import ActiveJob
+    from kayan_workers.metrics import QueueMetrics
+
+
+class Lifecycle(Observer):
+    """The observer of one queue."""
+
+    def __init__(self, queue: str, metrics: QueueMetrics, *, level: str) -> None:
+        """``level`` is the lowest that is logged; what lies below it costs nothing."""
+        self._metrics = metrics
+        self._log = logs.get(queue=queue)
+        self._notes_jobs = logs.LEVELS[level] <= logs.LEVELS["info"]
+
+    def job_started(self, job: ActiveJob) -> None:
+        self._metrics.started.inc()
+        if job.attempt == 1:
+            self._metrics.waited.observe(max(0.0, (job.started_at - job.timestamp_ms - _delay_ms(job)) / 1000))
+        if self._notes_jobs:
+            self._log.info("job.started", job_id=job.id, attempt=job.attempt)
+
+    def job_completed(self, job: ActiveJob, value: Any, seconds: float) -> None:
+        self._metrics.completed.inc()
+        self._metrics.seconds.observe(seconds)
+        if self._notes_jobs:
+            self._log.info("job.completed", job_id=job.id, attempt=job.attempt, duration_ms=_ms(seconds))
+
+    def job_retried(self, job: ActiveJob, error: BaseException, delay_ms: int, seconds: float) -> None:
+        self._metrics.retried.inc()
+        self._metrics.seconds.observe(seconds)
+        self._log.warning(
+            "job.retried", job_id=job.id, attempt=job.attempt, duration_ms=_ms(seconds), delay_ms=delay_ms, **_described(error)
+        )
+
+    def job_failed(self, job: ActiveJob, error: BaseException, seconds: float) -> None:
+        permanent = isinstance(error, PermanentError)
+        (self._metrics.failed_permanently if permanent else self._metrics.failed_exhausted).inc()
+        self._metrics.seconds.observe(seconds)
+        self._log.error(
+            "job.failed", job_id=job.id, attempt=job.attempt, duration_ms=_ms(seconds), permanent=permanent, **_described(error)
+        )
+
+    def job_lost(self, job: ActiveJob, why: str) -> None:
+        self._metrics.lost.inc()
+        self._log.warning("job.lost", job_id=job.id, attempt=job.attempt, duration_ms=_ms(job.seconds), error=why)
+
+    def job_handed_back(self, job: ActiveJob, why: str) -> None:
+        self._metrics.handed_back.inc()
+        self._log.info("job.handed_back", job_id=job.id, attempt=job.attempt, error=why)
+
+    def job_overdue(self, job: ActiveJob, seconds: float) -> None:
+        self._metrics.overdue.inc()
+        self._log.warning("job.overdue", job_id=job.id, attempt=job.attempt, duration_ms=_ms(seconds))
+
+    def jobs_stalled(self, queue: str, job_ids: list[str]) -> None:
+        self._metrics.stalled.inc(len(job_ids))
+        for job_id in job_ids:
+            self._log.warning("job.stalled", job_id=job_id)
+
+    def jobs_given_up(self, queue: str, job_ids: list[str]) -> None:
+        self._metrics.given_up.inc(len(job_ids))
+        for job_id in job_ids:
+            self._log.error("job.given_up", job_id=job_id, error="job stalled more than allowable limit")
+
+    def jobs_forgiven(self, queue: str, job_ids: list[str]) -> None:
+        self._metrics.forgiven.inc(len(job_ids))
+        for job_id in job_ids:
+            self._log.info("job.forgiven", job_id=job_id)
+
+    def queue_warning(self, queue: str, message: str) -> None:
+        self._metrics.warnings.inc()
+        self._log.warning("queue.warning", message=message)
+
+    def queue_fenced(self, queue: str, fenced: bool) -> None:
+        self._log.info("queue.fenced" if fenced else "queue.released")
+
+
+def _described(error: BaseException) -> dict[str, Any]:
+    """The error's own words; with its traceback when nobody raised it on purpose."""
+    said = {"error": str(error) or type(error).__name__, "error_type": type(error).__name__}
+    return said if isinstance(error, KayanError | JobTimeoutError) else said | {"exc_info": error}
+
+
+def _delay_ms(job: ActiveJob) -> float:
+    """The delay the job was added with; the hash's own says 0 once the job has been promoted."""
+    delay = job.opts.get("delay")
+    return delay if isinstance(delay, int | float) else 0
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

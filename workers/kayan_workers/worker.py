@@ -1,0 +1,252 @@
+"""The worker process: builds every part from the settings, runs the chosen queues, and leaves cleanly.
+
+The first SIGTERM or SIGINT drains: nothing more is claimed, what runs may finish. The second exits at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from http import HTTPStatus
+
+import uvloop
+from redis.exceptions import RedisError
+
+from kayan_workers import logs
+from kayan_workers.binding import Rehearsal, bound
+from kayan_workers.bull.consumer import Consumer, ConsumerSettings
+from kayan_workers.bull.locks import LockKeeper
+from kayan_workers.bull.queue import Queue
+from kayan_workers.bull.server import Server
+from kayan_workers.bull.settle import Limiter
+from kayan_workers.edges import Edges
+from kayan_workers.errors import PermanentError, SettingsError
+from kayan_workers.health import Answer, HealthServer
+from kayan_workers.lifecycle import Lifecycle
+from kayan_workers.metrics import CONTENT_TYPE, Depths, Metrics
+from kayan_workers.processors.table import DATABASE, ROLES, Role
+from kayan_workers.readiness import Readiness, database_check, redis_check
+from kayan_workers.settings import Settings
+
+FIRST_REPORT_SECONDS = 10.0
+REPORT_SECONDS = 300.0
+
+
+def run_worker(roles: Sequence[Role], settings: Settings) -> int:
+    """Work the queues of ``roles`` until a signal says to stop; returns the exit code.
+
+    Raises SettingsError when it cannot begin (no roles, a taken port, a processor that is not installed).
+    """
+    logs.configure(level=settings.log_level, form=settings.log_format, secrets=settings.secrets)
+    rehearsal = Rehearsal(roles)
+    worker = Worker(roles, settings)
+    if problems := rehearsal.problems():
+        raise SettingsError(problems)
+    gc.collect()
+    gc.freeze()  # what has been imported stays: no collection looks at it again
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        code = runner.run(worker.run())
+    _leave(code)
+    return code
+
+
+def _leave(code: int) -> None:
+    """Python waits at its end for every thread; one that sits in a codec after the grace period must not keep us."""
+    sys.stdout.flush()
+    stuck = [thread for thread in threading.enumerate() if thread is not threading.current_thread() and not thread.daemon]
+    if any(thread.is_alive() and not _ends_soon(thread) for thread in stuck):
+        os._exit(code)
+
+
+def _ends_soon(thread: threading.Thread) -> bool:
+    thread.join(0.5)
+    return not thread.is_alive()
+
+
+class Worker:
+    """One process: a consumer for each role, one Redis, one set of edges, one health port."""
+
+    def __init__(self, roles: Sequence[Role], settings: Settings) -> None:
+        if not roles:
+            raise SettingsError(["no roles: a worker needs at least one queue to work"])
+        self.roles = roles
+        self.settings = settings
+        self.server = Server(settings.redis)
+        self.metrics = Metrics()
+        self.log = logs.get()
+        self.edges = Edges(settings, slots=sum(self._slots(role) for role in roles))
+        self.handlers = {role.name: bound(role, self.edges) for role in roles}
+        self.consumers: list[Consumer] = []
+        self.code = 0
+        self.draining = False
+        self._began = time.monotonic()
+
+    async def run(self) -> int:
+        """Everything from the first line to the last; returns the exit code."""
+        queues = {role.queue: Queue(role.queue, self.server, prefix=self.settings.prefix) for role in (*ROLES, *self.roles)}
+        keeper = LockKeeper(self.server, self.settings.lock_renew_ms)
+        self.consumers = [self._consumer(role, queues[role.queue], keeper) for role in self.roles]
+        depths = Depths(queues, self.metrics)
+        health = self._health(depths)
+        self._listen_to_signals()
+        self._listen_to_redis()
+        await self._start_health(health)
+        self._say_hello()
+        aside = [asyncio.create_task(self._examine(), name="examine"), asyncio.create_task(self._report(depths), name="report")]
+        try:
+            await self._consume()
+        finally:
+            for task in aside:
+                task.cancel()
+            await asyncio.gather(*aside, return_exceptions=True)
+            await health.close()
+            keeper.close()
+            for queue in queues.values():
+                await queue.close()
+            await self.server.close()
+            self.edges.close()
+        self.log.info("worker.stopped", exit_code=self.code, seconds=round(time.monotonic() - self._began))
+        return self.code
+
+    def stop(self) -> None:
+        """Drain: ``run`` returns when the consumers are done."""
+        self.draining = True
+        self.metrics.draining.set(1)
+        for consumer in self.consumers:
+            consumer.stop()
+
+    # -- parts ---------------------------------------------------------------------------------------------------------------
+
+    def _slots(self, role: Role) -> int:
+        return self.settings.concurrency.get(role.name, role.concurrency)
+
+    def _consumer(self, role: Role, queue: Queue, keeper: LockKeeper) -> Consumer:
+        slots = self._slots(role)
+        numbers = self.metrics.of(role.queue, slots)
+        consumer = Consumer(
+            queue, self.handlers[role.name], concurrency=slots, batch=role.batch, spread=role.spread,
+            settings=self._consumer_settings(role), observer=Lifecycle(role.queue, numbers, level=self.settings.log_level),
+            pod=self.settings.pod, keeper=keeper,
+        )
+        numbers.running.set_function(lambda: consumer.in_flight)
+        return consumer
+
+    def _consumer_settings(self, role: Role) -> ConsumerSettings:
+        settings = self.settings
+        timeout = settings.timeout_seconds.get(role.name, role.timeout_seconds)
+        rate = settings.rates.get(role.name)
+        return ConsumerSettings(
+            lock_duration_ms=settings.lock_duration_ms,
+            lock_renew_ms=settings.lock_renew_ms,
+            stalled_interval_ms=settings.stalled_interval_ms,
+            max_stalled_count=settings.max_stalled_count,
+            guard_interval_ms=settings.guard_interval_ms,
+            grace_seconds=settings.grace_seconds,
+            backoff=settings.backoff,
+            metrics_minutes=settings.metrics_minutes,
+            limiter=Limiter(rate.jobs, rate.per_ms) if rate else None,
+            job_timeout_ms=timeout * 1000 if timeout else None,
+        )
+
+    def _health(self, depths: Depths) -> HealthServer:
+        checks = {"redis": redis_check(self.server)}
+        if self.settings.database_url and any(DATABASE in role.needs for role in self.roles):
+            checks["database"] = database_check(self.edges, self.settings.database_url)
+        readiness = Readiness(checks)
+
+        async def alive() -> Answer:
+            return Answer.json(True, {"alive": True, "seconds": round(time.monotonic() - self._began)})
+
+        async def ready() -> Answer:
+            problems = {"worker": "draining: it was told to stop"} if self.draining else await readiness.problems()
+            return Answer.json(not problems, {"ready": not problems, "roles": [role.name for role in self.roles], "problems": problems})
+
+        async def metrics() -> Answer:
+            await depths.refresh()
+            return Answer(HTTPStatus.OK, self.metrics.exposition(), CONTENT_TYPE)
+
+        return HealthServer({"/healthz": alive, "/readyz": ready, "/metrics": metrics})
+
+    async def _start_health(self, health: HealthServer) -> None:
+        if self.settings.health_port is not None:
+            port = await health.start(self.settings.health_host, self.settings.health_port)
+            self.log.info("health.listening", host=self.settings.health_host, port=port)
+
+    # -- life ----------------------------------------------------------------------------------------------------------------
+
+    def _say_hello(self) -> None:
+        for message in self.settings.warnings:
+            self.log.warning("settings.odd", message=message)
+        slots = {role.name: self._slots(role) for role in self.roles}
+        self.log.info("worker.started", roles=slots, redis=str(self.settings.redis), pod=self.settings.pod, pid=os.getpid())
+
+    async def _consume(self) -> None:
+        """Run every consumer until all have stopped. One that breaks stops the others, and the process fails."""
+        running = {asyncio.create_task(consumer.run(), name=f"consumer of {consumer.queue.name}") for consumer in self.consumers}
+        while running:
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                if error := task.exception():
+                    self.log.error("worker.broken", error=str(error), consumer=task.get_name(), exc_info=error)
+                    self.code = 1
+                    self.stop()
+
+    async def _examine(self) -> None:
+        """Ask Redis what it is, once it can be reached, and pass on what its operator should know."""
+        while True:
+            try:
+                for message in await self.server.examine():
+                    self.log.warning("redis.advice", message=message)
+                return
+            except PermanentError as error:
+                self.log.error("worker.broken", error=str(error))
+                self.code = 1
+                self.stop()
+                return
+            except (RedisError, OSError):
+                await asyncio.sleep(1)
+
+    async def _report(self, depths: Depths) -> None:
+        """The health table of all queues: soon after the start, then every five minutes."""
+        labels = {role.queue: role.label for role in (*ROLES, *self.roles)}
+        await asyncio.sleep(FIRST_REPORT_SECONDS)
+        while True:
+            if await depths.refresh():
+                columns = ("waiting", "active", "completed", "failed", "delayed", "paused")
+                counts = {queue: {name: by_state[name] for name in columns} for queue, by_state in depths.last.items()}
+                self.log.info("queues.health", queues=counts, labels=labels)
+            await asyncio.sleep(REPORT_SECONDS)
+
+    # -- signals and news ----------------------------------------------------------------------------------------------------
+
+    def _listen_to_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+
+    def _on_signal(self, number: signal.Signals) -> None:
+        if self.draining:
+            self.log.error("worker.killed", signal=number.name)
+            sys.stdout.flush()
+            os._exit(128 + number)
+        running = sum(consumer.in_flight for consumer in self.consumers)
+        self.log.info("worker.draining", signal=number.name, running=running, grace_seconds=self.settings.grace_seconds)
+        self.stop()
+
+    def _listen_to_redis(self) -> None:
+        address = str(self.settings.redis)
+
+        def tell(up: bool, error: Exception | None) -> None:
+            self.metrics.redis_up.set(up)
+            if up:
+                self.log.info("redis.connected", address=address)
+            else:
+                self.log.error("redis.lost", address=address, error=str(error))
+
+        self.server.on_change.append(tell)
