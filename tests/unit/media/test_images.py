@@ -1,0 +1,257 @@
+"""Pictures of every common format, right side up, and bad ones refused in words."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from kayan_workers.demo.samples import make_pictures, picture, psd
+from kayan_workers.errors import PermanentError
+from kayan_workers.media import images
+from kayan_workers.media.images import Rendition
+from PIL import Image, ImageCms
+
+RED, GREEN, WHITE = (220, 20, 20), (20, 160, 20), (255, 255, 255)
+PICTURES = {
+    "photo.jpg": {"format": "JPEG"}, "grey.jpg": {"mode": "L"}, "photo.png": {}, "palette.png": {"mode": "P"}, "deep.tif": {"mode": "I;16"},
+    "photo.webp": {}, "photo.gif": {}, "photo.tif": {}, "photo.bmp": {}, "photo.ico": {}, "photo.avif": {}, "photo.jp2": {},
+}  # fmt: skip
+
+
+def shrink(source: Path, box: tuple[int, int] = (200, 200)) -> Image.Image:
+    """One thumbnail of ``source``, as a viewer would open it."""
+    to = source.with_name(f"{source.name}-small.jpg")
+    [size] = images.render(source, [Rendition(to=to, box=box, quality=90)])
+    made = Image.open(to)
+    assert made.size == size
+    return made
+
+
+def near(colour: object, expected: tuple[int, int, int]) -> bool:
+    got = colour if isinstance(colour, tuple) else (colour,) * 3
+    return all(abs(a - b) < 30 for a, b in zip(got, expected, strict=True))
+
+
+def halves(size: tuple[int, int] = (400, 200)) -> Image.Image:
+    """Left half red, right half green."""
+    image = Image.new("RGB", size, RED)
+    image.paste(GREEN, (size[0] // 2, 0, *size))
+    return image
+
+
+@pytest.mark.parametrize(("name", "how"), PICTURES.items(), ids=list(PICTURES))
+def test_every_common_format_is_described_and_shrunk(tmp_path: Path, name: str, how: dict[str, str]) -> None:
+    path = tmp_path / name
+    scene = picture((256, 192))
+    (scene.convert("L").convert("I;16") if how.get("mode") == "I;16" else scene.convert(how.get("mode", "RGB"))).save(path)
+
+    facts = images.describe(path)
+
+    size = (256, 192) if name != "photo.ico" else (facts.width, facts.height)
+    assert (facts.width, facts.height) == size
+    assert facts.details["colorSpace"]
+    assert max(shrink(path, (100, 100)).size) == 100
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_photo_is_upright_whatever_way_the_camera_was_held(tmp_path: Path, orientation: int) -> None:
+    undo = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,
+    }  # fmt: skip
+    upright = halves()
+    stored = upright.transpose(undo[orientation]) if orientation in undo else upright
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "held.jpg"
+    stored.save(path, exif=exif, quality=95)
+
+    facts, small = images.describe(path), shrink(path)
+
+    assert (facts.width, facts.height) == (400, 200)
+    assert small.size == (200, 100)
+    assert near(small.getpixel((20, 50)), RED)
+    assert near(small.getpixel((180, 50)), GREEN)
+    assert not small.getexif().get(0x0112)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_transparent_turns_white_not_black(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "logo.png"
+    logo = Image.new("RGBA", (300, 300), (0, 0, 0, 0))
+    logo.paste((*RED, 255), (100, 100, 200, 200))
+    logo.convert(mode).save(path)
+
+    small = shrink(path)
+
+    assert near(small.getpixel((10, 10)), WHITE)
+    assert images.describe(path).metadata["hasAlpha"] is True
+
+
+def test_a_print_file_in_cmyk_with_its_profile_comes_out_in_srgb(tmp_path: Path) -> None:
+    path = tmp_path / "print.jpg"
+    halves().convert("CMYK").save(path, quality=95)
+
+    small = shrink(path)
+
+    assert small.mode == "RGB"
+    assert images.describe(path).details["colorSpace"] == "cmyk"
+    red, green, _ = small.getpixel((20, 50))
+    assert red > green + 60
+
+
+def test_colours_of_a_wide_profile_are_converted_and_the_profile_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "profile.jpg"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    halves().save(path, icc_profile=profile.tobytes(), quality=95)
+
+    assert "sRGB" in str(images.describe(path).metadata["iccProfile"])
+    assert near(shrink(path).getpixel((20, 50)), RED)
+    assert "icc_profile" not in shrink(path).info
+
+
+def test_camera_place_and_time_are_read(tmp_path: Path) -> None:
+    photo = make_pictures(tmp_path)[0]
+
+    facts = images.describe(photo.path)
+
+    assert (facts.width, facts.height) == (1200, 1600)
+    assert facts.details["camera"] == "Canon EOS R5"
+    assert facts.details["shutterSpeed"] == "1/250"
+    assert facts.details["aperture"] == 2.8
+    assert facts.details["iso"] == 400
+    assert facts.details["dpi"] == 300
+    assert facts.details["gpsLat"] == pytest.approx(24.88)
+    assert facts.details["gpsLng"] == pytest.approx(46.735)
+    assert facts.custom["takenAt"] == "2025-11-24T10:05:07"
+
+
+def test_places_south_and_west_are_negative_and_nonsense_is_no_place(tmp_path: Path) -> None:
+    for latitude, expected in (((33.0, 30.0, 0.0), -33.5), ((999.0, 0.0, 0.0), None)):
+        exif = Image.Exif()
+        exif.get_ifd(0x8825).update({1: "S", 2: latitude, 3: "W", 4: (70.0, 0.0, 0.0)})
+        path = tmp_path / "south.jpg"
+        picture((64, 48)).save(path, exif=exif)
+
+        facts = images.describe(path)
+
+        assert facts.details["gpsLat"] == expected
+        assert facts.details["gpsLng"] == -70.0
+
+
+def test_damaged_camera_data_does_not_fail_the_picture(tmp_path: Path) -> None:
+    path = tmp_path / "odd.jpg"
+    picture((64, 48)).save(path, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\xee" * 40)
+
+    assert images.describe(path).width == 64
+
+
+def test_several_sizes_come_from_one_call_each_with_its_true_size(tmp_path: Path) -> None:
+    path = tmp_path / "square.png"
+    picture((2048, 2048)).save(path)
+    boxes = [(200, 200), (800, 600), (1920, 1080), (640, 480)]
+    wanted = [Rendition(to=tmp_path / f"{box[0]}.jpg", box=box, quality=80) for box in boxes]
+
+    sizes = images.render(path, wanted)
+
+    assert sizes == [(200, 200), (600, 600), (1080, 1080), (480, 480)]
+    assert [Image.open(rendition.to).size for rendition in wanted] == sizes
+    assert {Image.open(rendition.to).format for rendition in wanted} == {"JPEG"}
+
+
+def test_a_small_picture_is_never_enlarged(tmp_path: Path) -> None:
+    path = tmp_path / "icon.png"
+    Image.new("RGB", (16, 12), RED).save(path)
+
+    assert shrink(path, (1920, 1080)).size == (16, 12)
+
+
+def test_extreme_shapes_keep_at_least_one_pixel(tmp_path: Path) -> None:
+    path = tmp_path / "line.png"
+    Image.new("RGB", (9000, 2), RED).save(path)
+
+    assert shrink(path).size == (200, 1)
+
+
+def test_an_animation_counts_its_frames_and_gives_one(tmp_path: Path) -> None:
+    path = next(sample.path for sample in make_pictures(tmp_path) if sample.path.suffix == ".gif")
+
+    assert images.describe(path).metadata["frames"] == 4
+    assert shrink(path).size == (160, 120)
+
+
+def test_the_merged_picture_of_a_photoshop_file_is_shrunk(tmp_path: Path) -> None:
+    path = tmp_path / "poster.psd"
+    path.write_bytes(psd(halves(), layers=1))
+
+    assert near(shrink(path).getpixel((20, 50)), RED)
+
+
+def test_a_drawing_never_reaches_for_other_files(tmp_path: Path) -> None:
+    Image.new("RGB", (100, 100), RED).save(tmp_path / "secret.png")
+    drawing = tmp_path / "drawing.svg"
+    drawing.write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" width="200" height="100">'
+        f'<image href="file://{tmp_path}/secret.png" width="100" height="100"/>'
+        '<image xlink:href="secret.png" x="100" width="100" height="100"/></svg>'
+    )
+
+    small = shrink(drawing)
+
+    assert near(small.getpixel((50, 50)), WHITE)
+    assert near(small.getpixel((150, 50)), WHITE)
+
+
+def test_a_drawing_whose_entities_multiply_is_refused_and_not_expanded(tmp_path: Path) -> None:
+    entities = "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10 if n else "x" * 10}">' for n in range(9))
+    bomb = tmp_path / "bomb.svg"
+    bomb.write_text(f'<!DOCTYPE svg [{entities}]><svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><text>&e8;</text></svg>')
+
+    with pytest.raises(PermanentError, match="SVG"):
+        images.describe(bomb)
+
+
+def bomb_png(width: int, height: int) -> bytes:
+    """A PNG that promises many pixels and holds none."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) + chunk(b"IDAT", b"x") + chunk(b"IEND", b"")
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.png"
+    path.write_bytes(bomb_png(60_000, 60_000))
+
+    with pytest.raises(PermanentError, match="60000x60000 pixels"):
+        images.describe(path)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.gif", "a.tif", "a.bmp", "a.avif"])
+def test_a_picture_that_breaks_off_is_damaged_not_half_shown(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    picture((640, 480)).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+    for work in (images.describe, shrink):
+        with pytest.raises(PermanentError, match="damaged or incomplete"):
+            work(path)
+
+
+@pytest.mark.parametrize(("content", "real"), [(b"hello, not a picture", "text"), (b"%PDF-1.4\n", "PDF"), (b"\0" * 500, "no known format")])
+def test_a_file_that_is_no_picture_is_called_what_it_is(tmp_path: Path, content: bytes, real: str) -> None:
+    path = tmp_path / "photo.png"
+    path.write_bytes(content)
+
+    with pytest.raises(PermanentError, match=real):
+        images.describe(path)
+
+
+def test_a_jpeg_named_png_is_read_as_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "photo.png"
+    picture((64, 48)).save(path, format="JPEG")
+
+    assert images.describe(path).metadata["format"] == "JPEG"

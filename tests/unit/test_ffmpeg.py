@@ -1,0 +1,114 @@
+"""What fences a run of ffmpeg: formats, time, cancelling, and errors with words in them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from kayan_workers.errors import PermanentError, TemporaryError
+from kayan_workers.ffmpeg import Ffmpeg
+
+ENDLESS = ["-f", "null", "-"]
+
+
+@pytest.fixture(scope="module")
+def ffmpeg() -> Ffmpeg:
+    return Ffmpeg()
+
+
+@pytest.fixture(scope="module")
+def film(ffmpeg: Ffmpeg, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from kayan_workers.demo.samples import make_media
+
+    folder = tmp_path_factory.mktemp("film")
+    make_media(folder, ffmpeg.binary)
+    return folder / "walkthrough.mp4"
+
+
+def test_each_line_of_output_arrives(ffmpeg: Ffmpeg, film: Path) -> None:
+    lines: list[str] = []
+
+    ffmpeg.run(film, ["-map", "0:v", "-c", "copy", "-f", "framecrc", "pipe:1"], time_limit_seconds=20, on_output=lines.append)
+
+    assert len([line for line in lines if line.startswith("0,")]) == 100
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("list.ffconcat", "ffconcat version 1.0\nfile /etc/hostname\n"),
+        ("live.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n"),
+        ("stream.sdp", "v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n"),
+    ],
+)
+def test_a_playlist_that_names_other_files_is_not_opened(ffmpeg: Ffmpeg, tmp_path: Path, name: str, text: str) -> None:
+    playlist = tmp_path / name
+    playlist.write_text(text)
+
+    with pytest.raises(PermanentError, match="no video or sound of a format that is opened here"):
+        ffmpeg.run(playlist, ENDLESS, time_limit_seconds=20)
+
+
+def test_a_cancelled_job_ends_its_ffmpeg_at_once(ffmpeg: Ffmpeg, film: Path) -> None:
+    cancelled = threading.Event()
+    threading.Timer(0.3, cancelled.set).start()
+    started = time.monotonic()
+
+    with pytest.raises(TemporaryError, match="cancelled"):
+        ffmpeg.run(film, ENDLESS, before_input=["-stream_loop", "-1", "-re"], time_limit_seconds=60, cancelled=cancelled)
+
+    assert time.monotonic() - started < 5
+
+
+def test_a_run_beyond_its_time_limit_is_stopped_for_good(ffmpeg: Ffmpeg, film: Path) -> None:
+    with pytest.raises(PermanentError, match="took longer than"):
+        ffmpeg.run(film, ENDLESS, before_input=["-stream_loop", "-1", "-re"], time_limit_seconds=0.5)
+
+
+def test_no_process_is_left_behind(ffmpeg: Ffmpeg, film: Path, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    wrapper = tmp_path / "ffmpeg"
+    wrapper.write_text(f'#!/bin/sh\necho $$ > {pid_file}\nexec {ffmpeg.binary} "$@"\n')
+    wrapper.chmod(0o755)
+
+    with pytest.raises(PermanentError):
+        Ffmpeg(str(wrapper)).run(film, ENDLESS, before_input=["-stream_loop", "-1", "-re"], time_limit_seconds=0.5)
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid_file.read_text()), 0)
+
+
+def test_a_damaged_file_is_blamed_in_ffmpegs_words_without_our_paths(ffmpeg: Ffmpeg, film: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(film.read_bytes()[:20_000])
+
+    with pytest.raises(PermanentError, match="moov atom not found") as caught:
+        ffmpeg.run(broken, ENDLESS, time_limit_seconds=20)
+
+    assert str(tmp_path) not in str(caught.value)
+    assert "0x" not in str(caught.value)
+
+
+def test_a_handler_that_fails_does_not_stop_the_run_but_is_heard(ffmpeg: Ffmpeg, film: Path) -> None:
+    def fail(_: str) -> None:
+        raise ValueError("of the handler")
+
+    with pytest.raises(ValueError, match="of the handler"):
+        ffmpeg.run(film, ["-c", "copy", "-f", "framecrc", "pipe:1"], time_limit_seconds=20, on_output=fail)
+
+
+def test_a_binary_that_is_not_there_says_how_to_name_one(film: Path) -> None:
+    with pytest.raises(TemporaryError, match="FFMPEG_BIN"):
+        Ffmpeg("/nowhere/ffmpeg").run(film, ENDLESS, time_limit_seconds=5)
+
+
+def test_an_ffmpeg_killed_from_outside_is_worth_another_try(film: Path, tmp_path: Path) -> None:
+    killed = tmp_path / "ffmpeg"
+    killed.write_text("#!/bin/sh\nkill -9 $$\n")
+    killed.chmod(0o755)
+
+    with pytest.raises(TemporaryError, match="killed from outside"):
+        Ffmpeg(str(killed)).run(film, ENDLESS, time_limit_seconds=5)
