@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from psycopg import errors
 
-from .errors import TemporaryError
+from kayan_workers.errors import TemporaryError
 
 if TYPE_CHECKING:
-    from .database import Connection, Database
+    from kayan_workers.database import Connection, Database
 
 CLAIM_SECONDS = 60
 """Longer than one call to SES takes, its time limits included."""
