@@ -106,7 +106,8 @@ class Consumer:
         self._marking = False
         self._telling: set[asyncio.Future[None]] = set()
         self._watch_may_go = asyncio.Event()
-        self._share = max(1, math.ceil(concurrency / 2)) if concurrency > 1 else 1
+        self._slots_a_lane = math.ceil(concurrency / 2)
+        self.share = self._slots_a_lane * batch
 
     # -- for whoever runs it -------------------------------------------------------------------------------------------------
 
@@ -206,7 +207,7 @@ class Consumer:
         """For a lane: claim while the queue is believed to hold more; heavy work only in exchange for what has finished."""
         if not (self._hungry and self._may_claim and self._free_slots > 0):
             return 0
-        slots = min(finished, 1) if self._spread else self._share
+        slots = min(finished, 1) if self._spread else self._slots_a_lane
         return self._reserve(slots)
 
     def reserve(self) -> int:
@@ -235,7 +236,7 @@ class Consumer:
     # -- for the lanes -------------------------------------------------------------------------------------------------------
 
     def new_job(self, claimed: settle.Claimed, token: str, now: int) -> ActiveJob:
-        return ActiveJob(self, claimed[0].decode(), token, claimed[1:], now)
+        return ActiveJob(self, claimed[-1].decode(), token, claimed, now)
 
     def receive(self, claimed: list[ActiveJob], asked: int, *, fenced: bool) -> None:
         if not asked:

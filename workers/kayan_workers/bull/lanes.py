@@ -43,6 +43,8 @@ class Crew(Protocol):
     keys: Keys
     lock_ms: int
     running: dict[str, ActiveJob]
+    share: int
+    """How many jobs one of the lanes carries when both are busy."""
 
     def appetite(self, finished: int) -> int:
         """How many jobs to claim with the call that settles ``finished`` jobs; the slots are reserved at once."""
@@ -229,12 +231,14 @@ class Lanes:
             await waiter
 
     def _take(self) -> list[Completed | Failed]:
+        """Half of what the slots hold, so that the other lane's call is as full as this one."""
         done = self._done
-        if len(done) <= _MOST_FINISHES:
+        most = min(_MOST_FINISHES, self._crew.share)
+        if len(done) <= most:
             taken = list(done)
             done.clear()
             return taken
-        return [done.popleft() for _ in range(_MOST_FINISHES)]
+        return [done.popleft() for _ in range(most)]
 
     async def _call(self, line: Line, outcomes: list[Completed | Failed], want: int, turn_token: bytes | str = "") -> None:
         """Write outcomes and claim ``want`` jobs. When the call fails, the outcomes wait for the next one."""

@@ -15,7 +15,7 @@ from kayan_workers.bull.job import UNREAD, Job, dumps
 if TYPE_CHECKING:
     from kayan_workers.bull.consumer import Consumer
 
-FIELDS = (b"name", b"data", b"opts", b"timestamp", b"priority", b"attemptsMade", b"stacktrace", b"deid", b"delay", b"stalledCounter")
+FIELDS = (b"name", b"data", b"opts", b"timestamp", b"priority", b"attemptsMade", b"stacktrace")
 """The hash members that ``settle.lua`` returns for a claimed job, in its order."""
 
 
@@ -23,12 +23,14 @@ class Options(msgspec.Struct):
     """What a worker needs of a job's options. Everything else in ``opts`` is left alone."""
 
     attempts: Any = 1
+    delay: Any = 0
     timeout: Any = None
     backoff: Any = None
     repeat: Any = None
     lifo: Any = None
     keep_completed: Any = msgspec.field(name="removeOnComplete", default=None)
     keep_failed: Any = msgspec.field(name="removeOnFail", default=None)
+    debounce: Any = None
     stack_limit: Any = msgspec.field(name="stackTraceLimit", default=None)
 
 
@@ -88,12 +90,13 @@ class ActiveJob(Job):
     @property
     def fields(self) -> Mapping[bytes, bytes]:  # type: ignore[override]
         if self._fields is None:
-            self._fields = {name: value for name, value in zip(FIELDS, self._values, strict=True) if value is not None}
+            self._fields = {name: value for name, value in zip(FIELDS, self._values, strict=False) if value is not None}
         return self._fields
 
     @property
-    def debounce_id_text(self) -> bytes:
-        return self._values[7] or b""
+    def debounce_id(self) -> str | None:
+        debounce = self.options.debounce
+        return str(debounce["id"]) if isinstance(debounce, dict) and "id" in debounce else None
 
     @property
     def attempts(self) -> int:
@@ -112,7 +115,8 @@ class ActiveJob(Job):
     @property
     def waited_ms(self) -> float:
         """From the time the job was due to the time it was claimed."""
-        return max(0.0, self.started_at - self.timestamp_ms - self.delay_ms)
+        delay = self.options.delay
+        return max(0.0, self.started_at - self.timestamp_ms - (delay if isinstance(delay, int | float) else 0))
 
     @property
     def cancelled(self) -> threading.Event:

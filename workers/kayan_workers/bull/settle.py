@@ -9,7 +9,7 @@ from kayan_workers.bull import scripts
 from kayan_workers.bull.keys import Keys
 from kayan_workers.bull.line import Line
 from kayan_workers.bull.outcome import Completed, Failed, retention
-from kayan_workers.bull.running import FIELDS, ActiveJob
+from kayan_workers.bull.running import ActiveJob
 
 SETTLE = scripts.load("settle")
 FAIL = scripts.load("fail")
@@ -37,7 +37,7 @@ class Limiter(NamedTuple):
 NO_LIMIT = Limiter(0, 0)
 
 Claimed = Sequence[Any]
-"""[id, then the values of FIELDS]"""
+"""The values of FIELDS, then the id."""
 
 
 class Reply(NamedTuple):
@@ -81,11 +81,9 @@ async def settle(
     for count, age_ms, run in _runs(finished):
         args += (len(run), count, age_ms)
         for one in run:
-            args += (one.job.id, one.job.token, one.text, one.event, one.job.debounce_id_text)
+            args += (one.job.id, one.job.token, one.text, one.event, one.job.debounce_id or "")
     reply = await line.run(SETTLE, (keys.wait, keys.turn, keys.unstarted, keys.fence(pod)), args)
-    flat = reply[1]
-    width = len(FIELDS) + 1
-    return Reply(_codes(reply[0]), [flat[at : at + width] for at in range(0, len(flat), width)], reply[3] == 1)
+    return Reply(_codes(reply[0]), reply[1], reply[3] == 1)
 
 
 def _runs(finished: Iterable[Completed]) -> Iterable[tuple[int, int, list[Completed]]]:
@@ -123,7 +121,7 @@ async def fail(line: Line, keys: Keys, failures: Sequence[Failed], *, now: int, 
             int(job.id) & 4095 if job.id.isdigit() else 0,
             job.priority,
             1 if options.lifo else "",
-            job.debounce_id_text,
+            job.debounce_id or "",
         )
     return _codes(await line.run(FAIL, (keys.wait, keys.unstarted), args))
 

@@ -20,7 +20,7 @@
 --          id, token, returnvalue (JSON), event (JSON), debounce id or ''
 -- Returns {refused, claimed, next_due, fenced}
 --   refused   flat: id, code for each finish that was not ours: -1 no such job, -2 no lock, -3 not active, -6 another's lock
---   claimed   flat: id, then the hash members of FIELDS below, per job
+--   claimed   per job: the hash members of FIELDS below, then stacktrace (after a failed attempt) and the id
 --   next_due  lowest score left in `delayed`, or ''
 -- Wire  Bull 4.16.5, moveToFinished and moveToActive
 -- include: promote_due
@@ -28,104 +28,107 @@
 -- include: metrics
 -- include: limiter
 -- include: release_debounce
-local FIELDS = {"name", "data", "opts", "timestamp", "priority", "attemptsMade", "stacktrace", "deid", "delay", "stalledCounter"}
+local FIELDS = {"name", "data", "opts", "timestamp", "priority", "attemptsMade"}
 local call = redis.call
 local wait, turn, unstarted, fence = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local base, now, lock_ms, events, token = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
-local want, metrics_size = tonumber(ARGV[6]), tonumber(ARGV[9])
+local want, turn_token, metrics_size = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[9])
 local active, completed, stalled = base .. "active", base .. "completed", base .. "stalled"
-local refused = {}
+local refused, refusals, healthy, doomed = {}, 0, {}, {}
 
-local function refuse(id, code)
-  refused[#refused + 1] = id
-  refused[#refused + 1] = code
+-- Everything the decisions need, read at once: who holds the locks, whether the hashes are there, the fence, the turn.
+local locks, hashes = {}, {}
+do
+  local at = 13
+  while ARGV[at] do
+    local last = at + 2 + tonumber(ARGV[at]) * 5
+    for job = at + 3, last, 5 do
+      local hash = base .. ARGV[job]
+      hashes[#hashes + 1] = hash
+      locks[#locks + 1] = hash .. ":lock"
+    end
+    at = last + 1
+  end
+end
+local jobs = #hashes
+locks[jobs + 1] = fence
+locks[jobs + 2] = turn .. ":current"
+local holders = call("MGET", unpack(locks))
+local fenced, current_turn = holders[jobs + 1], holders[jobs + 2]
+local all_there = jobs == 0 or call("EXISTS", unpack(hashes)) == jobs
+
+local function finish(at, n, keep)
+  local id = ARGV[at]
+  local code
+  if not all_there and call("EXISTS", hashes[n]) == 0 then
+    code = -1
+  elseif not holders[n] then
+    code = -2
+  elseif holders[n] ~= ARGV[at + 1] then
+    code = -6
+  else
+    doomed[#doomed + 1] = locks[n]
+    if call("LREM", active, -1, id) == 1 then
+      healthy[#healthy + 1] = id
+      if keep then
+        call("HSET", hashes[n], "returnvalue", ARGV[at + 2], "finishedOn", now)
+      else
+        doomed[#doomed + 1] = hashes[n]
+        doomed[#doomed + 1] = hashes[n] .. ":logs"
+      end
+      if ARGV[at + 4] ~= "" then
+        release_debounce(base, ARGV[at + 4])
+      end
+      call("PUBLISH", completed, ARGV[at + 3])
+      return true
+    end
+    code = -3
+  end
+  refused[refusals + 1] = id
+  refused[refusals + 2] = code
+  refusals = refusals + 2
+  return false
 end
 
-local function finish_run(first, count, keep_count, keep_age_ms)
-  local locks, hashes = {}, {}
-  for i = 1, count do
-    local id = ARGV[first + (i - 1) * 5]
-    hashes[i] = base .. id
-    locks[i] = hashes[i] .. ":lock"
-  end
-  local holders = call("MGET", unpack(locks))
-  local all_there = call("EXISTS", unpack(hashes)) == count
-  local freed, ids, scored, gone = {}, {}, {}, {}
-  for i = 1, count do
-    local at = first + (i - 1) * 5
-    local id = ARGV[at]
-    if not all_there and call("EXISTS", hashes[i]) == 0 then
-      refuse(id, -1)
-    elseif not holders[i] then
-      refuse(id, -2)
-    elseif holders[i] ~= ARGV[at + 1] then
-      refuse(id, -6)
-    else
-      freed[#freed + 1] = locks[i]
-      if call("LREM", active, -1, id) == 0 then
-        refuse(id, -3)
-      else
-        ids[#ids + 1] = id
-        if keep_count == 0 then
-          gone[#gone + 1] = hashes[i]
-          gone[#gone + 1] = hashes[i] .. ":logs"
-        else
-          scored[#scored + 1] = now
-          scored[#scored + 1] = id
-          call("HSET", hashes[i], "returnvalue", ARGV[at + 2], "finishedOn", now)
-        end
-        release_debounce(base, ARGV[at + 4])
-        call("PUBLISH", completed, ARGV[at + 3])
-      end
+local n, at = 0, 13
+while ARGV[at] do
+  local last, keep_count, keep_age_ms = at + 2 + tonumber(ARGV[at]) * 5, tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local scored = {}
+  for job = at + 3, last, 5 do
+    n = n + 1
+    if finish(job, n, keep_count ~= 0) and keep_count ~= 0 then
+      scored[#scored + 1] = now
+      scored[#scored + 1] = ARGV[job]
     end
-  end
-  if #freed > 0 then
-    call("DEL", unpack(freed))
-  end
-  if #ids == 0 then
-    return
-  end
-  call("SREM", stalled, unpack(ids))
-  call("SREM", unstarted, unpack(ids))
-  if #gone > 0 then
-    call("UNLINK", unpack(gone))
   end
   if #scored > 0 then
     call("ZADD", completed, unpack(scored))
     retain(base, completed, keep_count, keep_age_ms, now)
   end
+  at = last + 1
+end
+if #doomed > 0 then
+  call("UNLINK", unpack(doomed))
+end
+if #healthy > 0 then
+  call("SREM", unstarted, unpack(healthy))
   if metrics_size > 0 then
-    count_finished(base .. "metrics:completed", #ids, now, metrics_size)
+    count_finished(base .. "metrics:completed", #healthy, now, metrics_size)
   end
 end
 
-local at = 13
-while ARGV[at] do
-  local count = tonumber(ARGV[at])
-  finish_run(at + 3, count, tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]))
-  at = at + 3 + count * 5
+-- The turn goes on: whoever gets it wakes only after this script.
+if turn_token ~= "" and current_turn == turn_token then
+  call("RPUSH", turn, turn_token)
 end
 
--- The turn goes on before anything else can fail: whoever gets it wakes only after this script.
-if ARGV[7] ~= "" and call("GET", turn .. ":current") == ARGV[7] then
-  call("RPUSH", turn, ARGV[7])
-end
-
-if want <= 0 then
-  return {refused, {}, "", 0}
-end
-if call("EXISTS", fence) == 1 then
-  return {refused, {}, "", 1}
-end
-
-local next_due = promote_due(base, events, now) or ""
-local limit_max, limit_ms, limit_grouped = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12] == "1"
 local claimed, taken, prioritised = {}, {}, {}
+local limit_max, limit_ms, limit_grouped = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12] == "1"
 
 local function claim(id)
   local job = base .. id
   local fields = redis.pcall("HMGET", job, unpack(FIELDS))
-  if fields.err or not (fields[1] or fields[2] or fields[4]) then
+  if fields.err or not (fields[2] or fields[1] or fields[4]) then
     call("LREM", active, 1, id) -- removed meanwhile, or not a job at all: running it would leave a ghost behind
     prioritised[#prioritised + 1] = id
     return
@@ -136,8 +139,7 @@ local function claim(id)
   local index = #taken + 1
   if not call("SET", job .. ":lock", token .. "." .. index, "NX", "PX", lock_ms) then
     -- somebody runs it already: one entry in `active` is enough for its owner to finish it
-    local entries = call("LPOS", active, id, "COUNT", 2)
-    if #entries > 1 then
+    if #call("LPOS", active, id, "COUNT", 2) > 1 then
       call("LREM", active, 1, id)
     end
     return
@@ -148,31 +150,35 @@ local function claim(id)
   taken[index] = id
   call("HSET", job, "processedOn", now)
   call("PUBLISH", active .. "@" .. events, id)
-  local n = #claimed
-  claimed[n + 1] = id
-  for i = 1, #FIELDS do
-    claimed[n + 1 + i] = fields[i]
-  end
+  fields[7] = fields[6] and fields[6] ~= "0" and call("HGET", job, "stacktrace")
+  fields[8] = id
+  claimed[index] = fields
 end
 
-while #taken < want do
-  local ids = call("RPOP", wait, limit_max > 0 and 1 or want - #taken)
-  if not ids then
-    break
+local next_due = ""
+if want > 0 and not fenced then
+  next_due = promote_due(base, events, now) or ""
+  while #taken < want do
+    local ids = call("RPOP", wait, limit_max > 0 and 1 or want - #taken)
+    if not ids then
+      break
+    end
+    call("LPUSH", active, unpack(ids))
+    for i = 1, #ids do
+      claim(ids[i])
+      healthy[#healthy + 1] = ids[i]
+    end
   end
-  call("LPUSH", active, unpack(ids))
-  call("SREM", stalled, unpack(ids))
-  for _, id in ipairs(ids) do
-    claim(id)
+  if #taken > 0 then
+    call("SADD", unstarted, unpack(taken))
+  elseif ARGV[8] == "1" then
+    call("PUBLISH", base .. "drained", "")
+  end
+  if #prioritised > 0 then
+    call("ZREM", base .. "priority", unpack(prioritised))
   end
 end
-
-if #taken > 0 then
-  call("SADD", unstarted, unpack(taken))
-elseif ARGV[8] == "1" then
-  call("PUBLISH", base .. "drained", "")
+if #healthy > 0 then
+  call("SREM", stalled, unpack(healthy))
 end
-if #prioritised > 0 then
-  call("ZREM", base .. "priority", unpack(prioritised))
-end
-return {refused, claimed, next_due, 0}
+return {refused, claimed, next_due, fenced and want > 0 and 1 or 0}

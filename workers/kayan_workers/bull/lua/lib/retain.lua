@@ -22,7 +22,13 @@ local function retain(base, set, keep_count, keep_age_ms, now)
   if keep_count > 0 then
     local surplus = redis.call("ZCARD", set) - keep_count
     if surplus > 0 then
-      forget_finished(base, set, redis.call("ZRANGE", set, 0, math.min(surplus, 1000) - 1))
+      local oldest = redis.call("ZPOPMIN", set, math.min(surplus, 1000))
+      local keys = {}
+      for i = 1, #oldest, 2 do
+        keys[i] = base .. oldest[i]
+        keys[i + 1] = keys[i] .. ":logs"
+      end
+      redis.call("UNLINK", unpack(keys))
     end
   end
 end
