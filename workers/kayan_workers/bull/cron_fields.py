@@ -45,12 +45,15 @@ _RULES = (
 
 
 class Field(NamedTuple):
-    """The values of one field. ``size`` counts repetitions too: cron-parser tells a wildcard by the length of its list."""
+    """The values of one field, as often as they are given, and the atoms with an L."""
 
-    values: frozenset[int]
-    size: int
+    values: tuple[int, ...]
     last: tuple[str, ...] = ()
-    """The atoms with an L."""
+
+    @property
+    def size(self) -> int:
+        """cron-parser tells a wildcard by the length of its list, repetitions and all."""
+        return len(self.values) + len(self.last)
 
 
 class Fields(NamedTuple):
@@ -93,15 +96,15 @@ def _split_nth(text: str) -> tuple[str, int]:
 
 
 def _days_of(day: Field, month: Field) -> Field:
-    """With one month given, days beyond its longest length do not count."""
+    """With one month given, days beyond its longest length do not count, and an L only when it stands alone."""
     if month.size != 1:
         return day
-    [number] = month.values
+    number = month.values[0]
     longest = LONGEST_MONTHS[number - 1]
     if day.values and min(day.values) > longest:
         raise ValueError(f"month {number} has no day {min(day.values)}")
-    beyond = sum(1 for value in day.values if value > longest)
-    return Field(frozenset(value for value in day.values if value <= longest), day.size - beyond, day.last)
+    values = tuple(value for value in day.values if value <= longest)
+    return Field(values, tuple(atom for atom in day.last if atom == "L"))
 
 
 def _parse_field(rule: _Rule, text: str) -> Field:
@@ -121,7 +124,7 @@ def _parse_field(rule: _Rule, text: str) -> Field:
             last.append(found)
         else:
             values += found
-    return Field(frozenset(values), len(values) + len(last), tuple(last))
+    return Field(tuple(values), tuple(last))
 
 
 def _number_of(name: str, rule: _Rule) -> int:
