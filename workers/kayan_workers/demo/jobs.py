@@ -121,7 +121,8 @@ def _events(world: World) -> Iterator[Planned]:
     for user_id in people:
         yield _event("SEARCH", world, world.now, userId=user_id, data=searched)
         yield _event("ASSET_SHARE", world, world.now, userId=user_id, assetId=world.uploads[0].asset_id, data={"shareType": "link"})
-    yield _event("ACTIVITY", world, world.now, userId=people[0], data={"action": "login"})
+    collected = {"type": "COLLECTION_CREATED", "description": "Collection created: LEAP 2026"}
+    yield _event("ACTIVITY", world, world.now, userId=people[0], data=collected)
 
 
 def _event(kind: str, world: World, at: datetime, **more: Any) -> Planned:
