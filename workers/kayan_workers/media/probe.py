@@ -194,13 +194,17 @@ def read_picture(header: list[str], log: list[str]) -> Picture:
 
 
 def read_tags(lines: list[str]) -> dict[str, str]:
-    """The file's own tags from ``ffmetadata``, names in lower case; those of single streams and chapters are left out."""
+    """The file's own tags from ``ffmetadata``, names in lower case; those of single streams and chapters are left out.
+
+    A backslash frees the character after it, a line's end included, from its meaning.
+    """
     tags: dict[str, str] = {}
-    for line in "\n".join(lines).replace("\\\n", "\n").split("\n"):
-        if line.startswith("["):
+    for entry in re.findall(r"(?:\\.|[^\\\n])+", "\n".join(lines), re.DOTALL):
+        if entry.startswith("["):
             break
-        name, equals, value = re.sub(r"\\(.)", r"\1", line).partition("=")
-        if equals and not line.startswith(";"):
+        found = re.match(r"((?:\\.|[^\\=])*)=(.*)", entry, re.DOTALL)
+        if found and not entry.startswith(";"):
+            name, value = (re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in found.groups())
             tags[name.strip().lower()] = value.strip()[:500]
     return tags
 

@@ -1,0 +1,224 @@
+"""Documents: pages, words, author and first page; broken, locked and hostile ones refused."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from kayan_workers.demo.samples import docx, pdf
+from kayan_workers.errors import PermanentError
+from kayan_workers.media import documents, office
+from PIL import Image
+
+WORD = '<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body>{}</w:body></w:document>'
+
+
+def package(path: Path, members: dict[str, str | bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return path
+
+
+def word(path: Path, body: str) -> Path:
+    return package(path, {"[Content_Types].xml": "<Types/>", "word/document.xml": body})
+
+
+def test_a_pdf_tells_pages_title_author_and_text(tmp_path: Path) -> None:
+    path = tmp_path / "proposal.pdf"
+    path.write_bytes(pdf(["Hall one", "Hall two", "Hall three"], title="Stand (final)", author="Mona"))
+
+    facts = documents.describe(path)
+
+    assert facts.metadata == {"format": "PDF", "pages": 3, "title": "Stand (final)", "author": "Mona", "words": 6}
+    assert facts.custom["text"] == "Hall one\nHall two\nHall three"
+
+
+def test_the_first_page_of_a_pdf_is_drawn_on_white_at_the_size_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "proposal.pdf"
+    path.write_bytes(pdf(["Hall one"]))
+
+    assert documents.preview(path, tmp_path / "page", (800, 600))
+
+    with Image.open(tmp_path / "page") as page:
+        assert page.height == 600
+        assert page.width == pytest.approx(600 * 595 / 842, abs=2)
+        assert page.getpixel((2, 2)) == (255, 255, 255)
+        red, green, _ = page.getpixel((page.width // 2, page.height * 7 // 8))  # type: ignore[misc]
+        assert red > 150 > green
+
+
+@pytest.mark.parametrize("content", [b"%PDF-1.4\nnothing of the kind", pdf(["a", "b"])[:200], b"%PDF-1.7\n%%EOF"])
+def test_a_broken_pdf_is_called_damaged(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.pdf"
+    path.write_bytes(content)
+
+    with pytest.raises(PermanentError, match="PDF"):
+        documents.describe(path)
+
+
+def test_a_locked_pdf_asks_for_its_password(tmp_path: Path) -> None:
+    lock = b"/Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O (%s) /U (%s) >> /ID [(a) (a)]" % (b"o" * 32, b"u" * 32)
+    path = tmp_path / "locked.pdf"
+    path.write_bytes(pdf(["secret"]).replace(b"/Root 1 0 R", b"/Root 1 0 R " + lock))
+
+    with pytest.raises(PermanentError, match="password"):
+        documents.describe(path)
+
+
+def test_a_word_file_tells_pages_author_and_text(tmp_path: Path) -> None:
+    docx(tmp_path / "brief.docx", ["مرحبا & welcome", "Second <line>"], title="Brief", author="Mona", pages=7)
+
+    facts = documents.describe(tmp_path / "brief.docx")
+
+    assert facts.metadata == {"format": "DOCX", "pages": 7, "title": "Brief", "author": "Mona", "words": 5}
+    assert facts.custom["text"] == "مرحبا & welcome\nSecond <line>"
+
+
+def test_slides_are_counted_and_read_in_their_order(tmp_path: Path) -> None:
+    slides = {f"ppt/slides/slide{n}.xml": f'<p:sld xmlns:p="p" xmlns:a="a"><a:p><a:t>slide {n}</a:t></a:p></p:sld>' for n in (10, 2, 1)}
+    path = package(tmp_path / "deck.pptx", {"[Content_Types].xml": "<Types/>", **slides})
+
+    facts = documents.describe(path)
+
+    assert facts.metadata["slides"] == 3
+    assert facts.custom["text"] == "slide 1\nslide 2\nslide 10"
+
+
+def test_sheets_are_counted_and_named(tmp_path: Path) -> None:
+    path = package(tmp_path / "leads.xlsx", {
+        "[Content_Types].xml": "<Types/>",
+        "xl/workbook.xml": '<workbook xmlns="m"><sheets><sheet name="Leads"/><sheet name="ملخص"/></sheets></workbook>',
+        "xl/sharedStrings.xml": '<sst xmlns="m"><si><t>Sara</t></si><si><t>Omar</t></si></sst>',
+    })  # fmt: skip
+
+    facts = documents.describe(path)
+
+    assert facts.metadata["sheets"] == 2
+    assert facts.metadata["sheetNames"] == ["Leads", "ملخص"]
+    assert facts.custom["text"] == "Sara\nOmar"
+
+
+def test_an_open_document_is_read_too(tmp_path: Path) -> None:
+    path = tmp_path / "brief.odt"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("mimetype", "application/vnd.oasis.opendocument.text")
+        counted = '<m:document-statistic m:page-count="4"/>'
+        file.writestr("meta.xml", f'<o:meta xmlns:o="o" xmlns:m="m" xmlns:dc="dc"><dc:title>Brief</dc:title>{counted}</o:meta>')
+        file.writestr("content.xml", '<o:c xmlns:o="o" xmlns:t="t"><t:h>Head</t:h><t:p>Body <t:span>text</t:span></t:p></o:c>')
+
+    facts = documents.describe(path)
+
+    assert facts.metadata["pages"] == 4
+    assert facts.metadata["title"] == "Brief"
+    assert facts.custom["text"] == "Head\nBody text"
+
+
+def test_the_picture_a_package_carries_is_its_preview(tmp_path: Path) -> None:
+    drawn = io.BytesIO()
+    Image.new("RGB", (64, 48), (1, 2, 3)).save(drawn, "JPEG")
+    path = package(tmp_path / "deck.pptx", {
+        "[Content_Types].xml": "<Types/>", "ppt/presentation.xml": "<p/>", "docProps/thumbnail.jpeg": drawn.getvalue(),
+    })  # fmt: skip
+
+    assert documents.preview(path, tmp_path / "page", (800, 600))
+    assert Image.open(tmp_path / "page").size == (64, 48)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        '<!DOCTYPE w [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>' + WORD.format("<w:p><w:t>&b;</w:t></w:p>"),
+        '<!DOCTYPE w [<!ENTITY x SYSTEM "file:///etc/hostname">]>' + WORD.format("<w:p><w:t>&x;</w:t></w:p>"),
+        '<!DOCTYPE w SYSTEM "http://127.0.0.1:1/evil.dtd">' + WORD.format(""),
+    ],
+    ids=["multiplying", "reading a file", "fetching"],
+)
+def test_declarations_in_office_xml_are_refused(tmp_path: Path, hostile: str) -> None:
+    with pytest.raises(PermanentError, match="refused"):
+        documents.describe(word(tmp_path / "evil.docx", hostile))
+
+
+def test_xml_without_a_bottom_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PermanentError, match="nested"):
+        documents.describe(word(tmp_path / "deep.docx", "<a>" * 100_000))
+
+
+def test_a_package_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(office, "_MAX_UNPACKED", 1_000_000)
+
+    with pytest.raises(PermanentError, match="unpacks to more than"):
+        documents.describe(word(tmp_path / "bomb.docx", WORD.format(" " * 5_000_000)))
+
+
+def test_text_is_kept_up_to_a_limit(tmp_path: Path) -> None:
+    docx(tmp_path / "long.docx", ["word " * 100] * 1000)
+
+    text = documents.describe(tmp_path / "long.docx").custom["text"]
+
+    assert isinstance(text, str)
+    assert len(text) == documents.MAX_TEXT
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda data: data[: len(data) // 2], "not a document we can read"),
+        (lambda data: data.replace(b"word/document.xml", b"word/documemt.xml"), "missing"),
+    ],
+    ids=["broken off", "part missing"],
+)
+def test_a_damaged_office_file_is_refused(tmp_path: Path, damage: object, words: str) -> None:
+    docx(tmp_path / "whole.docx", ["text"])
+    path = tmp_path / "broken.docx"
+    assert callable(damage)
+    path.write_bytes(damage((tmp_path / "whole.docx").read_bytes()))
+
+    with pytest.raises(PermanentError, match=words):
+        documents.describe(path)
+
+
+@pytest.mark.parametrize(
+    ("data", "encoding", "text"),
+    [
+        ("مرحبا hello".encode(), "utf-8", "مرحبا hello"),
+        ("\ufeffمرحبا".encode(), "utf-8", "مرحبا"),
+        ("مرحبا".encode("utf-16"), "utf-16", "مرحبا"),
+        ("مرحبا بكم في كيان".encode("cp1256"), "cp1256", "مرحبا بكم في كيان"),
+        ("Le café est prêt, déjà".encode("cp1252"), "cp1252", "Le café est prêt, déjà"),
+    ],
+)
+def test_text_is_read_in_the_encoding_it_was_written_in(tmp_path: Path, data: bytes, encoding: str, text: str) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(data)
+
+    facts = documents.describe(path)
+
+    assert facts.metadata["encoding"] == encoding
+    assert facts.custom["text"] == text
+
+
+def test_a_table_tells_rows_and_columns_by_the_separator_it_uses(tmp_path: Path) -> None:
+    path = tmp_path / "leads.csv"
+    path.write_text('name;company\n"Sara; Lead";LEAP\nOmar;Kayan\n')
+
+    facts = documents.describe(path)
+
+    assert facts.metadata["rows"] == 3
+    assert facts.metadata["columns"] == 2
+
+
+def test_the_title_of_a_markdown_file_is_its_first_heading(tmp_path: Path) -> None:
+    path = tmp_path / "read.md"
+    path.write_text("intro\n# Stand brief\ntext\n")
+
+    assert documents.describe(path).metadata["title"] == "Stand brief"
+
+
+def test_a_picture_is_no_document(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+
+    with pytest.raises(PermanentError, match="PNG"):
+        documents.describe(tmp_path / "a.png")

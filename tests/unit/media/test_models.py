@@ -1,0 +1,134 @@
+"""3D models: how many vertices and faces, and how large they are."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+from kayan_workers.demo.samples import glb
+from kayan_workers.errors import PermanentError
+from kayan_workers.media import models
+
+CORNERS = [(0.0, 0.0, 0.0), (2.0, 0.0, 0.0), (0.0, 3.0, 0.0), (0.0, 0.0, 4.0)]
+FACES = [(0, 1, 2), (0, 1, 3), (0, 2, 3), (1, 2, 3)]
+BOUNDS = {"min": [0.0, 0.0, 0.0], "max": [2.0, 3.0, 4.0]}
+
+
+def obj() -> bytes:
+    lines = ["# tetrahedron", *("v {} {} {}".format(*corner) for corner in CORNERS), "vn 0 0 1"]
+    return "\n".join([*lines, *("f {}//1 {}//1 {}//1".format(*(n + 1 for n in face)) for face in FACES)]).encode()
+
+
+def binary_stl(header: bytes = b"solid of another kind") -> bytes:
+    triangles = b"".join(struct.pack("<12fH", 0, 0, 0, *(value for n in face for value in CORNERS[n]), 0) for face in FACES)
+    return header.ljust(80) + struct.pack("<I", len(FACES)) + triangles
+
+
+def ascii_stl() -> bytes:
+    loops = ["".join("vertex {} {} {}\n".format(*CORNERS[n]) for n in face) for face in FACES]
+    facets = [f"facet normal 0 0 0\nouter loop\n{loop}endloop\nendfacet\n" for loop in loops]
+    return ("solid tent\n" + "".join(facets) + "endsolid\n").encode()
+
+
+def ply(encoding: str) -> bytes:
+    header = (
+        f"ply\nformat {encoding} 1.0\ncomment made here\nelement vertex 4\nproperty float x\nproperty float y\nproperty float z\n"
+        "property uchar red\nelement face 4\nproperty list uchar int vertex_indices\nend_header\n"
+    )
+    if encoding == "ascii":
+        rows = ["{} {} {} 255".format(*corner) for corner in CORNERS] + ["3 {} {} {}".format(*face) for face in FACES]
+        return (header + "\n".join(rows) + "\n").encode()
+    order = "<" if "little" in encoding else ">"
+    body = b"".join(struct.pack(order + "3fB", *corner, 255) for corner in CORNERS)
+    return header.encode() + body + b"".join(struct.pack(order + "B3i", 3, *face) for face in FACES)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "kind", "vertices"),
+    [
+        ("a.glb", glb(CORNERS, FACES), "GLB", 4),
+        ("a.obj", obj(), "OBJ", 4),
+        ("a.stl", binary_stl(), "STL", 12),
+        ("b.stl", ascii_stl(), "STL", 12),
+        ("a.ply", ply("ascii"), "PLY", 4),
+        ("b.ply", ply("binary_little_endian"), "PLY", 4),
+        ("c.ply", ply("binary_big_endian"), "PLY", 4),
+    ],
+)
+def test_every_format_tells_vertices_faces_and_bounds(tmp_path: Path, name: str, content: bytes, kind: str, vertices: int) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+
+    found = models.describe(path).metadata
+
+    assert found["format"] == kind
+    assert found["vertices"] == vertices
+    assert found["faces"] == 4
+    assert found["bounds"] == BOUNDS
+
+
+def test_the_scenes_own_transforms_count_for_the_bounds(tmp_path: Path) -> None:
+    path = tmp_path / "large.glb"
+    path.write_bytes(glb(CORNERS, FACES, scale=10))
+
+    assert models.describe(path).metadata["bounds"] == {"min": [0.0, 0.0, 0.0], "max": [20.0, 30.0, 40.0]}
+
+
+def scene(nodes: list[dict[str, object]]) -> bytes:
+    return json.dumps({
+        "asset": {"version": "2.0"}, "scenes": [{"nodes": [0]}], "nodes": nodes,
+        "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
+        "accessors": [{"count": 3, "componentType": 5126, "type": "VEC3", "min": [1, 0, 0], "max": [1, 0, 0]}],
+    }).encode()  # fmt: skip
+
+
+def test_a_turned_and_moved_node_stands_where_it_was_put(tmp_path: Path) -> None:
+    quarter = 2**-0.5
+    path = tmp_path / "turned.gltf"
+    nodes: list[dict[str, object]] = [{"children": [1], "translation": [0, 0, 5]}, {"mesh": 0, "rotation": [0, 0, quarter, quarter]}]
+    path.write_bytes(scene(nodes))
+
+    bounds = models.describe(path).metadata["bounds"]
+
+    assert isinstance(bounds, dict)
+    assert bounds["min"] == pytest.approx([0, 1, 5])
+
+
+def test_a_scene_that_runs_in_a_circle_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "circle.gltf"
+    path.write_bytes(scene([{"children": [0], "mesh": 0}]))
+
+    with pytest.raises(PermanentError, match="circle"):
+        models.describe(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("cut.glb", glb(CORNERS, FACES)[:-30]),
+        ("odd.glb", b"glTF" + struct.pack("<II", 2, 20) + struct.pack("<I4s", 4, b"JSON") + b"nope"),
+        ("none.gltf", b'{"asset": {"version": "2.0"}, "scenes": [{"nodes": [7]}], "nodes": [{}], "meshes": []}'),
+        ("cut.ply", ply("binary_little_endian")[:-80]),
+        ("cut2.ply", ply("ascii")[:120]),
+        ("empty.obj", b"# nothing\n"),
+        ("long.obj", b"v " + b"1" * 100_000),
+        ("bad.obj", b"v one two three\n"),
+        ("none.stl", b"solid x\nfacet\nendsolid\n"),
+    ],
+)
+def test_a_damaged_model_is_refused_in_words(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+
+    with pytest.raises(PermanentError, match="model"):
+        models.describe(path)
+
+
+def test_a_picture_is_no_model(tmp_path: Path) -> None:
+    path = tmp_path / "a.glb"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 100)
+
+    with pytest.raises(PermanentError, match="PNG"):
+        models.describe(path)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from kayan_workers.demo.samples import make_samples
+from kayan_workers.media.sniff import sniff
+
+PACKED = io.BytesIO()
+with zipfile.ZipFile(PACKED, "w") as _file:
+    _file.writestr("a.txt", "a")
+
+
+def test_every_sample_is_what_it_says(tmp_path: Path) -> None:
+    found = {sample.path.name: sniff(sample.path).name for sample in make_samples(tmp_path)}
+
+    assert found == {
+        "Stand photo.jpg": "JPEG", "logo.png": "PNG", "render.webp": "WebP", "print.tif": "TIFF", "turning.gif": "GIF", "plan.svg": "SVG",
+        "Proposal.pdf": "PDF", "Brief.docx": "DOCX", "notes.txt": "text", "leads.csv": "text", "tent.glb": "GLB", "poster.psd": "PSD",
+        "walkthrough.mp4": "MP4", "phone.mov": "QuickTime", "blink.mp4": "MP4", "silent.webm": "Matroska", "jingle.mp3": "MP3",
+        "signal.wav": "WAV",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"", "unknown"),
+        (b"\0" * 100, "unknown"),
+        (PACKED.getvalue(), "ZIP"),
+        (PACKED.getvalue()[:30], "ZIP"),
+        (b"<!DOCTYPE html><html></html>", "HTML"),
+        (b'<?xml version="1.0"?>\n<!-- by hand --><svg xmlns="x"/>', "SVG"),
+        (b"plain words about <svg> pictures", "text"),
+        ("نص عربي".encode(), "text"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf" + b"\0" * 20, "AVIF"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + b"\0" * 20, "HEIC"),
+    ],
+)
+def test_content_decides(tmp_path: Path, content: bytes, name: str) -> None:
+    path = tmp_path / "file.png"
+    path.write_bytes(content)
+
+    assert sniff(path).name == name
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(content=st.binary(max_size=300), start=st.sampled_from([b"", b"PK\x03\x04", b"RIFF", b"\0\0\0\x20ftyp", b"8BPS", b"BM", b"\xff"]))
+def test_no_content_makes_it_stumble(tmp_path: Path, content: bytes, start: bytes) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(start + content)
+
+    assert sniff(path).mime
