@@ -7,7 +7,6 @@ import contextlib
 import os
 import shutil
 import tempfile
-from email.headerregistry import Address
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +54,8 @@ class Edges:
 
     @cached_property
     def mailer(self) -> Mailer:
+        from email.headerregistry import Address
+
         from kayan_workers.mailer import OutboxMailer, SesMailer
 
         settings = self._settings

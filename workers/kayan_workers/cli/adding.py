@@ -1,0 +1,85 @@
+"""``kayan add`` and ``kayan cleanup``: jobs as the web app would add them."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from kayan_workers.bull.options import Backoff, JobOptions, KeepJobs
+from kayan_workers.bull.queue import BulkJob
+from kayan_workers.cli.session import USAGE, fail, queue_of
+from kayan_workers.processors.table import ROLES
+
+if TYPE_CHECKING:
+    from kayan_workers.bull.server import Server
+    from kayan_workers.settings import Settings
+
+APP_OPTIONS = JobOptions(attempts=3, backoff=Backoff(type="exponential", delay_ms=2000), remove_on_complete=100, remove_on_fail=500)
+"""What the web app gives every job."""
+
+_SLOTS = {"EXPIRED_LINKS": "%Y-%m-%d", "OLD_VARIANTS": "%Y-%m-%d", "TEMP_FILES": "%Y-%m-%dT%H", "OLD_ANALYTICS": "%Y-%m"}
+"""How often each cleanup is due, as the part of the time (UTC) that stays the same until the next one."""
+
+_KEPT_SLOTS = 750
+"""A finished slot must stay known until it is over, whatever else the queue does: a month of hourly ones."""
+
+
+def payloads(text: str) -> list[Any]:
+    """The JSON given on the command line, or of standard input for ``-``: one document, or one a line."""
+    source = sys.stdin.read() if text == "-" else text
+    try:
+        return [msgspec.json.decode(source)]
+    except msgspec.DecodeError as error:
+        lines = [line for line in source.splitlines() if line.strip()]
+        if len(lines) < 2:
+            fail(f"the payload is not JSON: {error}. Quote it for the shell: kayan add cleanup '{{\"type\":\"TEMP_FILES\"}}'", USAGE)
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found.append(msgspec.json.decode(line))
+        except msgspec.DecodeError as error:
+            fail(f"line {number} is not JSON: {error}; nothing was added", USAGE)
+    return found
+
+
+def check_payloads(queue: str, found: list[Any]) -> None:
+    """Refuse what the queue's own processor would refuse. A processor that is not installed here checks nothing."""
+    role = next(role for role in ROLES if role.queue == queue)
+    try:
+        payload = importlib.import_module(role.module).Payload
+    except ImportError:
+        return
+    for number, value in enumerate(found, 1):
+        try:
+            msgspec.convert(value, payload)
+        except msgspec.ValidationError as error:
+            which = f"payload {number} of {len(found)}" if len(found) > 1 else "the payload"
+            fail(f"{which} is malformed: {error}; nothing was added. --unchecked adds it all the same", USAGE)
+
+
+async def add(server: Server, settings: Settings, *, name: str, found: list[Any], options: JobOptions) -> None:
+    """Add the jobs and print their ids, one a line."""
+    async with queue_of(server, settings, name) as queue:
+        jobs = await queue.add_bulk([BulkJob(value, options=options.over(APP_OPTIONS)) for value in found])
+    for job in jobs:
+        print(job.id)
+
+
+async def add_cleanup(server: Server, settings: Settings, *, kind: str, again: bool) -> None:
+    """Queue one cleanup, unless this slot's has been queued before: whoever calls, however often, it runs once."""
+    now = datetime.now(UTC)
+    slot = now.strftime(_SLOTS[kind])
+    job_id = f"cleanup-{kind}-{slot}" + (f"-again-{now:%H%M%S%f}" if again else "")
+    kept = KeepJobs(count=_KEPT_SLOTS)
+    options = JobOptions(job_id=job_id, priority=10, remove_on_complete=kept, remove_on_fail=kept)
+    async with queue_of(server, settings, "cleanup") as queue:
+        state = await queue.state_of(job_id)
+        if state is not None:
+            print(f"{job_id}: queued before, it is {state}. --again runs it once more")
+            return
+        await queue.add({"type": kind}, options=options.over(APP_OPTIONS))
+    print(f"{job_id}: queued")

@@ -1,0 +1,173 @@
+"""The command ``kayan``: every subcommand's arguments and help. What it does is imported when it is called."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from kayan_workers.cli import names, session
+
+app = typer.Typer(
+    help="Work and look after Kayan Live's job queues. The environment says where Redis and everything else is; `kayan check` tests it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 it did not work, 2 wrong usage or environment.",
+)
+
+Queue = Annotated[str, typer.Argument(help="A role (thumbnail) or a queue (thumbnail-generation).", autocompletion=names.complete_queues)]
+Queues = Annotated[list[str], typer.Argument(metavar="QUEUE...", help="Roles or names of queues.", autocompletion=names.complete_queues)]
+JobIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of jobs.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+# -- work ------------------------------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel="Work")
+def worker(
+    roles: Annotated[
+        list[str],
+        typer.Argument(metavar="all | ROLE... | FAMILY...", help="Which queues to work.", autocompletion=names.complete_roles),
+    ],
+    concurrency: Annotated[
+        Optional[int],  # noqa: UP045  typer reads it at run time
+        typer.Option("--concurrency", "-c", min=1, max=1000, help="Slots of each queue; CONCURRENCY_<ROLE> sets one queue's."),
+    ] = None,
+) -> None:
+    """Work queues until SIGTERM or Ctrl-C: the first lets running jobs finish, the second exits at once.
+
+    Roles: asset thumbnail variant email notification analytics cleanup. Families: media messaging analytics maintenance.
+    """
+    chosen = session.roles_named(roles)
+    settings = session.settings_for(chosen)
+    if concurrency is not None:
+        from dataclasses import replace
+
+        settings = replace(settings, concurrency={role.name: concurrency for role in chosen})
+    from kayan_workers.errors import SettingsError
+    from kayan_workers.worker import run_worker
+
+    try:
+        code = run_worker(chosen, settings)
+    except SettingsError as error:
+        session.refuse_environment(error)
+    raise typer.Exit(code)
+
+
+@app.command(rich_help_panel="Work")
+def demo(
+    keep: Annotated[Optional[str], typer.Option("--keep", metavar="FOLDER", help="Where the results go; else a temporary folder.")] = None,  # noqa: UP045
+) -> None:
+    """Run all seven queues on embedded servers and sample files, and check what came out. Needs nothing but this package."""
+    from pathlib import Path
+
+    from kayan_workers.demo.run import demo as run_demo
+    from kayan_workers.errors import SettingsError
+
+    try:
+        code = run_demo(Path(keep) if keep else None)
+    except SettingsError as error:
+        session.refuse_environment(error)
+    raise typer.Exit(code)
+
+
+@app.command(rich_help_panel="Work")
+def check(
+    roles: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(metavar="[ROLE...]", help="Test what these need; all when none is named.", autocompletion=names.complete_roles),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Test Redis, PostgreSQL, the bucket, SES and the codecs one by one, and say what to do about each failure."""
+    from kayan_workers.cli.check import check as run_checks
+
+    raise typer.Exit(run_checks(session.roles_named(roles or [names.ALL]), as_json=as_json))
+
+
+# -- look ------------------------------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel="Look")
+def queues(
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh until Ctrl-C.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show how many jobs every queue has in each state."""
+    from kayan_workers.cli.queues import show
+
+    session.run(lambda server, settings: show(server, settings, watch=watch, as_json=as_json))
+
+
+@app.command(rich_help_panel="Look")
+def jobs(
+    queue: Queue,
+    state: Annotated[
+        str,
+        typer.Option("--state", "-s", help="waiting, active, delayed, paused, completed or failed.", autocompletion=names.complete_states),
+    ] = "failed",
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many at most.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """List the jobs of one state: the next to run first, or the latest finished first."""
+    from kayan_workers.cli.jobs import show_list
+
+    name = session.queue_named(queue)
+    chosen = session.named(state, names.STATES, "state")
+    session.run(lambda server, settings: show_list(server, settings, name=name, state=chosen, limit=limit, as_json=as_json))  # type: ignore[arg-type]
+
+
+@app.command(rich_help_panel="Look")
+def job(queue: Queue, job_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
+    """Show everything about one job: state, place in line, who works it, payload, errors, logs."""
+    from kayan_workers.cli.jobs import show_one
+
+    name = session.queue_named(queue)
+    session.run(lambda server, settings: show_one(server, settings, name=name, job_id=job_id, as_json=as_json))
+
+
+# -- add -------------------------------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel="Add")
+def add(
+    queue: Queue,
+    payload: Annotated[str, typer.Argument(metavar="JSON", help="The payload; - reads it from standard input, one job a line.")],
+    priority: Annotated[Optional[int], typer.Option(min=1, help="1 is the most urgent.")] = None,  # noqa: UP045
+    delay: Annotated[str, typer.Option(metavar="TIME", help="Do not run before: 30s, 5m, 2h.")] = "0s",
+    job_id: Annotated[Optional[str], typer.Option("--id", help="An id of your own; a job that has it already is not added again.")] = None,  # noqa: UP045
+    attempts: Annotated[Optional[int], typer.Option(min=1, help="Tries in all; 3 when not given.")] = None,  # noqa: UP045
+    lifo: Annotated[bool, typer.Option("--lifo", help="Run before all that wait.")] = False,
+    unchecked: Annotated[bool, typer.Option("--unchecked", help="Add even what the processor will refuse.")] = False,
+) -> None:
+    """Add jobs with the web app's own options; prints their ids."""
+    from kayan_workers.bull.options import JobOptions
+    from kayan_workers.cli import adding
+
+    name = session.queue_named(queue)
+    delay_ms = session.length_of_time(delay, "--delay") * 1000
+    options = JobOptions(priority=priority, delay_ms=delay_ms or None, job_id=job_id, attempts=attempts, lifo=lifo or None)
+    found = adding.payloads(payload)
+    if not unchecked:
+        adding.check_payloads(name, found)
+    session.run(lambda server, settings: adding.add(server, settings, name=name, found=found, options=options))
+
+
+@app.command(rich_help_panel="Add")
+def cleanup(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            metavar="TYPE", help="expired-links, old-variants, temp-files or old-analytics.", autocompletion=names.complete_cleanups
+        ),
+    ],
+    again: Annotated[bool, typer.Option("--again", help="Even if this slot's cleanup was queued before.")] = False,
+) -> None:
+    """Queue a cleanup, once per slot: temp-files hourly, expired-links and old-variants daily, old-analytics monthly (UTC)."""
+    from kayan_workers.cli.adding import add_cleanup
+
+    chosen = session.named(kind, names.CLEANUP_TYPES, "cleanup")
+    session.run(lambda server, settings: add_cleanup(server, settings, kind=chosen, again=again))

@@ -1,0 +1,67 @@
+"""The checks of ``kayan check`` for pictures, documents and films: each codec does a small piece of real work."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kayan_workers.cli.trouble import Trouble
+from kayan_workers.edges import Edges
+
+if TYPE_CHECKING:
+    from kayan_workers.settings import Settings
+
+
+def pillow() -> str:
+    """Encode and decode a picture in every format the processors meet."""
+    from io import BytesIO
+
+    import PIL
+    from PIL import Image
+
+    broken = []
+    for form in ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "AVIF"):
+        stream = BytesIO()
+        try:
+            Image.new("RGB", (16, 16), "teal").save(stream, form)
+            Image.open(BytesIO(stream.getvalue())).load()
+        except (OSError, KeyError, ValueError):
+            broken.append(form)
+    if broken:
+        raise Trouble(f"Pillow {PIL.__version__} cannot handle {', '.join(broken)}",
+                      "install the wheel from PyPI: pip install --force-reinstall --only-binary :all: pillow",
+                      is_mild="JPEG" not in broken)  # fmt: skip
+    return f"version {PIL.__version__}: JPEG, PNG, WebP, GIF, TIFF and AVIF"
+
+
+def libvips() -> str:
+    import pyvips
+
+    picture = pyvips.Image.black(16, 16, bands=3)
+    if not picture.write_to_buffer(".jpg"):
+        raise Trouble("libvips writes no JPEG", "pip install 'pyvips[binary]'")
+    return f"version {'.'.join(str(pyvips.version(part)) for part in range(3))}"
+
+
+def pdf() -> str:
+    import pypdfium2
+
+    document = pypdfium2.PdfDocument.new()
+    document.new_page(100, 100)
+    count = len(document)
+    document.close()
+    return f"pypdfium2 works ({count} page made)"
+
+
+def ffmpeg(settings: Settings) -> str:
+    binary = Edges(settings).ffmpeg.binary
+    remedy = "pip install imageio-ffmpeg brings one, or set FFMPEG_BIN to a build with libx264 and AAC"
+    try:
+        said = subprocess.run([binary, "-hide_banner", "-encoders"], capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Trouble(f"{binary} does not run: {error}", remedy) from error
+    missing = [encoder for encoder in ("libx264", "aac", "mjpeg") if f" {encoder} " not in said.stdout]
+    if said.returncode or missing:
+        raise Trouble(f"{binary} lacks {', '.join(missing) or 'everything'}", remedy)
+    return f"{Path(binary).name}: libx264, AAC and MJPEG"

@@ -1,0 +1,197 @@
+"""The single checks of ``kayan check``. Each returns what it found, or raises Trouble with the remedy."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kayan_workers.cli.trouble import Trouble
+from kayan_workers.edges import Edges
+
+if TYPE_CHECKING:
+    from kayan_workers.bull.server import Server
+    from kayan_workers.processors.table import Role
+    from kayan_workers.settings import Settings
+
+_PATIENCE_SECONDS = 10.0
+_LEAST_FREE_BYTES = 1024**3
+_TABLES = ("assets", "asset_metadata", "asset_variants", "asset_analytics", "asset_activities", "notifications", "User")
+"""Those the processors cannot do without."""
+_MISSING_TABLES = "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(quote_ident(name)) IS NULL"
+
+
+# -- Redis -----------------------------------------------------------------------------------------------------------------------
+
+
+def redis(settings: Settings) -> str:
+    return asyncio.run(_with_server(settings, _redis))
+
+
+async def _with_server(settings: Settings, probe: Callable[[Server, Settings], Awaitable[str]]) -> str:
+    from redis.exceptions import RedisError
+
+    from kayan_workers.bull.server import Server, is_credentials_error
+
+    server = Server(settings.redis, call_timeout=_PATIENCE_SECONDS)
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            return await probe(server, settings)
+    except TimeoutError:
+        raise Trouble(f"{settings.redis} does not answer within {_PATIENCE_SECONDS:g} s",
+                      "is it a firewall, a network policy, or TLS on one side only (REDIS_TLS)?") from None  # fmt: skip
+    except (RedisError, OSError) as error:
+        remedy = (
+            "mend REDIS_USERNAME and REDIS_PASSWORD, or the user's ACL" if is_credentials_error(error)
+            else "is the server running, and are REDIS_HOST and REDIS_PORT (or REDIS_URL) the web app's own? Try: redis-cli -h HOST ping"
+        )
+        raise Trouble(f"{settings.redis}: {error}", remedy) from error
+    finally:
+        await server.close()
+
+
+async def _redis(server: Server, settings: Settings) -> str:
+    warnings = await server.examine()
+    began = time.perf_counter()
+    await server.commands.ping()
+    milliseconds = (time.perf_counter() - began) * 1000
+    await _try_writing(server, settings)
+    if warnings:
+        raise Trouble(warnings[0], "CONFIG SET maxmemory-policy noeviction, and the same in its configuration file", is_mild=True)
+    if milliseconds > 50:
+        raise Trouble(f"a call takes {milliseconds:.0f} ms", "run the workers nearer to Redis: every job costs a few calls", is_mild=True)
+    info = await server.commands.info("server")
+    version = info.get("redis_version", "?") if isinstance(info, dict) else "?"
+    return f"{settings.redis}, version {version}, {milliseconds:.1f} ms a call"
+
+
+async def _try_writing(server: Server, settings: Settings) -> None:
+    """A script that writes: what an ACL or a full or read-only server would refuse to every worker."""
+    key = f"kayan:check:{settings.prefix}:{secrets.token_hex(6)}"
+    await server.commands.eval("redis.call('SET', KEYS[1], '1', 'PX', 1000) return redis.call('DEL', KEYS[1])", 1, key)
+
+
+def queues(settings: Settings) -> str:
+    return asyncio.run(_with_server(settings, _queues))
+
+
+async def _queues(server: Server, settings: Settings) -> str:
+    from kayan_workers.bull.queue import Queue
+    from kayan_workers.cli.queues import read
+    from kayan_workers.processors.table import ROLES
+
+    rows = await read([Queue(role.queue, server, prefix=settings.prefix) for role in ROLES])
+    paused = [row["queue"] for row in rows if row["is_paused"]]
+    idle = [row["queue"] for row in rows if row["workers"] == 0 and row["waiting"] + row["active"] > 0]
+    if paused:
+        raise Trouble(f"paused: {', '.join(paused)}", f"kayan resume {' '.join(paused)}", is_mild=True)
+    if idle:
+        raise Trouble(f"jobs wait and nobody works them: {', '.join(idle)}", f"kayan worker {' '.join(idle)}", is_mild=True)
+    waiting, failed = sum(row["waiting"] for row in rows), sum(row["failed"] for row in rows)
+    return f"{waiting} jobs wait, {failed} have failed" + (" (kayan jobs QUEUE shows why)" if failed else "")
+
+
+# -- the other systems -----------------------------------------------------------------------------------------------------------
+
+
+def database(settings: Settings) -> str:
+    from kayan_workers.database import Database
+    from kayan_workers.errors import TemporaryError
+
+    assert settings.database_url is not None
+    base = Database(settings.database_url, pool_size=1, application_name="kayan check", wait_seconds=5)
+    try:
+        with base.transaction() as connection:
+            version = connection.execute("SHOW server_version").fetchone()
+            found = connection.execute(_MISSING_TABLES, [list(_TABLES)])
+            missing = [str(row[0]) for row in found.fetchall()]
+            allowed = connection.execute("SELECT has_database_privilege(current_database(), 'CREATE')").fetchone()
+            ledger = connection.execute("SELECT to_regnamespace('kayan_workers') IS NOT NULL").fetchone()
+    except TemporaryError as error:
+        raise Trouble(str(error), "is PostgreSQL running, and is DATABASE_URL the same as the web app's?") from error
+    finally:
+        base.close()
+    if missing:
+        raise Trouble(f"these tables are missing: {', '.join(missing)}",
+                      "run `prisma db push` in the web app (its migrations do not make them all), or mend ?schema= in DATABASE_URL")  # fmt: skip
+    if not (allowed and allowed[0]) and not (ledger and ledger[0]):
+        raise Trouble("our role may not create the schema kayan_workers, where effects are recorded so that they happen once",
+                      "GRANT CREATE ON DATABASE … TO our role, or CREATE SCHEMA kayan_workers AUTHORIZATION it")  # fmt: skip
+    return f"version {version[0] if version else '?'}, the app's tables are there"
+
+
+def storage(settings: Settings) -> str:
+    """Write, read and delete a small object."""
+    store = Edges(settings).storage
+    key, content = f"kayan-check/{secrets.token_hex(8)}.txt", b"kayan check"
+    where = f"folder {settings.storage_folder}" if settings.storage_folder else f"bucket {settings.bucket}"
+    with tempfile.TemporaryDirectory(dir=settings.temp_dir) as folder:
+        copy = Path(folder) / "copy"
+        store.upload(content, key, "text/plain")
+        try:
+            store.download(key, copy)
+            if copy.read_bytes() != content:
+                raise Trouble(f"{where} returned something else than was written", "is there a cache or a proxy before the endpoint?")
+        finally:
+            store.delete([key])
+    return f"{where}: written, read and deleted a test object"
+
+
+def mail(settings: Settings) -> str:
+    if settings.outbox is not None:
+        settings.outbox.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=settings.outbox):
+            return f"outbox {settings.outbox}: nothing leaves this machine"
+    return _ses(settings)
+
+
+def _ses(settings: Settings) -> str:
+    """Whether SES accepts our credentials and our sender. Sends nothing."""
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    config = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 1})
+    client = boto3.session.Session().client("ses", region_name=settings.ses_region, config=config)
+    domain = settings.email_from.partition("@")[2]
+    try:
+        quota = client.get_send_quota()
+        known = client.get_identity_verification_attributes(Identities=[settings.email_from, domain])["VerificationAttributes"]
+    except (BotoCoreError, ClientError) as error:
+        raise Trouble(f"SES in {settings.ses_region}: {error}",
+                      "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or the pod's role (ses:SendRawEmail, ses:GetSendQuota, "
+                      "ses:GetIdentityVerificationAttributes), AWS_SES_REGION, and AWS_ENDPOINT_URL_SES if set") from error  # fmt: skip
+    if not any(entry.get("VerificationStatus") == "Success" for entry in known.values()):
+        raise Trouble(f"SES in {settings.ses_region} knows neither {settings.email_from} nor its domain as verified",
+                      "verify one of them in SES, or mend EMAIL_FROM or AWS_SES_REGION")  # fmt: skip
+    daily, rate = quota.get("Max24HourSend", 0), quota.get("MaxSendRate", 0)
+    if daily == 200 and rate == 1:
+        raise Trouble("SES is in its sandbox: 200 mails a day, to verified addresses only", "ask AWS for production access", is_mild=True)
+    return f"SES in {settings.ses_region}: {quota.get('SentLast24Hours', 0):.0f} of {daily:.0f} mails today, at most {rate:g} a second"
+
+
+# -- this machine -----------------------------------------------------------------------------------------------------------------
+
+
+def temp_dir(settings: Settings) -> str:
+    with tempfile.NamedTemporaryFile(dir=settings.temp_dir) as file:
+        file.write(b"kayan")
+    free = shutil.disk_usage(settings.temp_dir).free
+    if free < _LEAST_FREE_BYTES:
+        raise Trouble(f"{settings.temp_dir} has {free / 1024**2:.0f} MB left",
+                      "a video and its variants need a few times its size: free space, or mend KAYAN_TEMP_DIR", is_mild=True)  # fmt: skip
+    return f"{settings.temp_dir}, {free / 1024**3:.0f} GB free"
+
+
+def processors(roles: Sequence[Role]) -> str:
+    """Load every processor, as a worker would."""
+    from kayan_workers.binding import Rehearsal
+
+    if problems := Rehearsal(roles).problems():
+        raise Trouble("; ".join(problems), "install the extras named, or run fewer roles here")
+    return f"{', '.join(role.name for role in roles)} can be loaded"

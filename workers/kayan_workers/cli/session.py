@@ -1,0 +1,158 @@
+"""What the commands share: settings or a clear refusal, a connection that is closed again, exit codes, output for people or machines.
+
+Exit codes: 0 done, 1 it did not work, 2 wrong usage or a wrong environment, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import msgspec
+import typer
+
+from kayan_workers.cli.durations import seconds
+from kayan_workers.cli.names import UnknownName, chosen_roles, one_of, queue_name
+from kayan_workers.errors import KayanError, SettingsError
+
+if TYPE_CHECKING:
+    from kayan_workers.bull.queue import Queue
+    from kayan_workers.bull.server import Server
+    from kayan_workers.processors.table import Role
+    from kayan_workers.settings import Settings
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+T = TypeVar("T")
+
+
+def fail(message: str, code: int = FAILED) -> NoReturn:
+    print(f"kayan: {message}", file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def settings_for(roles: Sequence[Role] = ()) -> Settings:
+    """The settings, or the end of the command with every problem listed."""
+    from kayan_workers.settings import Settings
+
+    try:
+        return Settings.from_environment(roles=roles)
+    except SettingsError as error:
+        refuse_environment(error)
+
+
+def refuse_environment(error: SettingsError) -> NoReturn:
+    count = len(error.problems)
+    print(f"kayan: the environment is wrong, {'one problem' if count == 1 else f'{count} problems'}:", file=sys.stderr)
+    for problem in error.problems:
+        print(f"  - {problem}", file=sys.stderr)
+    raise typer.Exit(USAGE)
+
+
+def roles_named(names: Sequence[str]) -> list[Role]:
+    try:
+        return chosen_roles(names)
+    except UnknownName as error:
+        fail(str(error), USAGE)
+
+
+def queue_named(name: str) -> str:
+    try:
+        return queue_name(name)
+    except UnknownName as error:
+        fail(str(error), USAGE)
+
+
+def named(name: str, known: Sequence[str], what: str) -> str:
+    try:
+        return one_of(name, known, what)
+    except UnknownName as error:
+        fail(str(error), USAGE)
+
+
+def length_of_time(text: str, option: str) -> float:
+    """In seconds."""
+    try:
+        return seconds(text)
+    except ValueError as error:
+        fail(f"{option}: {error}", USAGE)
+
+
+def run(command: Callable[[Server, Settings], Awaitable[T]]) -> T:
+    """Run an async command with a Redis server; every expected error becomes one line and an exit code."""
+    from redis.exceptions import RedisError
+
+    settings = settings_for()
+
+    async def connected() -> T:
+        from kayan_workers.bull.server import Server
+
+        server = Server(settings.redis, call_timeout=10)
+        try:
+            return await command(server, settings)
+        finally:
+            await server.close()
+
+    try:
+        return asyncio.run(connected())
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    except UnknownName as error:
+        fail(str(error), USAGE)
+    except (KayanError, ValueError) as error:
+        fail(str(error))
+    except (RedisError, OSError) as error:
+        fail(f"Redis at {settings.redis}: {error}. Check REDIS_HOST, REDIS_PORT, REDIS_PASSWORD or REDIS_URL; `kayan check` tells more")
+
+
+@asynccontextmanager
+async def queue_of(server: Server, settings: Settings, name: str) -> AsyncIterator[Queue]:
+    from kayan_workers.bull.queue import Queue
+
+    queue = Queue(name, server, prefix=settings.prefix, add_deadline_seconds=10)
+    try:
+        yield queue
+    finally:
+        await queue.close()
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask before something is destroyed. Without a terminal only --yes says yes."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        fail(f"{question} Nobody is there to ask: say --yes", USAGE)
+    if not typer.confirm(question):
+        fail("nothing was changed")
+
+
+def print_json(value: Any) -> None:
+    print(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode())
+
+
+def print_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "") -> None:
+    """A rich table on a terminal, aligned text otherwise."""
+    if not sys.stdout.isatty():
+        from kayan_workers.tables import plain_table
+
+        print(plain_table(headers, rows))
+        return
+    from rich.console import Console
+
+    Console().print(rich_table(headers, rows, title=title))
+
+
+def rich_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "") -> Any:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for column, header in enumerate(headers):
+        numeric = bool(rows) and all(isinstance(row[column], int | float) for row in rows)
+        table.add_column(header, justify="right" if numeric else "left")
+    for row in rows:
+        table.add_row(*(escape(str(value)) for value in row))
+    return table
