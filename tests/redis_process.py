@@ -179,8 +179,15 @@ class ClusterGroup:
 
     def __init__(self) -> None:
         self.nodes = [
-            RedisProcess("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-require-full-coverage", "no",
-                         port=free_cluster_port())
+            RedisProcess(
+                "--cluster-enabled",
+                "yes",
+                "--cluster-node-timeout",
+                "2000",
+                "--cluster-require-full-coverage",
+                "no",
+                port=free_cluster_port(),
+            )
             for _ in range(3)
         ]
 
