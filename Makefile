@@ -9,9 +9,6 @@ PINS := workers/requirements/development.txt
 INSTALLED := $(VENV)/.installed
 UV_VERSION := 0.13.9
 
-# What tests and measurements call is .venv's own before the machine's: node and npm, for Bull itself.
-WITH_TOOLS := PATH="$(CURDIR)/$(BIN):$$PATH"
-
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint bench chaos pins clean
 
@@ -29,11 +26,11 @@ $(INSTALLED): pyproject.toml $(PINS)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-demo: install ## run all seven queues on embedded servers and sample files, and check what came out
-	$(BIN)/kayan demo
+demo: install ## run all seven queues on embedded servers and sample files, and check the outcome
+	$(BIN)/kayan demo --keep build/demo
 
 test: install ## run the tests on real servers
-	$(WITH_TOOLS) $(BIN)/pytest $(PYTEST)
+	$(BIN)/pytest $(PYTEST)
 
 lint: install ## ruff, mypy --strict and the import layers
 	$(BIN)/ruff check .
@@ -41,10 +38,10 @@ lint: install ## ruff, mypy --strict and the import layers
 	$(BIN)/lint-imports --cache-dir build/.import_linter_cache
 
 bench: install ## measure against Bull 4.16.5, side by side; writes build/bench/*.json
-	$(WITH_TOOLS) $(BIN)/python tests/bench
+	$(BIN)/python tests/bench
 
 chaos: install ## 100,000 jobs while workers are killed and Redis restarts; prints lost and doubled
-	$(WITH_TOOLS) $(BIN)/python tests/chaos
+	$(BIN)/python tests/chaos
 
 pins: install ## resolve the pinned dependencies anew (after a change of pyproject.toml)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
