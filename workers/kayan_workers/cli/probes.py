@@ -118,7 +118,7 @@ def database(settings: Settings) -> str:
         base.close()
     if missing:
         raise Trouble(f"these tables are missing: {', '.join(missing)}",
-                      "run `prisma db push` in the web app (its migrations do not make them all), or mend ?schema= in DATABASE_URL")  # fmt: skip
+                      "run `prisma db push` in the web app (its migrations are incomplete), or mend ?schema= in DATABASE_URL")  # fmt: skip
     if not (allowed and allowed[0]) and not (ledger and ledger[0]):
         raise Trouble("our role may not create the schema kayan_workers, where effects are recorded so that they happen once",
                       "GRANT CREATE ON DATABASE … TO our role, or CREATE SCHEMA kayan_workers AUTHORIZATION it")  # fmt: skip
