@@ -1,0 +1,71 @@
+"""Names, lengths of time and tables, as the command reads and writes them."""
+
+from __future__ import annotations
+
+import pytest
+from kayan_workers.cli import names
+from kayan_workers.cli.durations import ago, seconds
+from kayan_workers.tables import plain_table
+
+
+@pytest.mark.parametrize(
+    ("given", "roles"),
+    [
+        (["all"], ["asset", "thumbnail", "variant", "email", "notification", "analytics", "cleanup"]),
+        (["media"], ["asset", "thumbnail", "variant"]),
+        (["variant", "asset", "media"], ["asset", "thumbnail", "variant"]),
+        (["thumbnail-generation", "EMAIL"], ["thumbnail", "email"]),
+    ],
+)
+def test_roles_are_named_by_role_family_queue_or_all_each_once_in_the_tables_order(given: list[str], roles: list[str]) -> None:
+    assert [role.name for role in names.chosen_roles(given)] == roles
+
+
+def test_an_unknown_role_is_answered_with_the_nearest_and_with_all_there_are() -> None:
+    with pytest.raises(names.UnknownName, match=r"'emial'\. Did you mean email\? There are: all, asset, thumbnail"):
+        names.chosen_roles(["emial"])
+
+
+def test_a_queue_is_known_by_its_role_and_by_its_own_name() -> None:
+    assert names.queue_name("thumbnail") == names.queue_name("thumbnail-generation") == "thumbnail-generation"
+    with pytest.raises(names.UnknownName, match="Did you mean cleanup"):
+        names.queue_name("clean-up")
+
+
+def test_a_cleanup_may_be_written_in_small_letters() -> None:
+    assert names.one_of("temp-files", names.CLEANUP_TYPES, "cleanup") == "TEMP_FILES"
+
+
+def test_tab_completes_roles_queues_and_cleanups() -> None:
+    assert names.complete_queues("thu") == ["thumbnail", "thumbnail-generation"]
+    assert names.complete_roles("m") == ["media", "messaging", "maintenance"]
+    assert names.complete_cleanups("old-") == ["OLD_VARIANTS", "OLD_ANALYTICS"]
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [("90", 90), ("90s", 90), ("5m", 300), ("1.5 h", 5400), ("1d", 86400), ("250ms", 0.25), ("1w", 604800)],
+)
+def test_a_length_of_time_is_a_number_with_its_unit(text: str, length: float) -> None:
+    assert seconds(text) == length
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5s", "5 years"])
+def test_what_is_no_length_of_time_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(ValueError, match="write 90s, 5m, 2h"):
+        seconds(text)
+
+
+def test_moments_are_told_from_now() -> None:
+    assert ago(1_000, 4_000) == "3 s ago"
+    assert ago(1_000_000, 1_000) == "in 17 min"
+    assert ago(None) == ""
+
+
+def test_a_table_aligns_numbers_to_the_right_and_counts_wide_characters_twice() -> None:
+    table = plain_table(["名前", "jobs"], [["ab", 5], ["世界中", 1234]])
+    assert table.splitlines() == ["名前    jobs", "------  ----", "ab         5", "世界中  1234"]
+
+
+def test_an_empty_table_is_its_head() -> None:
+    assert plain_table(["queue", "jobs"], []).splitlines() == ["queue  jobs", "-----  ----"]
