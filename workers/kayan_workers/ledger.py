@@ -13,13 +13,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from psycopg import errors
-
-from .errors import TemporaryError
+from kayan_workers.errors import TemporaryError
 
 if TYPE_CHECKING:
-    from .database import Connection
-    from .processors.handle import JobHandle
+    from kayan_workers.database import Connection
+    from kayan_workers.processors.handle import JobHandle
 
 
 class JobName(NamedTuple):
@@ -105,6 +103,8 @@ def trim(connection: Connection, older_than: datetime, *, limit: int = 5000) -> 
 
 def make_schema(connection: Connection) -> None:
     """Make sure that the schema ``kayan_workers`` exists. Until the transaction ends, no other worker creates anything in it."""
+    from psycopg import errors  # here, not above: an idle worker has no use for its ten megabytes
+
     try:
         connection.execute(_CREATE_SCHEMA)
     except errors.InsufficientPrivilege as error:

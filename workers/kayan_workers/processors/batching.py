@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-import psycopg
-
-from kayan_workers.database import reason
 from kayan_workers.errors import KayanError, PermanentError
 
 W = TypeVar("W")
@@ -37,6 +34,10 @@ def in_as_few_as_possible(work: Sequence[W], apply: Callable[[Sequence[W]], list
 
 def _refusal(error: Exception) -> Exception:
     """What the job itself is told: a value that PostgreSQL will never take is permanent, anything else is the surprise it is."""
+    import psycopg  # here, not above: an idle worker has no use for its ten megabytes
+
+    from kayan_workers.database import reason
+
     if not isinstance(error, psycopg.DatabaseError | UnicodeError):
         return error
     refusal = PermanentError(f"the database refuses a value of this job: {reason(error)}")

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
-
-from psycopg import sql
+from typing import TYPE_CHECKING, LiteralString
 
 from kayan_workers.errors import PermanentError
 
 if TYPE_CHECKING:
     from kayan_workers.database import Connection
 
-_TABLES = {
-    "userId": "User",
-    "assetId": "assets",
-    "collectionId": "collections",
-    "projectId": "projects",
-    "taskId": "tasks",
-    "milestoneId": "milestones",
-    "meetingId": "meetings",
+_FIND: dict[str, LiteralString] = {
+    "userId": """SELECT 'userId', id FROM "User" WHERE id = ANY (%s)""",
+    "assetId": "SELECT 'assetId', id FROM assets WHERE id = ANY (%s)",
+    "collectionId": "SELECT 'collectionId', id FROM collections WHERE id = ANY (%s)",
+    "projectId": "SELECT 'projectId', id FROM projects WHERE id = ANY (%s)",
+    "taskId": "SELECT 'taskId', id FROM tasks WHERE id = ANY (%s)",
+    "milestoneId": "SELECT 'milestoneId', id FROM milestones WHERE id = ANY (%s)",
+    "meetingId": "SELECT 'meetingId', id FROM meetings WHERE id = ANY (%s)",
 }
-"""A payload's field and the table it points into."""
+"""A payload's field, and where the rows are that it may point at."""
 
 Pointers = Mapping[str, str | None]
 """A payload's ids by field: ``{"userId": "c…", "projectId": None}``."""
@@ -52,10 +50,7 @@ def look_up(connection: Connection, wanted: Iterable[Pointers]) -> Parents:
                 ids.setdefault(field, set()).add(row_id)
     if not ids:
         return Parents(())
-    one = sql.SQL("SELECT {field}, id FROM {table} WHERE id = ANY (%s)")
-    query = sql.SQL(" UNION ALL ").join(
-        one.format(field=sql.Literal(field), table=sql.Identifier(_TABLES[field])) for field in ids
-    )
+    query = " UNION ALL ".join([_FIND[field] for field in ids])
     return Parents(connection.execute(query, [list(some) for some in ids.values()]).fetchall())
 
 
@@ -73,5 +68,5 @@ def require_storable(texts: Mapping[str, str | None]) -> None:
 
 def enum_values(connection: Connection, enum: str) -> frozenset[str]:
     """The values of an enum as the database has it today: the app may have learned new ones since this worker was built."""
-    row = connection.execute(sql.SQL("SELECT enum_range(NULL::{})::text[]").format(sql.Identifier(enum))).fetchone()
-    return frozenset(row[0]) if row else frozenset()
+    labels = connection.execute("SELECT enumlabel FROM pg_enum WHERE enumtypid = %s::regtype", (f'"{enum}"',))
+    return frozenset(label for (label,) in labels)

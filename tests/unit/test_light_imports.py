@@ -1,0 +1,19 @@
+"""A worker loads what its queues need, when they need it: an idle one stays small and starts at once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("psycopg", "boto3", "pyvips", "PIL", "jinja2", "pypdfium2")
+
+
+@pytest.mark.parametrize("module", ["notification", "analytics"])
+def test_a_light_processor_loads_no_heavy_library_before_its_first_job(module: str) -> None:
+    program = f"import sys, kayan_workers.processors.{module}; print([name for name in {HEAVY!r} if name in sys.modules])"
+
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert result.stdout.strip() == "[]"
