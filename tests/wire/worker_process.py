@@ -71,6 +71,10 @@ class WorkerProcess:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    @property
+    def is_over(self) -> bool:
+        return self._process is not None and self._process.returncode is not None
+
     async def ended(self, timeout: float = 15) -> int:
         """Its exit code; minus the signal that killed it."""
         assert self._process is not None
