@@ -7,10 +7,13 @@ Size = tuple[int, int]
 
 
 def fit(size: Size, box: Size) -> Size:
-    """The largest size of the same shape inside ``box`` that enlarges nothing; never less than one pixel."""
+    """The largest size of the same shape inside ``box`` that enlarges nothing; never less than one pixel.
+
+    A half pixel is rounded up, as sharp does it for the web app.
+    """
     width, height = size
     scale = min(box[0] / width, box[1] / height, 1.0)
-    return max(1, round(width * scale)), max(1, round(height * scale))
+    return max(1, int(width * scale + 0.5)), max(1, int(height * scale + 0.5))
 
 
 def fit_even(size: Size, box: Size) -> Size:

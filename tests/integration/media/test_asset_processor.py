@@ -1,0 +1,289 @@
+"""``asset-processing`` from upload to rows, on real files, PostgreSQL and ffmpeg."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from integration.media.conftest import World
+from integration.media.running import run
+from kayan_workers.demo.samples import Sample
+from kayan_workers.errors import PermanentError, TemporaryError
+from kayan_workers.processors import asset
+from PIL import Image
+
+Samples = dict[str, Sample]
+
+
+def test_a_photo_taken_upright_is_recorded_as_it_is_seen(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["Stand photo.jpg"])
+
+    run(asset, world, upload.payload())
+
+    row, details = world.asset(upload.asset_id), world.details(upload.asset_id)
+    assert (row["width"], row["height"], row["processingStatus"], row["processingError"]) == (1200, 1600, "COMPLETED", None)
+    assert row["metadata"]["colorSpace"] == "srgb"
+    assert row["metadata"]["hasAlpha"] is False
+    assert (details["camera"], details["iso"], details["aperture"]) == ("Canon EOS R5", 400, 2.8)
+    assert (details["gpsLat"], details["gpsLng"]) == (pytest.approx(24.88), pytest.approx(46.735))
+    assert details["customFields"]["takenAt"] == "2025-11-24T10:05:07"
+
+
+def test_a_video_has_whole_seconds_in_its_column_and_milliseconds_in_its_metadata(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["blink.mp4"])
+
+    run(asset, world, upload.payload())
+
+    row, details = world.asset(upload.asset_id), world.details(upload.asset_id)
+    assert (row["width"], row["height"], row["duration"]) == (320, 240, 0)
+    assert row["metadata"]["durationMs"] == 400
+    assert row["metadata"]["codec"] == details["codec"] == "h264"
+    assert details["frameRate"] == 25
+
+
+def test_a_phone_video_is_recorded_upright(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["phone.mov"])
+
+    run(asset, world, upload.payload())
+
+    assert (world.asset(upload.asset_id)["width"], world.asset(upload.asset_id)["height"]) == (360, 640)
+
+
+def test_sound_tells_length_channels_and_tags(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["jingle.mp3"])
+
+    run(asset, world, upload.payload())
+
+    row = world.asset(upload.asset_id)
+    assert row["duration"] == 3
+    assert row["metadata"] | {"durationMs": 0} == {
+        "codec": "mp3", "bitrate": 64, "channels": 1, "sampleRate": 44100, "durationMs": 0, "tags": {"title": "Jingle", "artist": "كيان"},
+    }  # fmt: skip
+
+
+def test_a_pdf_tells_its_pages_and_shows_the_first(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["Proposal.pdf"])
+
+    run(asset, world, upload.payload())
+
+    row = world.asset(upload.asset_id)
+    assert (row["metadata"]["pages"], row["metadata"]["title"], row["metadata"]["mimeType"]) == (3, "Stand proposal", "application/pdf")
+    assert row["metadata"]["processedAt"].endswith("Z")
+    assert "Page 2." in world.details(upload.asset_id)["customFields"]["text"]
+    assert row["previewKey"].startswith("previews/2025/11/")
+    assert Image.open(world.stored(row["previewKey"])).height == 600
+    assert Image.open(world.stored(row["thumbnailKey"])).height == 200
+    assert row["thumbnailPath"] == f"/api/files/{row['thumbnailKey']}"
+
+
+def test_a_word_file_that_the_app_calls_other_is_read_all_the_same(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["Brief.docx"])
+
+    run(asset, world, upload.payload())
+
+    assert world.asset(upload.asset_id)["metadata"]["author"] == "Mona"
+
+
+OTHERS = ["notes.txt", "leads.csv", "tent.glb", "poster.psd", "plan.svg", "logo.png", "print.tif", "signal.wav", "silent.webm"]
+ONE_OF_EACH = ["Stand photo.jpg", "walkthrough.mp4", "jingle.mp3", "Proposal.pdf", "Brief.docx", "tent.glb", "poster.psd"]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_every_other_sample_completes_with_what_it_says(world: World, samples: Samples, name: str) -> None:
+    upload = world.sample(samples[name])
+
+    run(asset, world, upload.payload())
+
+    row = world.asset(upload.asset_id)
+    assert (row["processingStatus"], row["processingError"]) == ("COMPLETED", None)
+    assert row["metadata"].get("format") or row["metadata"].get("codec")
+
+
+@pytest.mark.parametrize("name", ONE_OF_EACH)
+def test_running_twice_leaves_the_same_rows_and_objects(world: World, samples: Samples, name: str) -> None:
+    upload = world.sample(samples[name])
+    run(asset, world, upload.payload())
+    once = world.everything()
+
+    run(asset, world, upload.payload(), timestamp_ms=1_900_000_000_000)
+
+    assert world.everything() == once
+
+
+def test_what_others_wrote_into_the_metadata_stays(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["walkthrough.mp4"], metadata='{"mood": "bright", "codec": "old"}')
+    world.execute(
+        'INSERT INTO asset_metadata (id, "assetId", lens, "customFields", "updatedAt") VALUES (%s, %s, %s, %s, now())',
+        ["m1", upload.asset_id, "50mm", '{"by": "Mona"}'],
+    )
+
+    run(asset, world, upload.payload())
+
+    assert world.asset(upload.asset_id)["metadata"] | {"codec": "h264", "mood": "bright"} == world.asset(upload.asset_id)["metadata"]
+    details = world.details(upload.asset_id)
+    assert (details["id"], details["lens"], details["customFields"]["by"], details["codec"]) == ("m1", "50mm", "Mona", "h264")
+
+
+def test_metadata_that_is_no_object_is_replaced_by_one(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["jingle.mp3"], metadata='["a list"]')
+
+    run(asset, world, upload.payload())
+
+    assert world.asset(upload.asset_id)["metadata"]["codec"] == "mp3"
+
+
+def test_an_asset_nobody_knows_fails_for_good_and_is_named(world: World) -> None:
+    payload = {"assetId": "c-unknown", "fileKey": "a/b.png", "fileType": "IMAGE", "mimeType": "", "originalFilename": "b.png"}
+
+    with pytest.raises(PermanentError, match="c-unknown"):
+        run(asset, world, payload)
+
+
+@pytest.mark.parametrize(
+    ("content", "file_type", "words"),
+    [
+        (b"", "IMAGE", "empty"),
+        (b"this is no picture", "IMAGE", "not a picture"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 20, "IMAGE", "damaged"),
+        (b"x" * 5000, "VIDEO", "no video or sound|cannot read"),
+        (b"x" * 5000, "AUDIO", "no video or sound|cannot read"),
+        (b"%PDF-1.4 nothing", "DOCUMENT", "PDF is damaged"),
+        (b"\xff\xd8\xff\xe0" + b"\0" * 50, "DOCUMENT", "JPEG"),
+        (b"glTF\x02\0\0\0\xff\0\0\0", "MODEL_3D", "breaks off"),
+        (b"8BPS\0\1", "DESIGN", "damaged|breaks off"),
+    ],
+)
+def test_a_bad_file_fails_for_good_with_words_in_the_row(world: World, content: bytes, file_type: str, words: str) -> None:
+    upload = world.upload(content, file_type, "image/png", "ملف.png")
+
+    with pytest.raises(PermanentError, match=words) as caught:
+        run(asset, world, upload.payload())
+
+    row = world.asset(upload.asset_id)
+    assert row["processingStatus"] == "FAILED"
+    assert row["processingError"] in str(caught.value)
+    assert upload.asset_id in str(caught.value)
+
+
+def test_an_audio_file_called_a_video_fails_and_says_why(world: World, samples: Samples) -> None:
+    upload = world.upload(samples["jingle.mp3"].path, "VIDEO", "video/mp4")
+
+    with pytest.raises(PermanentError, match="no moving pictures"):
+        run(asset, world, upload.payload())
+
+
+def test_a_picture_of_another_format_than_declared_is_read_and_the_truth_recorded(world: World, samples: Samples) -> None:
+    upload = world.upload(samples["walkthrough.mp4"].path, "VIDEO", "image/png")
+
+    run(asset, world, upload.payload())
+
+    assert world.asset(upload.asset_id)["metadata"]["detectedMimeType"] == "video/mp4"
+
+
+def test_a_key_that_climbs_out_is_refused(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["logo.png"])
+
+    with pytest.raises(PermanentError, match="storage key"):
+        run(asset, world, upload.payload(fileKey="../../../etc/hostname"))
+
+    assert "storage key" in world.asset(upload.asset_id)["processingError"]
+
+
+def test_between_retries_the_asset_is_still_being_processed(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["logo.png"])
+    world.storage = Unreachable()
+
+    with pytest.raises(TemporaryError, match=upload.asset_id):
+        run(asset, world, upload.payload(), attempt=1)
+    assert world.asset(upload.asset_id)["processingStatus"] == "PROCESSING"
+
+    with pytest.raises(TemporaryError):
+        run(asset, world, upload.payload(), attempt=3, is_last_attempt=True)
+    row = world.asset(upload.asset_id)
+    assert (row["processingStatus"], row["processingError"]) == ("FAILED", "the bucket sleeps")
+
+
+def test_a_later_success_clears_the_error(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["logo.png"], processingStatus="FAILED", processingError="of yesterday")
+
+    run(asset, world, upload.payload())
+
+    assert world.asset(upload.asset_id)["processingError"] is None
+
+
+def test_a_cancelled_job_writes_nothing_more(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["walkthrough.mp4"])
+    cancelled = threading.Event()
+    cancelled.set()
+
+    with pytest.raises(TemporaryError, match="cancelled"):
+        run(asset, world, upload.payload(), is_last_attempt=True, cancelled=cancelled)
+
+    assert world.asset(upload.asset_id)["processingStatus"] == "PROCESSING"
+
+
+def test_trouble_in_marking_the_failure_never_hides_the_failure(world: World) -> None:
+    upload = world.upload(b"no picture", "IMAGE", "image/png")
+    world.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no FAILED today'; END $$;"
+        'CREATE TRIGGER t BEFORE UPDATE ON assets FOR EACH ROW WHEN (NEW."processingStatus" = \'FAILED\') EXECUTE FUNCTION refuse()'
+    )
+
+    with pytest.raises(PermanentError, match="not a picture") as caught:
+        run(asset, world, upload.payload())
+
+    notes = [note for error in (caught.value, caught.value.__cause__) for note in getattr(error, "__notes__", [])]
+    assert any("no FAILED today" in note for note in notes)
+
+
+def test_an_asset_deleted_while_it_was_worked_on_fails_for_good(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["logo.png"])
+    world.storage = Deleting(world, upload.asset_id)
+
+    with pytest.raises(PermanentError, match="there is no asset"):
+        run(asset, world, upload.payload())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"fileType": "SPREADSHEET"}, "fileType"),
+        ({"assetId": ""}, "assetId"),
+        ({"assetId": 7}, "assetId"),
+        ({"fileKey": None}, "fileKey"),
+    ],
+)
+def test_a_malformed_payload_fails_at_once_and_names_its_field(world: World, wrong: dict[str, Any], field: str) -> None:
+    payload = {"assetId": "a", "fileKey": "b", "fileType": "IMAGE", "mimeType": "", "originalFilename": "c"}
+
+    with pytest.raises(PermanentError, match=field):
+        run(asset, world, payload | wrong)
+
+
+def test_an_archive_is_stored_as_it_is_and_only_its_kind_recorded(world: World) -> None:
+    upload = world.upload(b"7z\xbc\xaf'\x1c" + b"\0" * 100, "OTHER", "", "files.7z")
+
+    run(asset, world, upload.payload())
+
+    row = world.asset(upload.asset_id)
+    assert row["processingStatus"] == "COMPLETED"
+    assert row["metadata"]["format"] == "7-Zip"
+
+
+class Unreachable:
+    """A store that has a bad day."""
+
+    def download(self, key: str, to: object) -> int:
+        raise TemporaryError("the bucket sleeps")
+
+
+class Deleting:
+    """A store during whose download somebody deletes the asset."""
+
+    def __init__(self, world: World, asset_id: str) -> None:
+        self._world, self._asset_id, self._store = world, asset_id, world.storage
+
+    def download(self, key: str, to: Any) -> int:
+        self._world.execute("DELETE FROM assets WHERE id = %s", [self._asset_id])
+        return self._store.download(key, to)
