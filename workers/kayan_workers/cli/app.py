@@ -171,3 +171,106 @@ def cleanup(
 
     chosen = session.named(kind, names.CLEANUP_TYPES, "cleanup")
     session.run(lambda server, settings: add_cleanup(server, settings, kind=chosen, again=again))
+
+
+# -- change ----------------------------------------------------------------------------------------------------------------------
+
+
+@app.command(rich_help_panel="Change")
+def retry(
+    queue: Queue,
+    job_ids: Annotated[Optional[list[str]], typer.Argument(metavar="[ID...]", help="Ids of failed jobs.")] = None,  # noqa: UP045
+    all_failed: Annotated[bool, typer.Option("--all-failed", help="Every failed job of the queue.")] = False,
+) -> None:
+    """Let failed jobs run once more."""
+    from kayan_workers.cli import change
+
+    name = session.queue_named(queue)
+    session.either(job_ids, all_failed, "--all-failed")
+    if all_failed:
+        session.run(lambda server, settings: change.retry_all_failed(server, settings, name=name))
+    else:
+        session.run(lambda server, settings: change.each_job(server, settings, name=name, job_ids=job_ids or [], what="retry"))
+
+
+@app.command(rich_help_panel="Change")
+def promote(
+    queue: Queue,
+    job_ids: Annotated[Optional[list[str]], typer.Argument(metavar="[ID...]", help="Ids of delayed jobs.")] = None,  # noqa: UP045
+    all_delayed: Annotated[bool, typer.Option("--all", help="Every delayed job but the next runs of schedules.")] = False,
+) -> None:
+    """Let delayed jobs run now, those that wait for a retry too."""
+    from kayan_workers.cli import change
+
+    name = session.queue_named(queue)
+    session.either(job_ids, all_delayed, "--all")
+    if all_delayed:
+        session.run(lambda server, settings: change.promote_all(server, settings, name=name))
+    else:
+        session.run(lambda server, settings: change.each_job(server, settings, name=name, job_ids=job_ids or [], what="promote"))
+
+
+@app.command(rich_help_panel="Change")
+def remove(queue: Queue, job_ids: JobIds, yes: Yes = False) -> None:
+    """Delete jobs, wherever they stand; running ones are refused."""
+    from kayan_workers.cli import change
+
+    name = session.queue_named(queue)
+    session.confirm(f"Delete {len(job_ids)} jobs of {name}?" if len(job_ids) > 1 else f"Delete job {job_ids[0]} of {name}?", yes)
+    session.run(lambda server, settings: change.each_job(server, settings, name=name, job_ids=job_ids, what="remove"))
+
+
+@app.command(rich_help_panel="Change")
+def pause(queues: Queues) -> None:
+    """Let no worker, Node's neither, take another job of these queues. Running jobs go on."""
+    from kayan_workers.cli import change
+
+    chosen = session.queues_named(queues)
+    session.run(lambda server, settings: change.pause(server, settings, queues=chosen, resume=False))
+
+
+@app.command(rich_help_panel="Change")
+def resume(queues: Queues) -> None:
+    """End a pause."""
+    from kayan_workers.cli import change
+
+    chosen = session.queues_named(queues)
+    session.run(lambda server, settings: change.pause(server, settings, queues=chosen, resume=True))
+
+
+@app.command(rich_help_panel="Change")
+def empty(queue: Queue, yes: Yes = False) -> None:
+    """Delete all jobs that wait or are delayed. Running and finished ones stay, schedules go on."""
+    from kayan_workers.cli import change
+
+    name = session.queue_named(queue)
+    if not yes:
+        waiting, delayed = session.run(lambda server, settings: change.count(server, settings, name=name))
+        session.confirm(f"Delete {waiting} waiting and {delayed} delayed jobs of {name} for good?", yes)
+    session.run(lambda server, settings: change.empty(server, settings, name=name))
+
+
+@app.command(rich_help_panel="Change")
+def clean(
+    queue: Queue,
+    state: Annotated[
+        str,
+        typer.Option("--state", "-s", help="completed, failed, waiting, delayed, active or paused.", autocompletion=names.complete_states),
+    ] = "completed",
+    older_than: Annotated[str, typer.Option("--older-than", metavar="TIME", help="Only what is older: 90s, 5m, 2h, 7d.")] = "0s",
+    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="How many at most; 0 is all.")] = 0,
+    yes: Yes = False,
+) -> None:
+    """Delete the jobs of one state."""
+    from kayan_workers.cli import change
+
+    name = session.queue_named(queue)
+    chosen = session.named(state, names.STATES, "state")
+    age = session.length_of_time(older_than, "--older-than")
+    which = f"the {limit} oldest" if limit else "all"
+    session.confirm(f"Delete {which} {chosen} jobs of {name}{f' older than {older_than}' if age else ''} for good?", yes)
+    session.run(
+        lambda server, settings: change.clean(
+            server, settings, name=name, state=chosen, older_than_seconds=age, limit=limit  # type: ignore[arg-type]
+        )
+    )

@@ -66,6 +66,17 @@ def queue_named(name: str) -> str:
         fail(str(error), USAGE)
 
 
+def queues_named(given: Sequence[str]) -> list[str]:
+    """The wire names of queues; ``all`` and families are understood too."""
+    return [role.queue for role in roles_named(given)]
+
+
+def either(job_ids: Sequence[str] | None, everything: bool, option: str) -> None:
+    """Refuse a command that names no jobs, or some and all of them."""
+    if bool(job_ids) is everything:
+        fail(f"name the jobs, or say {option}" + (", not both" if everything else ""), USAGE)
+
+
 def named(name: str, known: Sequence[str], what: str) -> str:
     try:
         return one_of(name, known, what)
@@ -105,7 +116,7 @@ def run(command: Callable[[Server, Settings], Awaitable[T]]) -> T:
     except (KayanError, ValueError) as error:
         fail(str(error))
     except (RedisError, OSError) as error:
-        fail(f"Redis at {settings.redis}: {error}. Check REDIS_HOST, REDIS_PORT, REDIS_PASSWORD or REDIS_URL; `kayan check` tells more")
+        fail(f"Redis at {settings.redis}: {str(error).rstrip('.')}. Check REDIS_HOST, REDIS_PORT, REDIS_PASSWORD or REDIS_URL; `kayan check` tells more")
 
 
 @asynccontextmanager
