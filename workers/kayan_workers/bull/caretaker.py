@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from kayan_workers.bull.queue import Queue
     from kayan_workers.bull.server import Server
 
-_PROMOTE = scripts.load("promote_due")
+_KEEP_OFFICE = scripts.load("keep_office")
+_LEAVE_OFFICE = scripts.load("leave_office")
 _STALLED = scripts.load("stalled")
-_KEEP_CHORE = scripts.load("keep_chore")
 
-_OFFICE_MS = 10_000
+_APPLY_SECONDS = 10.0
+"""How often the others look whether the office is free."""
+
 _REPAIR_SECONDS = 60.0
 _SOON_MS = 2
 
@@ -75,66 +77,73 @@ class Caretaker:
         try:
             while True:
                 try:
-                    if await self._holds_office():
+                    if await self._keep_office():
                         await self._serve()
                 except LOST_CONNECTION:
                     await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311  jitter, not a secret
                 except RedisError as error:
                     self._household.observer.queue_warning(self._keys.queue, f"a chore of the queue failed, trying again: {error}")
-                await asyncio.sleep(random.uniform(0.5, 1) * _OFFICE_MS / 1000)  # noqa: S311
+                await asyncio.sleep(random.uniform(0.5, 1) * _APPLY_SECONDS)  # noqa: S311
         finally:
             await self._resign()
 
-    async def _holds_office(self) -> bool:
+    @property
+    def _patience(self) -> float:
+        """Seconds between two looks when nothing calls: with no delayed job at all, only the office must be renewed."""
+        return self._guard_ms / 1000 * (1 if math.isfinite(self._next_due_ms) else 2)
+
+    async def _keep_office(self) -> bool:
+        """Take or keep the office; whoever has it also promotes what is due, and learns what is due next."""
         line = await self._household.open_line()
-        return bool(await line.run(_KEEP_CHORE, (self._office,), (self._me, _OFFICE_MS)))
+        while True:
+            now = now_ms()
+            held, score = await line.run(
+                _KEEP_OFFICE,
+                (self._office, self._keys.delayed),
+                (self._me, int(self._patience * 2000), self._keys.base, self._household.queue.token, now),
+            )
+            self._next_due_ms = float(score) / 4096 if score else math.inf
+            if not held or self._next_due_ms > now:
+                return bool(held)
 
     async def _resign(self) -> None:
-        with contextlib.suppress(RedisError, OSError):
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
             async with asyncio.timeout(1):
                 line = await self._household.open_line()
-                await line.run(_KEEP_CHORE, (self._office,), (self._me, 0))
+                await line.run(_LEAVE_OFFICE, (self._office,), (self._me,))
 
     async def _serve(self) -> None:
         listener = asyncio.create_task(self._listen(), name=f"delayed jobs of {self._keys.queue}")
         loop = asyncio.get_running_loop()
         stalled_at = repaired_at = loop.time()
         try:
-            while await self._holds_office():
-                await self._promote()
+            while True:
                 if self._stalled_ms and loop.time() >= stalled_at:
                     stalled_at = loop.time() + await self._recover() / 1000
                 if loop.time() >= repaired_at:
                     await repeat.repair(self._household.queue)
                     repaired_at = loop.time() + _REPAIR_SECONDS
                 await self._doze(stalled_at - loop.time() if self._stalled_ms else math.inf)
+                if not await self._keep_office():
+                    return
         finally:
             listener.cancel()
             await asyncio.gather(listener, return_exceptions=True)
 
     async def _doze(self, until_stalled: float) -> None:
         """Sleep until a delayed job is due, a chore is, or the office must be renewed."""
-        end = min(self._guard_ms / 1000, until_stalled, _OFFICE_MS / 2000)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + min(self._patience, max(0.0, until_stalled))
         while True:
             self._due_sooner.clear()
             until_due = (self._next_due_ms - now_ms() + _SOON_MS) / 1000
-            began = asyncio.get_running_loop().time()
             try:
-                async with asyncio.timeout(max(0.0, min(end, until_due))):
+                async with asyncio.timeout_at(min(end, loop.time() + max(0.0, until_due))):
                     await self._due_sooner.wait()
             except TimeoutError:
                 return
-            end -= asyncio.get_running_loop().time() - began
 
     # -- delayed -------------------------------------------------------------------------------------------------------------
-
-    async def _promote(self) -> None:
-        line = await self._household.open_line()
-        while True:
-            score = await line.run(_PROMOTE, (self._keys.delayed,), (self._keys.base, self._household.queue.token, now_ms()))
-            self._next_due_ms = float(score) / 4096 if score else math.inf
-            if self._next_due_ms > now_ms():
-                return
 
     async def _listen(self) -> None:
         """Hear of delayed jobs that are due sooner than what the timer knows."""

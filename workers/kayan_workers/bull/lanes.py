@@ -250,7 +250,7 @@ class Lanes:
         for outcome in outcomes:
             outcome.job.renewed = math.inf  # its lock is about to go, and the keeper must not miss it
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
-        finished = [outcome for outcome in outcomes if isinstance(outcome, Completed)] if failures else outcomes
+        finished = [outcome for outcome in outcomes if isinstance(outcome, Completed)]
         self._under_way += 1
         refused: dict[str, int] = {}
         try:
@@ -267,7 +267,7 @@ class Lanes:
                     finished=finished,
                     token=token,
                     want=want,
-                    turn_token=turn_token,  # type: ignore[arg-type]
+                    turn_token=turn_token,
                     say_drained=self.say_drained and want > 0,
                     metrics_minutes=self._metrics_minutes,
                     limiter=self._limiter,

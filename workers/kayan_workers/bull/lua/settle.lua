@@ -122,7 +122,7 @@ if turn_token ~= "" and current_turn == turn_token then
   call("RPUSH", turn, turn_token)
 end
 
-local claimed, taken, prioritised = {}, {}, {}
+local claimed, taken, prioritised, bytes = {}, {}, {}, 0
 local limit_max, limit_ms, limit_grouped = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12] == "1"
 
 local function claim(id)
@@ -152,18 +152,22 @@ local function claim(id)
   call("PUBLISH", active .. "@" .. events, id)
   fields[7] = fields[6] and fields[6] ~= "0" and call("HGET", job, "stacktrace")
   fields[8] = id
+  bytes = bytes + #(fields[2] or "")
   claimed[index] = fields
 end
 
 local next_due = ""
 if want > 0 and not fenced then
   next_due = promote_due(base, events, now) or ""
-  while #taken < want do
-    local ids = call("RPOP", wait, limit_max > 0 and 1 or want - #taken)
+  -- A few at a time, and no more once the payloads are large or the limiter turns most of them away: whoever watches comes again.
+  local looked = 0
+  while #taken < want and looked < want + 200 and bytes < 4000000 do
+    local ids = call("RPOP", wait, limit_max > 0 and 1 or math.min(want - #taken, 16))
     if not ids then
       break
     end
     call("LPUSH", active, unpack(ids))
+    looked = looked + #ids
     for i = 1, #ids do
       claim(ids[i])
       healthy[#healthy + 1] = ids[i]

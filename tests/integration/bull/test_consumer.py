@@ -1,0 +1,416 @@
+"""A consumer on a real Redis: what it takes, what it leaves behind, how it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from typing import Any
+
+import pytest
+from at_work import queue_at, server_at, working
+from kayan_workers.bull.consumer import Consumer, ConsumerSettings
+from kayan_workers.bull.keys import fence
+from kayan_workers.bull.options import Backoff, JobOptions
+from kayan_workers.bull.settle import Limiter
+from kayan_workers.errors import PermanentError, TemporaryError
+from redis.asyncio import Redis
+from waiting import wait_until
+
+TWICE = JobOptions(attempts=2, backoff=Backoff(type="fixed", delay_ms=50))
+
+
+async def nothing(job: Any) -> None:
+    """The empty handler."""
+
+
+async def test_a_job_is_worked_and_leaves_no_trace_but_its_result(redis_url: str, redis: Redis) -> None:
+    async with queue_at(redis_url) as queue:
+
+        async def double(job: Any) -> int:
+            return int(job.data["n"] * 2)
+
+        added = await queue.add({"n": 21})
+        async with working(queue, double) as (_, seen):
+            await wait_until(lambda: seen.said("job_completed"))
+    assert await redis.hget(f"bull:mail:{added.id}", "returnvalue") == "42"
+    assert await redis.zrange("bull:mail:completed", 0, -1) == [added.id]
+    for left in ("active", "stalled", f"{added.id}:lock"):
+        assert not await redis.exists(f"bull:mail:{left}"), left
+    assert not await redis.exists("kayan:unstarted:bull:mail")
+
+
+async def test_a_plain_function_runs_in_a_thread_and_speaks_of_its_progress(redis_url: str, redis: Redis) -> None:
+    async with queue_at(redis_url) as queue:
+
+        def work(job: Any) -> str:
+            job.progress(40)
+            job.log("half way")
+            job.progress({"pct": 100})
+            return threading.current_thread().name
+
+        added = await queue.add({})
+        async with working(queue, work, concurrency=2) as (_, seen):
+            await wait_until(lambda: seen.said("job_completed"))
+    assert await redis.hget(f"bull:mail:{added.id}", "progress") == '{"pct":100}'
+    assert await redis.lrange(f"bull:mail:{added.id}:logs", 0, -1) == ["half way"]
+    assert "MainThread" not in str(await redis.hget(f"bull:mail:{added.id}", "returnvalue"))
+
+
+async def test_the_slots_run_side_by_side_and_no_more_than_asked_for(redis_url: str) -> None:
+    running = most = 0
+
+    async def work(job: Any) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.02)
+        running -= 1
+
+    async with queue_at(redis_url) as queue:
+        await queue.add_bulk([{"data": {"n": n}} for n in range(60)])
+        async with working(queue, work, concurrency=7) as (_, seen):
+            await wait_until(lambda: len(seen.said("job_completed")) == 60)
+    assert most == 7
+
+
+async def test_a_thousand_jobs_run_once_each_and_in_order(redis_url: str) -> None:
+    order: list[int] = []
+
+    async def work(job: Any) -> None:
+        order.append(job.data["n"])
+
+    async with queue_at(redis_url) as queue:
+        await queue.add_bulk([{"data": {"n": n}} for n in range(1000)])
+        async with working(queue, work, concurrency=20) as (_, seen):
+            await wait_until(lambda: len(seen.said("job_completed")) == 1000)
+    assert order == list(range(1000))
+
+
+async def test_a_batch_handler_gets_many_jobs_at_once_and_each_has_an_outcome_of_its_own(redis_url: str) -> None:
+    sizes: list[int] = []
+
+    def work(jobs: list[Any]) -> list[Any]:
+        sizes.append(len(jobs))
+        return [PermanentError("odd") if job.data["n"] % 2 else job.data["n"] for job in jobs]
+
+    async with queue_at(redis_url) as queue:
+        await queue.add_bulk([{"data": {"n": n}} for n in range(50)])
+        async with working(queue, work, concurrency=2, batch=20) as (_, seen):
+            await wait_until(lambda: len(seen.said("job_completed")) + len(seen.said("job_failed")) == 50)
+        assert (await queue.counts()).failed == 25
+    assert max(sizes) == 20
+    assert len(sizes) <= 5
+
+
+async def test_a_batch_handler_that_raises_fails_each_of_its_jobs(redis_url: str) -> None:
+    def work(jobs: list[Any]) -> list[Any]:
+        raise TemporaryError("the database is away")
+
+    async with queue_at(redis_url) as queue:
+        await queue.add_bulk([{"data": {"n": n}} for n in range(5)])
+        async with working(queue, work, batch=10) as (_, seen):
+            await wait_until(lambda: len(seen.said("job_failed")) == 5)
+
+
+async def test_a_failed_attempt_waits_and_the_next_one_succeeds(redis_url: str, redis: Redis) -> None:
+    async def work(job: Any) -> str:
+        if job.attempt == 1:
+            raise TemporaryError("not yet")
+        return "now"
+
+    async with queue_at(redis_url) as queue:
+        added = await queue.add({}, options=TWICE)
+        async with working(queue, work) as (_, seen):
+            await wait_until(lambda: seen.said("job_completed"))
+    assert seen.events == [("job_started", added.id), ("job_retried", added.id), ("job_started", added.id), ("job_completed", added.id)]
+    fields = await redis.hmget(f"bull:mail:{added.id}", "attemptsMade", "failedReason", "returnvalue")
+    assert fields == ["1", "not yet", '"now"']
+
+
+async def test_a_payload_that_is_no_json_fails_that_job_and_no_other(redis_url: str, redis: Redis) -> None:
+    async with queue_at(redis_url) as queue:
+
+        async def work(job: Any) -> Any:
+            return job.data
+
+        broken = await queue.add({}, options=TWICE)
+        await redis.hset(f"bull:mail:{broken.id}", "data", '{"to":')
+        good = await queue.add({"to": "ada"})
+        async with working(queue, work) as (_, seen):
+            await wait_until(lambda: len(seen.events) >= 4)
+    assert seen.said("job_failed") == [broken.id]
+    assert seen.said("job_completed") == [good.id]
+    assert "data is not JSON" in str(await redis.hget(f"bull:mail:{broken.id}", "failedReason"))
+
+
+async def test_a_job_whose_hash_has_vanished_is_dropped_and_leaves_no_ghost(redis_url: str, redis: Redis) -> None:
+    async with queue_at(redis_url) as queue:
+        lost = await queue.add({"n": 1})
+        kept = await queue.add({"n": 2})
+        await redis.delete(f"bull:mail:{lost.id}")
+        async with working(queue, nothing) as (_, seen):
+            await wait_until(lambda: seen.said("job_completed"))
+        assert seen.said("job_started") == [kept.id]
+        assert not await redis.exists(f"bull:mail:{lost.id}")
+        assert (await queue.counts()).active == 0
+
+
+async def test_a_job_that_somebody_else_has_locked_is_left_to_them(redis_url: str, redis: Redis) -> None:
+    async with queue_at(redis_url) as queue:
+        taken = await queue.add({})
+        await redis.set(f"bull:mail:{taken.id}:lock", "another worker's token", px=60_000)
+        other = await queue.add({})
+        async with working(queue, nothing) as (_, seen):
+            await wait_until(lambda: seen.said("job_completed"))
+        assert seen.said("job_started") == [other.id]
+        assert await redis.lrange("bull:mail:active", 0, -1) == [taken.id]
+
+
+async def test_a_job_taken_over_by_another_worker_is_left_to_it(redis_url: str, redis: Redis) -> None:
+    go = asyncio.Event()
+
+    async def work(job: Any) -> str:
+        await go.wait()
+        return "too late"
+
+    async with queue_at(redis_url) as queue:
+        added = await queue.add({})
+        async with working(queue, work, settings={"lock_renew_ms": 60_000}) as (_, seen):
+            await wait_until(lambda: seen.said("job_started"))
+            await redis.set(f"bull:mail:{added.id}:lock", "another worker's token")
+            go.set()
+            await wait_until(lambda: seen.said("job_lost"))
+        assert await redis.lrange("bull:mail:active", 0, -1) == [added.id]
+        assert await redis.hget(f"bull:mail:{added.id}", "returnvalue") is None
+        assert await redis.get(f"bull:mail:{added.id}:lock") == "another worker's token"
+
+
+async def test_a_lost_lock_ends_the_handler(redis_url: str, redis: Redis) -> None:
+    ended = asyncio.Event()
+
+    async def work(job: Any) -> None:
+        try:
+            await asyncio.sleep(30)
+        finally:
+            ended.set()
+
+    async with queue_at(redis_url) as queue:
+        added = await queue.add({})
+        async with working(queue, work, settings={"lock_renew_ms": 150}) as (_, seen):
+            await wait_until(lambda: seen.said("job_started"))
+            await redis.set(f"bull:mail:{added.id}:lock", "another worker's token")
+            await asyncio.wait_for(ended.wait(), 5)
+            await wait_until(lambda: seen.said("job_lost"))
+
+
+async def test_a_handler_that_blocks_the_loop_keeps_its_lock(redis_url: str, redis: Redis) -> None:
+    async def work(job: Any) -> None:
+        time.sleep(1.5)
+
+    async with queue_at(redis_url) as queue:
+        await queue.add({})
+        async with working(queue, work, settings={"lock_duration_ms": 500, "lock_renew_ms": 200, "stalled_interval_ms": 200}) as (_, seen):
+            await wait_until(lambda: seen.said("job_completed"))
+    assert seen.said("job_started") == ["1"]
+    assert seen.said("job_lost") == []
+    assert await redis.hget("bull:mail:1", "stalledCounter") is None
+
+
+@pytest.mark.parametrize("kind", ["async", "thread"])
+async def test_a_timeout_ends_the_work_and_frees_the_slot(redis_url: str, redis: Redis, kind: str) -> None:
+    ended: list[str] = []
+
+    async def on_loop(job: Any) -> None:
+        try:
+            await asyncio.sleep(60 if job.data["long"] else 0)
+        finally:
+            ended.append(job.id)
+
+    def in_thread(job: Any) -> None:
+        until = time.monotonic() + (60 if job.data["long"] else 0)
+        try:
+            while time.monotonic() < until:
+                time.sleep(0.005)
+        finally:
+            ended.append(job.id)
+
+    async with queue_at(redis_url) as queue:
+        slow = await queue.add({"long": True}, options=JobOptions(timeout_ms=150))
+        quick = await queue.add({"long": False})
+        async with working(queue, on_loop if kind == "async" else in_thread) as (_, seen):
+            await wait_until(lambda: seen.said("job_completed"))
+    assert ended == [slow.id, quick.id]
+    assert await redis.hget(f"bull:mail:{slow.id}", "failedReason") == "Promise timed out after 150 milliseconds"
+
+
+async def test_a_handlers_own_timeout_error_is_an_ordinary_failure(redis_url: str, redis: Redis) -> None:
+    async def work(job: Any) -> None:
+        raise TimeoutError("the mail server did not answer")
+
+    async with queue_at(redis_url) as queue:
+        await queue.add({}, options=JobOptions(timeout_ms=5000))
+        async with working(queue, work) as (_, seen):
+            await wait_until(lambda: seen.said("job_failed"))
+    assert await redis.hget("bull:mail:1", "failedReason") == "the mail server did not answer"
+
+
+async def test_stopping_finishes_what_runs_and_hands_back_what_does_not_finish(redis_url: str, redis: Redis) -> None:
+    async def work(job: Any) -> None:
+        await asyncio.sleep(job.data["seconds"])
+
+    async with queue_at(redis_url) as queue:
+        short = await queue.add({"seconds": 0.3})
+        long = await queue.add({"seconds": 60})
+        later = await queue.add({"seconds": 60})
+        async with working(queue, work, concurrency=2, settings={"grace_seconds": 0.8}) as (_, seen):
+            await wait_until(lambda: len(seen.said("job_started")) == 2)
+        assert seen.said("job_completed") == [short.id]
+        assert seen.said("job_handed_back") == [long.id]
+        assert [job.id for job in await queue.jobs("waiting")] == [long.id, later.id]
+    assert await redis.hmget(f"bull:mail:{long.id}", "stalledCounter", "attemptsMade", "failedReason") == [None, None, None]
+    assert not await redis.exists(f"bull:mail:{long.id}:lock", "bull:mail:active", "kayan:unstarted:bull:mail")
+
+
+async def test_a_retry_or_delayed_job_starts_within_milliseconds_of_its_time(redis_url: str) -> None:
+    started: dict[str, float] = {}
+
+    async def work(job: Any) -> None:
+        started[job.data["name"]] = time.time() * 1000
+
+    async with queue_at(redis_url) as queue, working(queue, work):
+        await asyncio.sleep(0.2)
+        due: dict[str, float] = {}
+        for name, delay_ms in (("later", 900), ("sooner", 300)):  # the second is due before the first, which the timer knows already
+            added = await queue.add({"name": name}, options=JobOptions(delay_ms=delay_ms))
+            due[name] = added.timestamp_ms + delay_ms
+        await wait_until(lambda: len(started) == 2)
+    late = {name: started[name] - due[name] for name in due}
+    assert all(-1 <= ms < 250 for ms in late.values()), late
+
+
+async def test_a_job_is_noticed_at_once_on_an_idle_queue(redis_url: str) -> None:
+    async with queue_at(redis_url) as queue, working(queue, nothing, concurrency=3) as (_, seen):
+        await asyncio.sleep(0.3)
+        for count in range(1, 6):
+            await queue.add({})
+            await wait_until(lambda count=count: len(seen.said("job_completed")) == count, timeout=2)
+
+
+async def test_two_workers_take_turns_and_the_survivor_watches_on(redis_url: str) -> None:
+    async with queue_at(redis_url) as one, queue_at(redis_url) as other, working(other, nothing, pod="b") as (_, second):
+        async with working(one, nothing, pod="a") as (_, first):
+            await asyncio.sleep(0.2)
+            for _ in range(10):
+                await one.add({})
+            await wait_until(lambda: len(first.said("job_completed")) + len(second.said("job_completed")) == 10)
+        done = len(second.said("job_completed"))
+        await one.add({})
+        await wait_until(lambda: len(second.said("job_completed")) == done + 1, timeout=3)
+
+
+async def test_a_burst_of_heavy_jobs_spreads_over_idle_workers(redis_url: str) -> None:
+    workers: list[tuple[Consumer, asyncio.Task[None]]] = []
+    counts: dict[str, int] = {}
+
+    async def work(job: Any) -> None:
+        await asyncio.sleep(1)
+
+    server = server_at(redis_url)
+    async with queue_at(redis_url) as queue:
+        for name in "abcd":
+            consumer = Consumer(
+                queue,
+                work,
+                concurrency=5,
+                spread=True,
+                pod=name,
+                settings=ConsumerSettings(grace_seconds=3),
+            )
+            workers.append((consumer, asyncio.create_task(consumer.run())))
+        await asyncio.sleep(0.5)
+        await queue.add_bulk([{"data": {}}] * 12)
+        await wait_until(lambda: sum(len(consumer.running) for consumer, _ in workers) == 12)
+        counts = {consumer._pod: len(consumer.running) for consumer, _ in workers}
+        for consumer, _ in workers:
+            consumer.stop()
+        await asyncio.gather(*(task for _, task in workers))
+    await server.close()
+    assert all(2 <= count <= 4 for count in counts.values()), counts
+
+
+async def test_a_fenced_pod_claims_nothing_and_finishes_what_it_runs(redis_url: str, redis: Redis) -> None:
+    go = asyncio.Event()
+
+    async def work(job: Any) -> None:
+        await go.wait()
+
+    async with queue_at(redis_url) as queue, working(queue, work, pod="media-7", concurrency=2) as (_, seen):
+        await queue.add({})
+        await wait_until(lambda: seen.said("job_started"))
+        await redis.set(fence("media-7"), "1", px=60_000)
+        await queue.add({})
+        await wait_until(lambda: seen.said("queue_fenced"))
+        go.set()
+        await wait_until(lambda: seen.said("job_completed") == ["1"])
+        assert seen.said("job_started") == ["1"]
+        await redis.delete(fence("media-7"))
+        await wait_until(lambda: seen.said("job_completed") == ["1", "2"])
+
+
+async def test_the_lock_token_names_the_pod(redis_url: str, redis: Redis) -> None:
+    async def work(job: Any) -> None:
+        await asyncio.sleep(0.4)
+
+    async with queue_at(redis_url) as queue, working(queue, work, pod="email-5d9f-x7") as (_, seen):
+        await queue.add({})
+        await wait_until(lambda: seen.said("job_started"))
+        assert str(await redis.get("bull:mail:1:lock")).startswith("email-5d9f-x7/")
+
+
+async def test_local_pause_stops_claims_here_and_resume_starts_them(redis_url: str) -> None:
+    async with queue_at(redis_url) as queue, working(queue, nothing) as (consumer, seen):
+        await asyncio.sleep(0.2)
+        consumer.pause_locally()
+        await queue.add({})
+        await asyncio.sleep(0.5)
+        assert seen.events == []
+        consumer.resume_locally()
+        await wait_until(lambda: seen.said("job_completed") == ["1"])
+
+
+async def test_the_limiter_lets_no_more_start_in_a_window_than_it_says(redis_url: str) -> None:
+    starts: list[float] = []
+
+    async def work(job: Any) -> None:
+        starts.append(time.monotonic())
+
+    async with queue_at(redis_url) as queue:
+        await queue.add_bulk([{"data": {}}] * 6)
+        async with working(queue, work, concurrency=5, settings={"limiter": Limiter(2, 500)}) as (_, seen):
+            await wait_until(lambda: len(seen.said("job_completed")) == 6, timeout=15)
+    assert all(late - early >= 0.45 for early, late in zip(starts, starts[2:], strict=False)), starts
+
+
+async def test_an_error_in_another_jobs_shape_never_stops_the_consumer(redis_url: str, redis: Redis) -> None:
+    async with queue_at(redis_url) as queue:
+        await redis.lpush("bull:mail:wait", "not-a-job")
+        await redis.set("bull:mail:not-a-job", "a string where a hash belongs")
+        added = await queue.add({})
+        async with working(queue, nothing) as (_, seen):
+            await wait_until(lambda: seen.said("job_completed") == [added.id])
+
+
+async def test_redis_going_away_and_coming_back_costs_time_and_nothing_else(private_redis: Any) -> None:
+    async def work(job: Any) -> int:
+        await asyncio.sleep(0.01)
+        return int(job.data["n"])
+
+    async with queue_at(private_redis.url) as queue, working(queue, work, concurrency=5) as (_, seen):
+        await queue.add_bulk([{"data": {"n": n}} for n in range(300)])
+        await wait_until(lambda: len(seen.said("job_completed")) > 50)
+        private_redis.restart()
+        await wait_until(lambda: len(seen.said("job_completed")) == 300, timeout=40)
+        assert sorted(seen.said("job_completed"), key=int) == [str(n) for n in range(1, 301)]
+        counts = await queue.counts()
+    assert (counts.waiting, counts.active, counts.completed) == (0, 0, 300)
