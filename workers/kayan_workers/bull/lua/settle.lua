@@ -32,6 +32,7 @@ local FIELDS = {"name", "data", "opts", "timestamp", "priority", "attemptsMade"}
 local call = redis.call
 local wait, turn, unstarted, fence = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local base, now, lock_ms, events, token = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+local now_text = ARGV[2] -- written as it came: Redis takes twice as long over a number
 local want, turn_token, metrics_size = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[9])
 local active, completed, stalled = base .. "active", base .. "completed", base .. "stalled"
 local refused, refusals, healthy, doomed = {}, 0, {}, {}
@@ -71,7 +72,7 @@ local function finish(at, n, keep)
     if call("LREM", active, -1, id) == 1 then
       healthy[#healthy + 1] = id
       if keep then
-        call("HSET", hashes[n], "returnvalue", ARGV[at + 2], "finishedOn", now)
+        call("HSET", hashes[n], "returnvalue", ARGV[at + 2], "finishedOn", now_text)
       else
         doomed[#doomed + 1] = hashes[n]
         doomed[#doomed + 1] = hashes[n] .. ":logs"
@@ -97,7 +98,7 @@ while ARGV[at] do
   for job = at + 3, last, 5 do
     n = n + 1
     if finish(job, n, keep_count ~= 0) and keep_count ~= 0 then
-      scored[#scored + 1] = now
+      scored[#scored + 1] = now_text
       scored[#scored + 1] = ARGV[job]
     end
   end
@@ -123,6 +124,7 @@ if turn_token ~= "" and current_turn == turn_token then
 end
 
 local claimed, taken, prioritised, bytes = {}, {}, {}, 0
+local announcements = active .. "@" .. events
 local limit_max, limit_ms, limit_grouped = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12] == "1"
 
 local function claim(id)
@@ -148,8 +150,8 @@ local function claim(id)
     prioritised[#prioritised + 1] = id
   end
   taken[index] = id
-  call("HSET", job, "processedOn", now)
-  call("PUBLISH", active .. "@" .. events, id)
+  call("HSET", job, "processedOn", now_text)
+  call("PUBLISH", announcements, id)
   fields[7] = fields[6] and fields[6] ~= "0" and call("HGET", job, "stacktrace")
   fields[8] = id
   bytes = bytes + #(fields[2] or "")
