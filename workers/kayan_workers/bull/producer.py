@@ -137,7 +137,7 @@ class Producer(QueueCore):
 
     async def _add_repeatable(self, name: str, data: Any, options: JobOptions | None) -> Job:
         wire = (options or NO_OPTIONS).over(self.defaults).to_wire()
-        return await repeat.start(self, name, data, wire)
+        return await repeat.start(self, name, _data_text(data), wire)
 
 
 class _Template:
@@ -166,7 +166,7 @@ class _Template:
     def job(self, data: Any, name: str) -> NewJob:
         timestamp = now_ms() if self._timestamp is None else self._timestamp
         opts = f"{self._head}{timestamp}}}"
-        text = "{}" if _is_falsy(data) else stringify(data)
+        text = _data_text(data)
         if self._delay:
             more = {**self._more, "delay": stringify(self._delay), "due": timestamp + self._delay}
             return NewJob(name, text, opts, timestamp, more)
@@ -202,6 +202,7 @@ def _grouped(job: NewJob, data: Any, group_key: str) -> NewJob:
     return job._replace(opts=opts, more={**(job.more or {}), "id": job_id})
 
 
-def _is_falsy(data: Any) -> bool:
-    """What JavaScript takes for false; empty lists and objects are not."""
-    return data is None or data is False or (isinstance(data, str | int | float) and (not data or data != data))
+def _data_text(data: Any) -> str:
+    """The payload as Bull stores it: ``{}`` for whatever JavaScript takes for false. Empty lists and objects are not that."""
+    is_falsy = data is None or data is False or (isinstance(data, str | int | float) and (not data or data != data))
+    return "{}" if is_falsy else stringify(data)

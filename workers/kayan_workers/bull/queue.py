@@ -5,13 +5,14 @@ from __future__ import annotations
 from kayan_workers.bull.administrator import Administrator
 from kayan_workers.bull.producer import BulkJob, Producer
 from kayan_workers.bull.reader import Reader
+from kayan_workers.bull.schedules import Schedules
 
 __all__ = ["BulkJob", "Queue"]
 
 
-class Queue(Producer, Reader, Administrator):
+class Queue(Producer, Reader, Administrator, Schedules):
     """One Bull queue: ``add`` jobs, read ``counts`` and ``jobs``, ``pause``, ``retry``, ``clean`` and so on.
 
     Everything is async and leaves in Redis what Bull 4.16.5 would have left. Make one per queue and process, and ``close``
-    it at the end. The parts: producer.py, reader.py, administrator.py.
+    it at the end. The parts: producer.py, reader.py, administrator.py, schedules.py.
     """

@@ -1,71 +1,54 @@
-"""Repeatable jobs: each iteration, when it is picked up, schedules the next one.
+"""Repeatable jobs: each run, when it is picked up, schedules the next one.
 
 A schedule is a member of the ``repeat`` set, named by its repeat key, with the time of its next run; the iteration waiting
-for that time is an ordinary delayed job whose id derives from key and time. Ids and keys are Bull's to the letter, so that
-Node and Python may schedule, run and remove each other's. Source: wire document, section 3.19, appendix B, W20.
+for that time is an ordinary delayed job. So a schedule lives on one job at a time, and dies with it unless somebody mends the
+chain. For that, a copy of the latest iteration is kept beside it. Source: wire document, section 3.19, W20.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from kayan_workers.bull import cron
 from kayan_workers.bull.errors import ScheduleEnded
 from kayan_workers.bull.insist import insist
+from kayan_workers.bull.iteration import Iteration, Reading, id_prefix, next_iteration, readings, same_iteration
 from kayan_workers.bull.job import Job
 from kayan_workers.bull.line import now_ms
-from kayan_workers.bull.moments import to_ms
 from kayan_workers.bull.names import check_job_id
 from kayan_workers.bull.stringify import stringify
 
 if TYPE_CHECKING:
     from kayan_workers.bull.core import QueueCore
 
+log = logging.getLogger(__name__)
+
 DEADLINE_SECONDS = 120.0
 
 MUST_EXIST = "any"
 MAY_BE_NEW = ""
 
-
-class Iteration(NamedTuple):
-    """One run of a schedule, worked out but not yet in Redis."""
-
-    name: str
-    data: str
-    opts: dict[str, Any]
-    next_ms: int
-    repeat_key: str
-
-    @property
-    def id(self) -> str:
-        return str(self.opts["jobId"])
-
-    def job(self, queue: str) -> Job:
-        """The iteration as a job."""
-        opts = self.opts
-        members = {"name": self.name, "data": self.data, "opts": stringify(opts), "timestamp": opts["timestamp"],
-                   "delay": opts["delay"], "priority": opts.get("priority") or 0}
-        return Job(queue, self.id, {key.encode(): str(value).encode() for key, value in members.items()})
+_WAITS_OR_RUNS = frozenset({b"delayed", b"waiting", b"paused", b"active"})
+_FINISHED = frozenset({b"completed", b"failed"})
 
 
-async def start(queue: QueueCore, name: str, data: Any, wire: Mapping[str, Any]) -> Job:
-    """Begin a schedule, or move an existing one of the same key; returns its next iteration.
+async def start(queue: QueueCore, name: str, data: str, wire: Mapping[str, Any]) -> Job:
+    """Begin a schedule, or go on with the existing one of the same key; returns its next iteration.
 
-    ``wire`` is ``opts`` as Bull writes them, with ``repeat``. Raises ScheduleEnded when no run is left, ValueError for a cron
-    expression, time zone or date that cannot be read, QueueUnreachable.
+    ``data`` is JSON, ``wire`` is ``opts`` as Bull writes them, with ``repeat``. Raises ScheduleEnded when no run is left,
+    ValueError for a cron expression, time zone, date or id that cannot be used, QueueUnreachable.
     """
     opts: dict[str, Any] = msgspec.json.decode(stringify(wire))
     if opts.get("jobId") is not None:
         check_job_id(opts["jobId"])
-    text = "{}" if data is None or data is False or data == 0 or data == "" else stringify(data)
-    iteration = next_iteration(name, text, opts, now_ms())
+    iteration = next_iteration(name, data, opts, now_ms())
     if iteration is None:
         raise ScheduleEnded(f"repeatable job {name} of {queue.name} has no run left: {stringify(opts['repeat'])}")
-    await put(queue, iteration, only_at=MAY_BE_NEW)
+    await _put(queue, iteration, only_at=MAY_BE_NEW)
     return iteration.job(queue.name)
 
 
@@ -77,83 +60,125 @@ async def schedule_next(queue: QueueCore, job: Job) -> None:
     """
     if not isinstance(job.opts.get("repeat"), dict):
         return
-    data = job.raw_data.decode(errors="replace")
-    iteration = next_iteration(job.name, data, job.opts, now_ms())
+    iteration = next_iteration(job.name, job.raw_data.decode(errors="replace"), job.opts, now_ms())
     if iteration is not None:
-        await put(queue, iteration, only_at=MUST_EXIST)
+        await _put(queue, iteration, only_at=MUST_EXIST)
 
 
-def next_iteration(name: str, data: str, opts: Mapping[str, Any], now: int) -> Iteration | None:
-    """The run that follows the one described by ``opts`` (the first one where they carry no ``prevMillis``), or None."""
-    repeat = dict(opts["repeat"])
-    previous = opts.get("prevMillis") or 0
-    if not previous and opts.get("jobId") is not None:
-        repeat["jobId"] = opts["jobId"]
-    count = int(repeat.get("count") or 0) + 1
-    if repeat.get("limit") is not None and count > repeat["limit"]:
-        return None
-    if repeat.get("endDate") is not None and now > to_ms(repeat["endDate"]):
-        return None
-    next_ms = next_slot(repeat, max(now, previous))
-    return None if next_ms is None else at_slot(name, data, {**opts, "repeat": repeat}, next_ms, count, now)
-
-
-def at_slot(name: str, data: str, opts: Mapping[str, Any], next_ms: int, count: int, now: int) -> Iteration:
-    """The run of the schedule in ``opts`` that takes place at ``next_ms``."""
-    key = repeat_key(name, opts["repeat"])
-    head = {
-        "repeat": {"count": count, "key": key} | {**opts["repeat"], "count": count, "key": key},
-        "jobId": f"{id_prefix(name, opts['repeat'].get('jobId'), key)}{next_ms}",
-        "delay": max(0, next_ms - now),
-        "timestamp": now,
-        "prevMillis": next_ms,
-    }
-    rest = {member: value for member, value in opts.items() if member not in head}
-    return Iteration(name, data, head | {"attempts": 1} | rest, next_ms, key)
-
-
-def next_slot(repeat: Mapping[str, Any], after_ms: int) -> int | None:
-    """The first slot after ``after_ms``, in ms; None when there is none."""
-    every = repeat.get("every")
-    if every:
-        return int(after_ms // every * every + every)
-    start, zone = repeat.get("startDate"), repeat.get("tz")
-    if start is not None:
-        after_ms = max(after_ms, to_ms(start))
-    return cron.next_ms(str(repeat["cron"]), after_ms, tz="UTC" if repeat.get("utc") else zone, end=repeat.get("endDate"))
-
-
-def repeat_key(name: str, repeat: Mapping[str, Any]) -> str:
-    """How the schedule is called in the ``repeat`` set."""
-    end = repeat.get("endDate")
-    when = f"{repeat.get('tz') or ''}:{repeat['cron']}" if repeat.get("cron") else stringify(repeat["every"])
-    return f"{name}:{repeat.get('jobId') or ''}:{to_ms(end) if end else ''}:{when}"
-
-
-def id_prefix(name: str, own_id: str | None, key: str) -> str:
-    """What the ids of the schedule's iterations begin with; the slot's ms follow."""
-    return f"repeat:{_md5(name + (own_id or '') + ':' + _md5(key))}:"
-
-
-async def put(queue: QueueCore, iteration: Iteration, *, only_at: str) -> int:
+async def _put(queue: QueueCore, iteration: Iteration, *, only_at: str) -> int:
     """Write an iteration and its schedule in one step; returns what ``repeat_add.lua`` says. Safe to repeat."""
-    opts, delay = iteration.opts, iteration.opts["delay"]
+    opts, opts_text = iteration.opts, stringify(iteration.opts)
     more = {
-        "id": iteration.id, "delay": str(delay), "due": iteration.next_ms if delay else None,
+        "id": iteration.id, "delay": str(opts["delay"]), "due": iteration.next_ms if opts["delay"] else None,
         "priority": opts.get("priority") or None, "lifo": opts.get("lifo") or None,
     }
     more = {member: value for member, value in more.items() if value is not None}
-    job = [iteration.name, iteration.data, stringify(opts), opts["timestamp"], more]
-    copy = stringify({"name": iteration.name, "data": iteration.data, "opts": opts})
+    job = msgspec.msgpack.encode([iteration.name, iteration.data, opts_text, opts["timestamp"], more])
+    copy = stringify({"name": iteration.name, "data": iteration.data, "opts": opts_text})
 
     async def call() -> int:
         return int(await queue.run(
-            "repeat_add", queue.token, iteration.repeat_key, iteration.next_ms, only_at, msgspec.msgpack.encode(job), copy,
+            "repeat_add", queue.token, iteration.repeat_key, iteration.next_ms, only_at, job, copy,
             keys=(queue.keys.wait, queue.keys.schedules),
         ))
 
     return await insist(call, deadline_seconds=DEADLINE_SECONDS, what=f"the next run of {iteration.repeat_key} on {queue.name}")
 
 
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+# -- what there is -------------------------------------------------------------------------------------------------------------------
+
+
+class _Known(NamedTuple):
+    """An iteration that is known, from its hash or from its copy."""
+
+    name: str
+    data: str
+    opts: dict[str, Any]
+
+
+class Member(NamedTuple):
+    """One schedule, and its latest iteration where a copy of it was kept."""
+
+    key: str
+    next_ms: int
+    copy: _Known | None
+
+    @property
+    def readings(self) -> list[Reading]:
+        """What the key means: certain with a copy, else every possible meaning, Bull's own first."""
+        possible = readings(self.key)
+        if self.copy is None:
+            return possible
+        name, own_id = self.copy.name, self.copy.opts["repeat"].get("jobId")
+        return [each for each in possible if (each.name, each.job_id) == (name, own_id)] or possible
+
+    @property
+    def ids(self) -> list[str]:
+        """The id of the iteration that runs next, under each reading of the key."""
+        return [f"{id_prefix(each.name, each.job_id, self.key)}{self.next_ms}" for each in self.readings]
+
+
+async def members(queue: QueueCore, start: int = 0, end: int = -1, *, ascending: bool = True) -> list[Member]:
+    """The schedules of a queue, by the time of their next run."""
+    redis, keys = queue.server.commands, queue.keys
+    found = await redis.zrange(keys.repeat, start, end, desc=not ascending, withscores=True)
+    if not found:
+        return []
+    copies = await redis.hmget(keys.schedules, [key for key, _ in found])
+    return [Member(key.decode(), int(score), _read_copy(copy)) for (key, score), copy in zip(found, copies, strict=True)]
+
+
+# -- mending -------------------------------------------------------------------------------------------------------------------------
+
+
+async def repair(queue: QueueCore, *, skipped: AbstractSet[str] = frozenset()) -> int:
+    """Schedule again every run that should be pending and is nowhere; returns how many. To be called by one worker at a time.
+
+    The chain breaks when a pending run is deleted, when Bull dies between its two steps, and when a consumer picks a run up
+    without scheduling the next. Runs in ``skipped`` were deleted on purpose: the one after each is scheduled. A schedule
+    that has had its last run stays as it is.
+    """
+    now = now_ms()
+    mended = 0
+    for member in await members(queue):
+        states = dict(zip(member.ids, await queue.run("repeat_pending", *member.ids), strict=True))
+        if _WAITS_OR_RUNS.isdisjoint(states.values()):
+            iteration = await _missing_iteration(queue, member, states, now, skipped)
+            if iteration is not None and await _put(queue, iteration, only_at=str(member.next_ms)) == 1:
+                mended += 1
+    return mended
+
+
+async def _missing_iteration(
+    queue: QueueCore, member: Member, states: Mapping[str, bytes], now: int, skipped: AbstractSet[str],
+) -> Iteration | None:
+    ran = [job_id for job_id, state in states.items() if state in _FINISHED]
+    known = await _known(queue, ran)
+    if known is not None:
+        return next_iteration(*known, now)
+    known = member.copy or await _known(queue, [job_id for job_id, state in states.items() if state == b"stuck"])
+    if known is None:
+        log.warning(
+            "the schedule %s of %s has lost its pending run, and no copy of it is left: add it again, or remove it", member.key, queue.name,
+        )
+        return None
+    return same_iteration(*known, member.next_ms, now, skip=not skipped.isdisjoint(states))
+
+
+async def _known(queue: QueueCore, job_ids: Sequence[str]) -> _Known | None:
+    """The first of these jobs whose hash tells of a schedule."""
+    hashes = await queue.run("fetch", *job_ids) if job_ids else []
+    for job_id, flat in zip(job_ids, hashes, strict=True):
+        job = Job(queue.name, job_id, dict(zip(flat[::2], flat[1::2], strict=True)))
+        if isinstance(job.opts.get("repeat"), dict):
+            return _Known(job.name, job.raw_data.decode(errors="replace"), job.opts)
+    return None
+
+
+def _read_copy(text: bytes | None) -> _Known | None:
+    try:
+        copy = msgspec.json.decode(text or b"null", type=dict[str, str])
+        opts = msgspec.json.decode(copy["opts"])
+        return _Known(copy["name"], copy["data"], opts) if isinstance(opts["repeat"], dict) else None
+    except (msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError):
+        return None

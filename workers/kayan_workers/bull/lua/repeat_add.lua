@@ -23,7 +23,7 @@ if only_at ~= "" and (not score or (only_at ~= "any" and tonumber(score) ~= tonu
   return -1
 end
 redis.call("ZADD", base .. "repeat", next_ms, repeat_key)
-redis.call("HSET", schedules, repeat_key, ARGV[7])
+redis.call("HSETNX", schedules, repeat_key, ARGV[7])
 
 local job = cmsgpack.unpack(ARGV[6])
 local more = job[5]
@@ -36,6 +36,7 @@ if redis.call("EXISTS", base .. id) == 1 then
   end
   redis.call("UNLINK", base .. id, base .. id .. ":logs")
 end
+redis.call("HSET", schedules, repeat_key, ARGV[7])
 write_job(base, id, job)
 if more.due then
   delay_job(base, id, more.due, number)
