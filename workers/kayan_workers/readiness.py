@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -67,10 +69,33 @@ def database_check(edges: Edges, url: str) -> Check:
             await _reach(url)
             return
         if asking is None or asking.done():
-            asking = asyncio.get_running_loop().run_in_executor(None, _ask, edges)
+            asking = _in_background(lambda: _ask(edges))
         await asyncio.shield(asking)
 
     return check
+
+
+def _in_background(function: Callable[[], None]) -> asyncio.Future[None]:
+    """Call ``function`` in a thread that nobody waits for when the process ends."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[None] = loop.create_future()
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())  # a failure that nobody asks for any more is no news
+
+    def settle(error: Exception | None) -> None:
+        if not future.done():
+            future.set_exception(error) if error else future.set_result(None)
+
+    def call() -> None:
+        problem: Exception | None = None
+        try:
+            function()
+        except Exception as error:
+            problem = error
+        with contextlib.suppress(RuntimeError):  # the loop has gone meanwhile
+            loop.call_soon_threadsafe(settle, problem)
+
+    threading.Thread(target=call, name="readiness", daemon=True).start()
+    return future
 
 
 def _ask(edges: Edges) -> None:

@@ -129,6 +129,15 @@ def job(queue: Queue, job_id: Annotated[str, typer.Argument(metavar="ID")], as_j
     session.run(lambda server, settings: show_one(server, settings, name=name, job_id=job_id, as_json=as_json))
 
 
+@app.command(rich_help_panel="Look")
+def schedules(queue: Queue, as_json: Json = False) -> None:
+    """List the repeatable jobs of a queue: when they run next, and the key that `kayan unschedule` takes."""
+    from kayan_workers.cli.schedules import show
+
+    name = session.queue_named(queue)
+    session.run(lambda server, settings: show(server, settings, name=name, as_json=as_json))
+
+
 # -- add -------------------------------------------------------------------------------------------------------------------------
 
 
@@ -165,12 +174,15 @@ def cleanup(
         ),
     ],
     again: Annotated[bool, typer.Option("--again", help="Even if this slot's cleanup was queued before.")] = False,
+    retire: Annotated[
+        bool, typer.Option("--retire-node-schedule", help="End the schedule that Node workers registered for the same cleanup.")
+    ] = False,
 ) -> None:
     """Queue a cleanup, once per slot: temp-files hourly, expired-links and old-variants daily, old-analytics monthly (UTC)."""
     from kayan_workers.cli.adding import add_cleanup
 
     chosen = session.named(kind, names.CLEANUP_TYPES, "cleanup")
-    session.run(lambda server, settings: add_cleanup(server, settings, kind=chosen, again=again))
+    session.run(lambda server, settings: add_cleanup(server, settings, kind=chosen, again=again, retire=retire))
 
 
 # -- change ----------------------------------------------------------------------------------------------------------------------
@@ -274,3 +286,13 @@ def clean(
             server, settings, name=name, state=chosen, older_than_seconds=age, limit=limit  # type: ignore[arg-type]
         )
     )
+
+
+@app.command(rich_help_panel="Change")
+def unschedule(queue: Queue, key: Annotated[str, typer.Argument(help="As `kayan schedules` shows it.")], yes: Yes = False) -> None:
+    """End a schedule; a run that has begun goes on."""
+    from kayan_workers.cli.schedules import end
+
+    name = session.queue_named(queue)
+    session.confirm(f"End the schedule {key} of {name}?", yes)
+    session.run(lambda server, settings: end(server, settings, name=name, key=key))

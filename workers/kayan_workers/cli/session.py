@@ -116,7 +116,8 @@ def run(command: Callable[[Server, Settings], Awaitable[T]]) -> T:
     except (KayanError, ValueError) as error:
         fail(str(error))
     except (RedisError, OSError) as error:
-        fail(f"Redis at {settings.redis}: {str(error).rstrip('.')}. Check REDIS_HOST, REDIS_PORT, REDIS_PASSWORD or REDIS_URL; `kayan check` tells more")
+        advice = "Check REDIS_HOST, REDIS_PORT, REDIS_PASSWORD or REDIS_URL; `kayan check` tells more"
+        fail(f"Redis at {settings.redis}: {str(error).rstrip('.')}. {advice}")
 
 
 @asynccontextmanager

@@ -1,0 +1,146 @@
+"""The health port: small, patient with nonsense, and honest about what is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
+from types import SimpleNamespace
+
+import pytest
+from kayan_workers.bull.queue import Queue
+from kayan_workers.bull.server import RedisAddress, Server
+from kayan_workers.edges import Edges
+from kayan_workers.errors import SettingsError
+from kayan_workers.health import Answer, HealthServer
+from kayan_workers.metrics import Depths, Metrics
+from kayan_workers.readiness import Readiness, database_check, redis_check
+from kayan_workers.settings import Settings
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[int]:
+    async def page() -> Answer:
+        return Answer.json(False, {"ready": False})
+
+    server = HealthServer({"/readyz": page})
+    try:
+        yield await server.start("127.0.0.1", 0)
+    finally:
+        await server.close()
+
+
+async def said(port: int, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+async def test_a_page_is_answered_with_its_status_and_body() -> None:
+    async with serving() as port:
+        answer = await said(port, b"GET /readyz?verbose HTTP/1.1\r\nHost: x\r\n\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: 16\r\n")
+    assert body == b'{"ready":false}\n'
+
+
+async def test_head_has_no_body_other_methods_are_refused_and_unknown_pages_name_the_known() -> None:
+    async with serving() as port:
+        assert (await said(port, b"HEAD /readyz HTTP/1.1\r\n\r\n")).endswith(b"\r\n\r\n")
+        assert (await said(port, b"POST /readyz HTTP/1.1\r\n\r\n")).startswith(b"HTTP/1.1 405 ")
+        missing = await said(port, b"GET / HTTP/1.1\r\n\r\n")
+    assert missing.startswith(b"HTTP/1.1 404 ")
+    assert b'{"pages":["/readyz"]}' in missing
+
+
+@pytest.mark.parametrize("nonsense", [b"\x16\x03\x01 hello\r\n\r\n", b"GET\r\n\r\n", b"A" * 70_000, b"GET http://[ HTTP/1.1\r\n\r\n"])
+async def test_nonsense_is_hung_up_on_and_the_next_visitor_is_served(nonsense: bytes) -> None:
+    async with serving() as port:
+        with suppress(ConnectionResetError):
+            assert await said(port, nonsense) == b""
+        assert b"503" in await said(port, b"GET /readyz HTTP/1.1\r\n\r\n")
+
+
+async def test_a_taken_port_is_a_wrong_setting() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SettingsError, match=f"HEALTH_PORT is {port}: cannot listen .* Choose another port"):
+            await HealthServer({}).start("127.0.0.1", port)
+
+
+async def test_readiness_names_what_cannot_be_reached_and_forgets_it_when_it_can() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    url = f"postgresql://kayan:hush@127.0.0.1:{port}/kayan"
+    readiness = Readiness({"database": database_check(Edges(Settings(database_url=url)), url)})
+    assert "cannot be reached" in (await readiness.problems())["database"]
+    listener = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", port)
+    assert await readiness.problems() == {}
+    listener.close()
+
+
+async def test_readiness_asks_the_database_itself_once_it_is_in_use(database_url: str) -> None:
+    edges = Edges(Settings(database_url=database_url))
+    check = database_check(edges, database_url)
+    await check()
+    with edges.database.transaction():
+        pass
+    await check()
+    wrong = Edges(Settings(database_url="postgresql://nobody@127.0.0.1:1/none"))
+    _ = wrong.database
+    assert list(await Readiness({"database": database_check(wrong, "")}).problems()) == ["database"]
+    edges.close()
+
+
+async def test_readiness_asks_redis(redis_url: str) -> None:
+    server, absent = Server(RedisAddress(url=redis_url)), Server(RedisAddress(port=1))
+    assert await Readiness({"redis": redis_check(server)}).problems() == {}
+    assert "redis" in await Readiness({"redis": redis_check(absent)}).problems()
+    await server.close()
+    await absent.close()
+
+
+async def test_the_depth_is_read_from_redis_and_kept_for_a_moment(redis_url: str) -> None:
+    server = Server(RedisAddress(url=redis_url))
+    queue = Queue("email", server)
+    metrics = Metrics()
+    depths = Depths({"email": queue}, metrics, keep_seconds=0.3)
+    await queue.add({"to": "a"})
+    assert await depths.refresh()
+    await queue.add({"to": "b"})
+    await depths.refresh()
+    assert depths.last["email"]["waiting"] == 1
+    await asyncio.sleep(0.3)
+    await depths.refresh()
+    assert b'kayan_queue_jobs{queue="email",state="waiting"} 2.0' in metrics.exposition()
+    await queue.close()
+    await server.close()
+
+
+async def test_a_depth_that_cannot_be_read_stays_what_it_was_and_says_so() -> None:
+    answers = [SimpleNamespace(waiting=5, active=0, completed=0, failed=0, delayed=0, paused=0, is_paused=False)]
+
+    class Moody:
+        async def counts(self) -> object:
+            if not answers:
+                raise ConnectionError
+            return answers.pop()
+
+    metrics = Metrics()
+    depths = Depths({"email": Moody()}, metrics, keep_seconds=0)
+    assert await depths.refresh()
+    assert not await depths.refresh()
+    text = metrics.exposition()
+    assert b'kayan_queue_jobs{queue="email",state="waiting"} 5.0' in text
+    assert b"kayan_queue_depth_read_ok 0.0" in text
+
+
+def test_an_answer_is_200_or_503() -> None:
+    assert (Answer.json(True, {}).status, Answer.json(False, {}).status) == (HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE)

@@ -1,0 +1,99 @@
+"""The real command ``kayan`` in processes of its own, as an operator starts it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+COMMAND = (sys.executable, "-m", "kayan_workers")
+_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "FFMPEG_BIN")
+"""What a test's process keeps of our environment: nobody's real Redis, database or bucket may slip in."""
+
+
+def environment(**variables: str) -> dict[str, str]:
+    return {name: os.environ[name] for name in _INHERITED if name in os.environ} | variables
+
+
+def kayan(*arguments: str, variables: Mapping[str, str], stdin: str = "", timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments], env=environment(**variables), input=stdin, capture_output=True, text=True, timeout=timeout, check=False
+    )
+
+
+class WorkerProcess:
+    """A running ``kayan worker``; its lines are JSON."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self._log = log
+
+    def events(self, name: str | None = None) -> list[dict[str, Any]]:
+        """The lifecycle events so far, those called ``name`` or all."""
+        found = [json.loads(line) for line in self.output().splitlines() if line.startswith("{")]
+        return [event for event in found if name in (None, event["event"])]
+
+    def output(self) -> str:
+        return self._log.read_text()
+
+    def wait_for(self, name: str, *, count: int = 1, timeout: float = 20, **fields: Any) -> dict[str, Any]:
+        """The event of that name (and these fields), once there are ``count``."""
+        deadline = time.monotonic() + timeout
+        while True:
+            found = [event for event in self.events(name) if fields.items() <= event.items()]
+            if len(found) >= count:
+                return found[-1]
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"{len(found)} of {count} {name} within {timeout} s; it said:\n{self.output()[-4000:]}")
+            time.sleep(0.02)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def exit_code(self, timeout: float = 20) -> int:
+        return self.process.wait(timeout)
+
+    @property
+    def resident_mb(self) -> float:
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) / 1024
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.wait_for('health.listening')['port']}"
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Status and body of a page of the health port."""
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
+
+@contextlib.contextmanager
+def worker(*arguments: str, variables: Mapping[str, str]) -> Iterator[WorkerProcess]:
+    """``kayan worker ARGUMENTS``, killed at the end if it still runs."""
+    with tempfile.TemporaryDirectory(prefix="kayan-test-") as folder:
+        log = Path(folder) / "worker.log"
+        settings = {"HEALTH_PORT": "0", "HEALTH_HOST": "127.0.0.1", "LOG_FORMAT": "json", "KAYAN_TEMP_DIR": folder} | dict(variables)
+        with log.open("wb") as stream:
+            process = subprocess.Popen([*COMMAND, "worker", *arguments], env=environment(**settings), stdout=stream, stderr=stream,
+                                       stdin=subprocess.DEVNULL)
+        try:
+            yield WorkerProcess(process, log)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
