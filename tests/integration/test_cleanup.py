@@ -13,7 +13,7 @@ import pytest
 import servers
 from app import App, SomeEdges, app_of
 from doubles import FakeJob
-from kayan_workers import ledger
+from kayan_workers import deliveries, ledger
 from kayan_workers.database import Database
 from kayan_workers.errors import PermanentError, TemporaryError
 from kayan_workers.processors.cleaning import old_variants, run, temp_files
@@ -166,14 +166,20 @@ def test_a_year_before_a_leap_day_is_the_last_of_february(day: date, year_before
     assert a_year_before(day) == year_before
 
 
-def test_the_ledger_forgets_what_is_older_than_a_month(app: App, edges: Any) -> None:
+def test_the_fleets_own_tables_forget_what_is_older_than_a_month(app: App, edges: Any) -> None:
     old, new = FakeJob(), FakeJob()
     with edges.database.transaction() as connection:
         ledger.record_many_once(connection, [old], "counted")
         connection.execute("UPDATE kayan_workers.ledger SET recorded_at = now() - interval '31 days'")
         ledger.record_many_once(connection, [new], "counted")
+    for mail in (old, new):
+        delivery = deliveries.Delivery(mail.queue, mail.id, mail.timestamp_ms, "0" * 64, f"<{mail.id}@example.com>")
+        deliveries.claim(edges.database, delivery, mail.cancelled)
+        deliveries.record(edges.database, delivery, "ses-1")
+    app.connection.execute("UPDATE kayan_workers.mails SET recorded_at = now() - interval '31 days' WHERE job_id = %s", (old.id,))
 
-    assert cleanup("OLD_ANALYTICS", edges) == {"deleted": 0, "forgotten": 1}
+    assert cleanup("OLD_ANALYTICS", edges) == {"deleted": 0, "forgotten": 2}
+    assert app.connection.execute("SELECT job_id FROM kayan_workers.mails").fetchall() == [(new.id,)]
     assert app.connection.execute("SELECT job_id FROM kayan_workers.ledger").fetchall() == [(new.id,)]
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from doubles import FakeJob
-from kayan_workers import ledger
+from kayan_workers import deliveries, ledger
 from kayan_workers.database import Database
 from kayan_workers.errors import PermanentError, TemporaryError
 
@@ -92,6 +92,30 @@ def test_the_first_use_by_many_workers_at_once_makes_one_ledger(database: Databa
 
     assert outcomes == [True] * 12
     assert entries(database) == 12
+
+
+def test_ledger_and_list_of_mails_may_be_the_first_in_their_schema_at_once(database: Database) -> None:
+    together = threading.Barrier(12)
+    outcomes: list[object] = []
+
+    def first_use(job: FakeJob) -> None:
+        together.wait(10)
+        try:
+            if int(job.id) % 2:
+                outcomes.append(record(database, job))
+            else:
+                delivery = deliveries.Delivery(job.queue, job.id, job.timestamp_ms, "0" * 64, f"<{job.id}@example.com>")
+                outcomes.append(deliveries.claim(database, delivery, job.cancelled) is deliveries.Claim.NEW)
+        except Exception as error:
+            outcomes.append(error)
+
+    threads = [threading.Thread(target=first_use, args=(FakeJob(),)) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert outcomes == [True] * 12
 
 
 def test_of_two_workers_with_the_same_jobs_in_opposite_order_each_job_is_new_to_one(database: Database) -> None:

@@ -22,8 +22,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from psycopg import errors
-
+from kayan_workers.database import make_own_schema
 from kayan_workers.errors import TemporaryError
 
 if TYPE_CHECKING:
@@ -61,10 +60,7 @@ class Claim(enum.Enum):
 
 _IS_THERE = "SELECT to_regclass('kayan_workers.mails') IS NOT NULL"
 
-# The ledger's own lock: both modules may be the first to need the schema. It ends with the transaction.
 _CREATE = """
-SELECT pg_advisory_xact_lock(hashtext('kayan_workers.ledger'));
-CREATE SCHEMA IF NOT EXISTS kayan_workers;
 CREATE TABLE IF NOT EXISTS kayan_workers.mails (
   queue         TEXT NOT NULL,
   job_id        TEXT NOT NULL,
@@ -163,15 +159,9 @@ def trim(connection: Connection, older_than: datetime, *, limit: int = 5000) -> 
 
 
 def _make_sure_it_exists(connection: Connection) -> None:
-    if _exists(connection):
-        return
-    try:
+    if not _exists(connection):
+        make_own_schema(connection)
         connection.execute(_CREATE)
-    except errors.InsufficientPrivilege as error:
-        raise TemporaryError(
-            "the workers' list of mails cannot be created: the database role may not create schemas or tables; "
-            "let an administrator run: CREATE SCHEMA kayan_workers AUTHORIZATION <that role>"
-        ) from error
 
 
 def _exists(connection: Connection) -> bool:

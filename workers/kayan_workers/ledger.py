@@ -13,8 +13,6 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from kayan_workers.errors import TemporaryError
-
 if TYPE_CHECKING:
     from kayan_workers.database import Connection
     from kayan_workers.processors.handle import JobHandle
@@ -30,19 +28,7 @@ class JobName(NamedTuple):
 
 _IS_THERE = "SELECT to_regclass('kayan_workers.ledger') IS NOT NULL"
 
-# CREATE … IF NOT EXISTS is not safe against another session doing the same, so one at a time; the lock ends with the transaction.
-# The schema is asked for first, because CREATE SCHEMA needs its privilege even where there is nothing to create.
-_CREATE_SCHEMA = """
-SELECT pg_advisory_xact_lock(hashtext('kayan_workers'));
-DO $$ BEGIN
-  IF to_regnamespace('kayan_workers') IS NULL THEN
-    CREATE SCHEMA kayan_workers;
-    COMMENT ON SCHEMA kayan_workers IS 'Owned by the Kayan Live workers, which create and trim it.';
-  END IF;
-END $$
-"""
-
-_CREATE_LEDGER = """
+_CREATE = """
 CREATE TABLE IF NOT EXISTS kayan_workers.ledger (
   queue       TEXT NOT NULL,
   job_id      TEXT NOT NULL,
@@ -101,23 +87,12 @@ def trim(connection: Connection, older_than: datetime, *, limit: int = 5000) -> 
     return connection.execute(_TRIM, (older_than, limit)).rowcount
 
 
-def make_schema(connection: Connection) -> None:
-    """Make sure that the schema ``kayan_workers`` exists. Until the transaction ends, no other worker creates anything in it."""
-    from psycopg import errors  # here, not above: an idle worker has no use for its ten megabytes
-
-    try:
-        connection.execute(_CREATE_SCHEMA)
-    except errors.InsufficientPrivilege as error:
-        raise TemporaryError(
-            "the workers' schema cannot be created: the database role may not create schemas; "
-            "let an administrator run: CREATE SCHEMA kayan_workers AUTHORIZATION <that role>"
-        ) from error
-
-
 def _make_sure_it_exists(connection: Connection) -> None:
+    from kayan_workers.database import make_own_schema  # here, not above: an idle worker has no use for psycopg's ten megabytes
+
     if not _exists(connection):
-        make_schema(connection)
-        connection.execute(_CREATE_LEDGER)
+        make_own_schema(connection)
+        connection.execute(_CREATE)
 
 
 def _exists(connection: Connection) -> bool:
