@@ -177,19 +177,19 @@ class Consumer:
         """Jobs claimed and not yet settled."""
         return len(self.running)
 
-    def tell_soon(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> None:
-        """Send a script whose outcome nobody waits for, from any thread, in order with the jobs' results."""
+    def tell_soon(self, script: Script, job_id: str, args: Sequence[Any]) -> None:
+        """Send a script about a job whose outcome nobody waits for, from any thread, in order with the jobs' results."""
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._tell, script, list(keys), list(args))
+        self._loop.call_soon_threadsafe(self._tell, script, job_id, args)
 
-    def _tell(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> None:
+    def _tell(self, script: Script, job_id: str, args: Sequence[Any]) -> None:
         line = self._lanes.open_line
         if line is None or not line.is_open:
             return
 
         async def run() -> None:
             try:
-                await line.run(script, keys, args)
+                await line.run(script, (self.keys.wait,), (self.keys.base, job_id, *args))
             except (RedisError, OSError) as error:
                 self.warn(f"{script.name} was not written: {error}")
 

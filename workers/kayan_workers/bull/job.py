@@ -152,8 +152,3 @@ def _number(text: bytes | None) -> float:
         return float(text) if text else 0
     except ValueError:
         return 0
-
-
-def dumps(value: Any) -> str:
-    """JSON as ``JSON.stringify`` prints it: no spaces, non-ASCII raw, datetimes in ISO form, NaN and infinities as null."""
-    return msgspec.json.encode(value).decode()

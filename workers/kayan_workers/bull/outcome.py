@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import msgspec
 
 from kayan_workers.bull import backoff
-from kayan_workers.bull.job import dumps
+from kayan_workers.bull.stringify import stringify
 from kayan_workers.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Completed(NamedTuple):
     def event(self) -> str:
         """Bull's message: the result as JSON in a string; a handler that returned nothing has no ``val``."""
         job_id = self.job.id
-        quoted = f'"{job_id}"' if job_id.isalnum() and job_id.isascii() else dumps(job_id)
-        return f'{{"jobId":{quoted}}}' if self.value is None else f'{{"jobId":{quoted},"val":{dumps(self.text)}}}'
+        quoted = f'"{job_id}"' if job_id.isalnum() and job_id.isascii() else stringify(job_id)
+        return f'{{"jobId":{quoted}}}' if self.value is None else f'{{"jobId":{quoted},"val":{stringify(self.text)}}}'
 
 
 class Failed(NamedTuple):
@@ -60,7 +60,7 @@ class Failed(NamedTuple):
     @property
     def event(self) -> str:
         members = {"jobId": self.job.id} | ({"val": str(self.error)} if str(self.error) else {})
-        return dumps(members)
+        return stringify(members)
 
     @property
     def stacktrace(self) -> str:
@@ -70,7 +70,7 @@ class Failed(NamedTuple):
         limit = self.job.options.stack_limit
         if isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0:
             traces = traces[-limit:] if limit else []
-        return dumps(traces)
+        return stringify(traces)
 
 
 _OURS = str(Path(__file__).parent)
@@ -91,7 +91,7 @@ def completed(job: ActiveJob, value: Any) -> Completed | Failed:
     if value is None:
         return Completed(job, None, "null", job.seconds)
     try:
-        return Completed(job, value, dumps(value), job.seconds)
+        return Completed(job, value, stringify(value), job.seconds)
     except (TypeError, ValueError, msgspec.MsgspecError) as error:
         mistake = PermanentError(f"job {job.id} of {job.queue}: the handler's result cannot be written as JSON: {error}")
         return Failed(job, mistake, "failed", 0, job.seconds)

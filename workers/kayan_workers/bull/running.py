@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from kayan_workers.bull import scripts
-from kayan_workers.bull.job import UNREAD, Job, dumps
+from kayan_workers.bull.job import UNREAD, Job
+from kayan_workers.bull.stringify import stringify
 
 if TYPE_CHECKING:
     from kayan_workers.bull.consumer import Consumer
@@ -131,22 +132,23 @@ class ActiveJob(Job):
 
     def progress(self, value: Any) -> None:
         """Publish how far the work is: a number 0-100 or any JSON value."""
-        self._tell("progress", [self._consumer.keys.job(self.id), self._consumer.keys.progress], [self.id, dumps(value)])
+        text = stringify(value)
+        self._tell("progress", text, f'{{"jobId":{stringify(self.id)},"progress":{text}}}')
 
     def log(self, row: str) -> None:
         """Append a line to the job's log, which ``getJobLogs`` and bull-board show."""
-        self._tell("log", [self._consumer.keys.job(self.id), self._consumer.keys.logs(self.id)], [row])
+        self._tell("log", row, 0)
 
     def update_data(self, data: Any) -> None:
         """Replace the payload, for the next attempt or for whoever reads the job later."""
-        self._tell("update", [self._consumer.keys.job(self.id)], [dumps(data)])
+        self._tell("update", stringify(data))
 
     def discard(self) -> None:
         """Allow no further attempt: if this one fails, the job fails."""
         self.discarded = True
 
-    def _tell(self, script: str, keys: list[str], args: list[Any]) -> None:
-        self._consumer.tell_soon(scripts.load(script), keys, args)
+    def _tell(self, script: str, *args: Any) -> None:
+        self._consumer.tell_soon(scripts.load(script), self.id, args)
 
     # -- for the consumer ----------------------------------------------------------------------------------------------------
 
