@@ -104,11 +104,11 @@ class NodePeer:
         """The ids of the jobs whose handler was started here, in order."""
         return [str(event.args[0]) for event in self.named("start")]
 
-    async def saw(self, name: str, *, count: int = 1, timeout: float = 10) -> list[Event]:
-        """Wait for ``count`` events of that name."""
+    async def saw(self, name: str, *, queue: str | None = None, count: int = 1, timeout: float = 10) -> list[Event]:
+        """Wait for ``count`` events of that name, of one queue or of any."""
 
         def enough() -> list[Event]:
-            events = self.named(name)
+            events = self.named(name, queue)
             return events if len(events) >= count else []
 
         return await wait_until(enough, timeout, what=f"{count} x {name} in Node; seen: {[event.name for event in self.events]}")

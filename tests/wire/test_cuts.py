@@ -8,16 +8,15 @@ from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlsplit
 
 import pytest
-from proxy import Proxy
-from redis.asyncio import Redis
-from waiting import wait_until
-from wire.party import Party, Worker, finished, nothing
-
 from kayan_workers.bull import scripts
 from kayan_workers.bull.options import JobOptions
 from kayan_workers.bull.queue import BulkJob, Queue
 from kayan_workers.bull.running import ActiveJob
 from kayan_workers.bull.server import RedisAddress
+from proxy import Proxy
+from redis.asyncio import Redis
+from waiting import wait_until
+from wire.party import Party, Worker, finished, nothing
 
 Work = Callable[..., Worker]
 

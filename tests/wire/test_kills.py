@@ -6,13 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from kayan_workers.bull.queue import BulkJob, Queue
+from kayan_workers.bull.running import ActiveJob
 from redis.asyncio import Redis
 from waiting import wait_until
 from wire.party import Party, nothing
 from wire.worker_process import WorkerProcess
-
-from kayan_workers.bull.queue import BulkJob, Queue
-from kayan_workers.bull.running import ActiveJob
 
 NewWorker = Callable[..., Awaitable[WorkerProcess]]
 
