@@ -87,6 +87,13 @@ def test_the_session_is_in_utc_whatever_the_server_prefers(database: Database, d
         assert connection.execute("SHOW timezone").fetchone() == ("UTC",)
 
 
+def test_a_server_that_prefers_serializable_transactions_does_not_break_upserts(database: Database, database_url: str) -> None:
+    run(database_url, f'ALTER DATABASE "{name_of(database_url)}" SET default_transaction_isolation TO serializable')
+
+    with database.transaction() as connection:
+        assert connection.execute("SHOW transaction_isolation").fetchone() == ("read committed",)
+
+
 def test_prismas_schema_becomes_the_search_path_and_its_other_parameters_are_understood(database_url: str) -> None:
     run(database_url, 'CREATE SCHEMA "App Tables"; CREATE TABLE "App Tables".only_here ()')
     url = with_parameters(

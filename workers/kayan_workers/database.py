@@ -180,8 +180,8 @@ def make_own_schema(connection: Connection) -> None:
 
 def _begin_statement(schema: str, *, statement_timeout_ms: int) -> sql.Composed:
     return sql.SQL(
-        "BEGIN; SET LOCAL TimeZone TO 'UTC'; SET LOCAL search_path TO {schema}; SET LOCAL statement_timeout TO {limit}; "
-        "SET LOCAL idle_in_transaction_session_timeout TO '120s'"
+        "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL TimeZone TO 'UTC'; SET LOCAL search_path TO {schema}; "
+        "SET LOCAL statement_timeout TO {limit}; SET LOCAL idle_in_transaction_session_timeout TO '120s'"
     ).format(schema=sql.Identifier(schema), limit=sql.Literal(statement_timeout_ms))
 
 

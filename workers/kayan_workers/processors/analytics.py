@@ -94,14 +94,17 @@ def _record(work: Work, database: Database) -> list[Outcome]:
 
 
 def _write(connection: Connection, effects: dict[ledger.JobName, tuple[JobHandle, Effects]]) -> None:
-    """Ledger, rows, counters: in this order, so that the counters, which others wait for, are locked for the shortest time."""
+    """Ledger, rows, counters: in this order, so that the counters, which others wait for, are locked for the shortest time.
+
+    Each is written in the order of its keys, so that two batches wait for each other in one order and never in a ring.
+    """
     counted = [job for job, entry in effects.values() if entry.counter]
     new = ledger.record_many_once(connection, counted, EFFECT)
     first_time = [entry for name, (_, entry) in effects.items() if entry.counter is None or name in new]
     if activities := [entry.activity for entry in first_time if entry.activity]:
-        connection.execute(_INSERT_ACTIVITIES, _columns(activities))
+        connection.execute(_INSERT_ACTIVITIES, _columns(sorted(activities, key=lambda row: row.id)))
     if searches := [entry.search for entry in first_time if entry.search]:
-        connection.execute(_INSERT_SEARCHES, _columns(searches))
+        connection.execute(_INSERT_SEARCHES, _columns(sorted(searches, key=lambda row: row.id)))
     if counters := summed(entry.counter for entry in first_time if entry.counter):
         connection.execute(_ADD_TO_COUNTERS, _columns(counters))
 

@@ -120,7 +120,8 @@ def _store(work: Work, database: Database) -> list[Outcome]:
     with database.transaction() as connection:
         world = _look_around(connection, [payload for payload, _ in work])
         judged = [_judge(payload, job, world) for payload, job in work]
-        rows = [row for row in judged if isinstance(row, Row)]
+        # Sorted, so that two runs of the same jobs wait for each other in one order and never in a ring.
+        rows = sorted((row for row in judged if isinstance(row, Row)), key=lambda row: row.id)
         if rows:
             connection.execute(_INSERT, [list(column) for column in zip(*rows, strict=True)])
     return [{"id": entry.id} if isinstance(entry, Row) else entry for entry in judged]
