@@ -27,6 +27,8 @@ FORMATS = (
 )
 """Demuxers of single, self-contained files. Missing on purpose: concat, hls, dash, image2, sdp and whatever else reads other files."""
 
+_MAX_PIXELS = 2**27
+"""The largest video picture that is decoded: 134 million pixels, a 16K frame."""
 _POLL_SECONDS = 0.1
 _KEPT_LINES = 200
 _OUR_TROUBLE = ("No space left on device", "Cannot allocate memory", "Resource temporarily unavailable", "Too many open files")
@@ -70,7 +72,8 @@ class Ffmpeg:
             self.binary, "-nostdin", "-hide_banner", "-nostats", "-y", "-loglevel", log_level,
             # An orphan ends by itself: if this worker is killed, nobody is left to end it.
             "-timelimit", str(int(time_limit_seconds * (os.cpu_count() or 1)) + 1),
-            "-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS, *before_input, "-i", f"file:{source}", *arguments,
+            "-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS, "-max_pixels", str(_MAX_PIXELS),
+            *before_input, "-i", f"file:{source}", *arguments,
         ]  # fmt: skip
         try:
             process = subprocess.Popen(  # noqa: S603  arguments are ours, and no shell reads them

@@ -74,7 +74,7 @@ class World:
 
     def execute(self, statement: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
         with psycopg.connect(self.database_url, autocommit=True, row_factory=dict_row) as connection:
-            cursor = connection.execute(statement, parameters)  # type: ignore[call-overload]  # statements here are plain str
+            cursor = connection.execute(statement, parameters)
             return list(cursor.fetchall()) if cursor.description else []
 
     def asset(self, asset_id: str) -> dict[str, Any]:

@@ -192,7 +192,7 @@ def test_a_key_that_climbs_out_is_refused(world: World, samples: Samples) -> Non
 
 def test_between_retries_the_asset_is_still_being_processed(world: World, samples: Samples) -> None:
     upload = world.sample(samples["logo.png"])
-    world.storage = Unreachable()
+    world.storage = Unreachable()  # type: ignore[assignment]
 
     with pytest.raises(TemporaryError, match=upload.asset_id):
         run(asset, world, upload.payload(), attempt=1)
@@ -239,7 +239,7 @@ def test_trouble_in_marking_the_failure_never_hides_the_failure(world: World) ->
 
 def test_an_asset_deleted_while_it_was_worked_on_fails_for_good(world: World, samples: Samples) -> None:
     upload = world.sample(samples["logo.png"])
-    world.storage = Deleting(world, upload.asset_id)
+    world.storage = Deleting(world, upload.asset_id)  # type: ignore[assignment]
 
     with pytest.raises(PermanentError, match="there is no asset"):
         run(asset, world, upload.payload())

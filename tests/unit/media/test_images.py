@@ -98,7 +98,7 @@ def test_a_print_file_in_cmyk_with_its_profile_comes_out_in_srgb(tmp_path: Path)
 
     assert small.mode == "RGB"
     assert images.describe(path).details["colorSpace"] == "cmyk"
-    red, green, _ = small.getpixel((20, 50))
+    red, green, _ = small.getpixel((20, 50))  # type: ignore[misc]
     assert red > green + 60
 
 

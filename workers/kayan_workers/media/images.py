@@ -1,12 +1,13 @@
 """Pictures: what they are, and smaller copies of them.
 
-libvips does the work, because it shrinks while it loads and keeps a large picture out of memory; measured on a 12 MP
-JPEG, four sizes from one decode take it a third of the time Pillow needs. Pillow reads what libvips' wheel cannot
-(BMP, ICO, PSD, JPEG 2000) and hands its pixels over, so there is one way from pixels to JPEG.
+libvips does the work, because it streams: a large picture never stands in memory whole. Four sizes of a 12 MP picture from
+one decode took it 0.75 (JPEG), 0.42 (PNG) and 0.35 (WebP) of the time Pillow needed. Pillow reads what libvips' wheel
+cannot (BMP, ICO, PSD, JPEG 2000) and hands its pixels over, so there is one way from pixels to JPEG.
 """
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ _UPRIGHT_AFTER_QUARTER_TURN = {5, 6, 7, 8}
 
 # The default cache keeps decoded pictures of finished jobs in memory.
 pyvips.cache_set_max(0)
+logging.getLogger("pyvips").setLevel(logging.WARNING)  # at INFO it narrates every step, paths included
 Image.MAX_IMAGE_PIXELS = None  # we check sizes ourselves, with an error of our own
 
 

@@ -18,6 +18,7 @@ from kayan_workers.media.probe import Picture, Probe, Stream, channels, frame_ra
 _POSTER_AT = 0.1
 _POSTER_LATEST_SECONDS = 2.0
 _POSTER_SHORTEST_SECONDS = 1.0
+_LONGEST_TRANSCODE_SECONDS = 6 * 3600.0
 _PLAIN_TAGS = ("title", "artist", "album", "date", "genre", "comment", "creation_time", "location", "encoder")
 
 
@@ -105,14 +106,14 @@ def transcode(
     """Write every wanted copy in one run of ffmpeg, which decodes the source once; returns their sizes (width, height).
 
     ``on_progress`` receives per cent. Raises PermanentError when the source cannot be decoded to its end, or takes longer than
-    twenty times its length for each copy.
+    twenty times its length for each copy, or six hours.
     """
     _, picture = _moving(probe)
     sizes = [fit_even(picture.size, copy.box) for copy in wanted]
     ffmpeg.run(
         source,
         transcode_arguments(wanted, sizes, sound=probe.audio is not None),
-        time_limit_seconds=120 + 20 * probe.duration * len(wanted),
+        time_limit_seconds=min(120 + 20 * probe.duration * len(wanted), _LONGEST_TRANSCODE_SECONDS),
         cancelled=cancelled,
         on_output=ProgressReader(probe.duration, on_progress).take if on_progress else None,
     )

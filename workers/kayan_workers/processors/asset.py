@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,7 @@ def _work(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, object]:
         facts = _describe(payload, source, job, edges)
         pictures = _pictures(payload, source, job, edges)
     stop_if_cancelled(job)
-    facts.metadata.update(_claims(payload, source))
+    facts = replace(facts, metadata={**facts.metadata, **_claims(payload, source)})
     with edges.database.transaction() as connection:
         assets.complete_processing(connection, payload.asset_id, facts)
         for kind, stored in pictures.items():
