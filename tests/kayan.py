@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class WorkerProcess:
     def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
         self.process = process
         self._log = log
+        self._last_output = ""
 
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
         """The lifecycle events so far, those called ``name`` or all."""
@@ -45,7 +46,9 @@ class WorkerProcess:
         return [event for event in found if name in (None, event["event"])]
 
     def output(self) -> str:
-        return self._log.read_text()
+        if self._log.exists():
+            self._last_output = self._log.read_text()
+        return self._last_output
 
     def wait_for(self, name: str, *, count: int = 1, timeout: float = 20, **fields: Any) -> dict[str, Any]:
         """The event of that name (and these fields), once there are ``count``."""
@@ -83,17 +86,20 @@ class WorkerProcess:
 
 
 @contextlib.contextmanager
-def worker(*arguments: str, variables: Mapping[str, str]) -> Iterator[WorkerProcess]:
-    """``kayan worker ARGUMENTS``, killed at the end if it still runs."""
+def worker(*roles: str, variables: Mapping[str, str], command: Sequence[str] = ()) -> Iterator[WorkerProcess]:
+    """``kayan worker ROLES`` (or another ``command`` that starts one), killed at the end if it still runs."""
     with tempfile.TemporaryDirectory(prefix="kayan-test-") as folder:
         log = Path(folder) / "worker.log"
         settings = {"HEALTH_PORT": "0", "HEALTH_HOST": "127.0.0.1", "LOG_FORMAT": "json", "KAYAN_TEMP_DIR": folder} | dict(variables)
         with log.open("wb") as stream:
-            process = subprocess.Popen([*COMMAND, "worker", *arguments], env=environment(**settings), stdout=stream, stderr=stream,
-                                       stdin=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                command or [*COMMAND, "worker", *roles], env=environment(**settings), stdout=stream, stderr=stream, stdin=subprocess.DEVNULL
+            )
+        running = WorkerProcess(process, log)
         try:
-            yield WorkerProcess(process, log)
+            yield running
         finally:
             if process.poll() is None:
                 process.kill()
             process.wait()
+            running.output()  # may be asked for after the file has gone

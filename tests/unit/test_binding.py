@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+import threading
+import time
 import types
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 import pytest
-from kayan_workers.binding import Rehearsal, bound
+from kayan_workers.binding import Processors, Rehearsal
 from kayan_workers.edges import Edges
 from kayan_workers.errors import PermanentError
 from kayan_workers.processors.table import ROLES, Role
@@ -37,6 +40,10 @@ def processor(monkeypatch: pytest.MonkeyPatch) -> types.ModuleType:
     module.Payload = Payload  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "a_processor", module)
     return module
+
+
+def bound(role: Role, edges: Edges) -> Callable[[Any], Any]:
+    return Processors([role], edges).handler(role)
 
 
 def role(batch: int = 1) -> Role:
@@ -101,6 +108,38 @@ def test_the_processor_is_loaded_by_its_first_job(processor: Any, monkeypatch: p
     handle = bound(role(), EDGES)
     monkeypatch.setitem(sys.modules, "a_processor", processor)
     assert handle(RawJob(b'{"assetId":"a1","variants":[]}')) == "done"
+
+
+def test_jobs_that_arrive_together_load_the_processors_once_and_one_after_another(processor: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    under_way, most, loads = 0, 0, []
+
+    class Slow(types.ModuleType):
+        @property
+        def Payload(self) -> type[Payload]:  # noqa: N802
+            nonlocal under_way, most
+            loads.append(self.__name__)
+            under_way += 1
+            most = max(most, under_way)
+            time.sleep(0.05)
+            under_way -= 1
+            return Payload
+
+    roles = [replace(role(), name=f"role{number}", module=f"slow_{number}") for number in range(3)]
+    for each in roles:
+        module = Slow(each.module)
+        module.process = lambda payload, job, edges: payload.asset_id  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, each.module, module)
+    processors = Processors(roles, EDGES)
+    results: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda each=each: results.append(processors.handler(each)(RawJob(b'{"assetId":"a1","variants":[]}'))))  # type: ignore[misc]
+        for each in roles * 4
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (results, sorted(loads), most) == (["a1"] * 12, ["slow_0", "slow_1", "slow_2"], 1)
 
 
 def test_a_rehearsal_finds_what_is_not_installed_and_keeps_nothing_of_what_it_loads(processor: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -54,4 +55,12 @@ def test_what_killed_processes_left_behind_goes_and_what_living_ones_use_stays(t
     edges = Edges(Settings(temp_dir=tmp_path))
     own = edges.temp_dir
     assert {folder.name for folder in tmp_path.iterdir()} == {used.name, foreign.name, own.name}
+    edges.close()
+
+
+def test_threads_that_ask_together_share_one_edge(tmp_path: Path) -> None:
+    edges = Edges(Settings(temp_dir=tmp_path))
+    with ThreadPoolExecutor(8) as threads:
+        folders = set(threads.map(lambda _: edges.temp_dir, range(32)))
+    assert [folder.exists() for folder in folders] == [True]
     edges.close()

@@ -6,6 +6,7 @@ A payload that is not what its type says fails its job at once and for good, and
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import inspect
 import os
@@ -17,11 +18,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 import msgspec
 
 from kayan_workers.errors import PermanentError
+from kayan_workers.processors.table import DATABASE, MAIL, STORAGE
 
 if TYPE_CHECKING:
     from kayan_workers.edges import Edges
     from kayan_workers.processors.handle import JobHandle
     from kayan_workers.processors.table import Role
+
+EDGES = {DATABASE: "database", STORAGE: "storage", MAIL: "mailer"}
+"""What a role needs, as the attribute of Edges."""
 
 Decode = Callable[["RawJob"], Any]
 
@@ -34,25 +39,43 @@ class RawJob(Protocol):
     raw_data: bytes
 
 
-def bound(role: Role, edges: Edges) -> Callable[[Any], Any]:
-    """The handler of a role: a plain function of one running job, or of a list of them for a batch role.
+class Processors:
+    """The processors of the chosen roles, loaded together by the first job, so that an idle worker stays small.
 
-    The processor is loaded by its first job, so that an idle worker stays small; ``Rehearsal`` finds out beforehand whether it can be.
+    Together and by one thread: Python's import locks refuse circular imports that several threads begin at once, and the big
+    libraries have many. ``Rehearsal`` finds out beforehand whether they can be loaded.
     """
-    made: list[Callable[[Any], Any]] = []
-    lock = threading.Lock()
 
-    def handle(work: Any) -> Any:
-        if not made:
-            with lock:
-                if not made:
-                    made.append(_load(role, edges))
-        return made[0](work)
+    def __init__(self, roles: Sequence[Role], edges: Edges) -> None:
+        self._roles = roles
+        self._edges = edges
+        self._lock = threading.Lock()
+        self._loaded: dict[str, Callable[[Any], Any]] = {}
 
-    return handle
+    def handler(self, role: Role) -> Callable[[Any], Any]:
+        """The handler of a role: a plain function of one running job, or of a list of them for a batch role."""
+
+        def handle(work: Any) -> Any:
+            return self._processor(role)(work)
+
+        return handle
+
+    def _processor(self, role: Role) -> Callable[[Any], Any]:
+        if role.name not in self._loaded:
+            with self._lock:
+                if role.name not in self._loaded:
+                    self._load()
+        return self._loaded[role.name]
+
+    def _load(self) -> None:
+        loaded = {role.name: _bound(role, self._edges) for role in self._roles}
+        for need in sorted({need for role in self._roles for need in role.needs}):
+            with contextlib.suppress(Exception):  # the processor that uses it will hear of it, and nobody else need
+                getattr(self._edges, EDGES[need])
+        self._loaded = loaded
 
 
-def _load(role: Role, edges: Edges) -> Callable[[Any], Any]:
+def _bound(role: Role, edges: Edges) -> Callable[[Any], Any]:
     module = importlib.import_module(role.module)
     decode = _decoder(module.Payload)
     if role.batch > 1:

@@ -7,9 +7,10 @@ import contextlib
 import os
 import shutil
 import tempfile
-from functools import cached_property
+import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from kayan_workers.errors import SettingsError
 
@@ -23,6 +24,26 @@ if TYPE_CHECKING:
 _TEMP_PREFIX = "kayan-"
 
 
+Made = TypeVar("Made")
+
+
+class _MadeOnce(Generic[Made]):
+    """A ``cached_property`` that no two threads make at the same time."""
+
+    def __init__(self, make: Callable[[Any], Made]) -> None:
+        self._make = make
+        self._name = make.__name__
+        self.__doc__ = make.__doc__
+
+    def __get__(self, edges: Edges, owner: type[Edges]) -> Made:
+        with edges.making:
+            made = edges.__dict__
+            if self._name not in made:
+                made[self._name] = self._make(edges)
+            result: Made = made[self._name]
+            return result
+
+
 class Edges:
     """Storage, database, mailer, ffmpeg and temporary files of one process. Shared by all its threads."""
 
@@ -30,8 +51,9 @@ class Edges:
         """``slots`` is how many jobs may use an edge at once."""
         self._settings = settings
         self._slots = slots
+        self.making = threading.RLock()
 
-    @cached_property
+    @_MadeOnce
     def storage(self) -> Storage:
         from kayan_workers.storage import FolderStorage, S3Storage
 
@@ -43,7 +65,7 @@ class Edges:
             raise SettingsError(["AWS_S3_BUCKET is not set: there is no object store to speak to"])
         return S3Storage(settings.bucket, settings.aws_region, settings.cdn_url, max_connections=max(10, 2 * self._slots))
 
-    @cached_property
+    @_MadeOnce
     def database(self) -> Database:
         from kayan_workers.database import Database
 
@@ -52,7 +74,7 @@ class Edges:
             raise SettingsError(["DATABASE_URL is not set: there is no database to speak to"])
         return Database(settings.database_url, pool_size=settings.database_pool_size, application_name=f"kayan-workers {settings.pod}"[:63])
 
-    @cached_property
+    @_MadeOnce
     def mailer(self) -> Mailer:
         from email.headerregistry import Address
 
@@ -64,13 +86,13 @@ class Edges:
             return OutboxMailer(settings.outbox, sender=sender)
         return SesMailer(sender=sender, region=settings.ses_region, max_connections=max(10, self._slots))
 
-    @cached_property
+    @_MadeOnce
     def ffmpeg(self) -> Ffmpeg:
         from kayan_workers.ffmpeg import Ffmpeg
 
         return Ffmpeg(self._settings.ffmpeg)
 
-    @cached_property
+    @_MadeOnce
     def temp_dir(self) -> Path:
         """A folder of this process alone, which goes with it; those of dead processes go first."""
         base = self._settings.temp_dir

@@ -19,7 +19,7 @@ import uvloop
 from redis.exceptions import RedisError
 
 from kayan_workers import logs
-from kayan_workers.binding import Rehearsal, bound
+from kayan_workers.binding import Processors, Rehearsal
 from kayan_workers.bull.consumer import Consumer, ConsumerSettings
 from kayan_workers.bull.locks import LockKeeper
 from kayan_workers.bull.queue import Queue
@@ -81,7 +81,7 @@ class Worker:
         self.metrics = Metrics()
         self.log = logs.get()
         self.edges = Edges(settings, slots=sum(self._slots(role) for role in roles))
-        self.handlers = {role.name: bound(role, self.edges) for role in roles}
+        self.processors = Processors(roles, self.edges)
         self.consumers: list[Consumer] = []
         self.code = 0
         self.draining = False
@@ -130,7 +130,7 @@ class Worker:
         slots = self._slots(role)
         numbers = self.metrics.of(role.queue, slots)
         consumer = Consumer(
-            queue, self.handlers[role.name], concurrency=slots, batch=role.batch, spread=role.spread,
+            queue, self.processors.handler(role), concurrency=slots, batch=role.batch, spread=role.spread,
             settings=self._consumer_settings(role), observer=Lifecycle(role.queue, numbers, level=self.settings.log_level),
             pod=self.settings.pod, keeper=keeper,
         )

@@ -1,0 +1,279 @@
+"""The real worker process: jobs as the web app adds them, signals, a wrong environment, a Redis that comes and goes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, asynccontextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from app import App
+from at_work import queue_at
+from kayan import WorkerProcess, kayan, worker
+from kayan_workers.bull.options import JobOptions
+from kayan_workers.bull.queue import Queue
+from kayan_workers.cli.adding import APP_OPTIONS
+from PIL import Image
+from redis_process import RedisProcess
+from waiting import wait_until
+
+SLOW = '''
+"""A processor that takes its time, for tests of leaving."""
+import time
+from pathlib import Path
+import msgspec
+from kayan_workers.errors import PermanentError, TemporaryError
+
+class Payload(msgspec.Struct):
+    seconds: float = 0
+    touch: str = ""
+    fail: str = ""
+
+def process(payload, job, edges):
+    if payload.touch:
+        Path(payload.touch).touch()
+    if payload.fail:
+        kinds = {"permanent": PermanentError, "temporary": TemporaryError, "bug": KeyError}
+        raise kinds[payload.fail](f"failed on purpose: {payload.fail}")
+    end = time.monotonic() + payload.seconds
+    while time.monotonic() < end:
+        time.sleep(0.01)
+    return {"slept": payload.seconds}
+'''
+START = """
+import sys
+from kayan_workers.processors.table import Role
+from kayan_workers.settings import Settings
+from kayan_workers.worker import run_worker
+
+SLOW = Role(name="slow", queue="slow", family="media", label="Slow", concurrency=2, module="slow_processor")
+sys.exit(run_worker([SLOW], Settings.from_environment(roles=[SLOW])))
+"""
+
+
+@asynccontextmanager
+async def app_queue(redis_url: str, name: str) -> AsyncIterator[Queue]:
+    """A queue with the options that the web app gives every job."""
+    async with queue_at(redis_url, name, defaults=APP_OPTIONS) as queue:
+        yield queue
+
+
+class SlowWorker:
+    """A worker of a queue of its own, beyond the table's seven, started through ``run_worker``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.module = folder / "slow_processor.py"
+        self.module.write_text(SLOW)
+        self.start = folder / "start_slow.py"
+        self.start.write_text(START)
+
+    def running(self, **variables: str) -> AbstractContextManager[WorkerProcess, bool | None]:
+        return worker(command=(sys.executable, str(self.start)), variables=variables)
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> SlowWorker:
+    return SlowWorker(tmp_path)
+
+
+def variables(redis_url: str, database_url: str, tmp_path: Path) -> dict[str, str]:
+    return {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "KAYAN_STORAGE": f"folder:{tmp_path / 'objects'}",
+            "KAYAN_MAIL": f"outbox:{tmp_path / 'outbox'}"}  # fmt: skip
+
+
+async def test_one_worker_carries_a_job_of_every_queue_to_its_effect(redis_url: str, database_url: str, tmp_path: Path) -> None:
+    key = "assets/2025/11/V1StGXR8_Z-Booth_render.png"
+    picture = tmp_path / "objects" / key
+    picture.parent.mkdir(parents=True)
+    Image.new("RGB", (640, 480), "teal").save(picture)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        app = App(connection)
+        user = app.user()
+        asset = app.asset(fileKey=key)
+        source = {"assetId": asset, "fileKey": key, "fileType": "IMAGE", "mimeType": "image/png", "originalFilename": "Booth render.png"}
+        jobs = {
+            "asset-processing": source,
+            "thumbnail-generation": source,
+            "variant-generation": source | {"variants": ["PREVIEW"]},
+            "email": {"to": "lead@example.com", "subject": "Hello", "template": "follow-up-email", "data": {"html": "Hi", "text": "Hi"}},
+            "notification": {"userId": user, "type": "TASK_ASSIGNED", "title": "New", "message": "You have work"},
+            "analytics": {"type": "ASSET_VIEW", "assetId": asset, "userId": user, "data": {}, "timestamp": "2025-11-24T10:05:07.123Z"},
+            "cleanup": {"type": "TEMP_FILES"},
+        }
+        with worker("all", variables=variables(redis_url, database_url, tmp_path)) as running:
+            for name, data in jobs.items():
+                async with app_queue(redis_url, name) as queue:
+                    await queue.add(data)
+            running.wait_for("job.completed", count=len(jobs), timeout=60)
+            assert [(event["queue"], event["error"]) for event in running.events("job.failed") + running.events("job.retried")] == []
+            _, metrics = running.get("/metrics")
+            running.signal(signal.SIGTERM)
+            assert running.exit_code() == 0
+        row = connection.execute('SELECT width, height, "thumbnailKey", "processingStatus" FROM assets WHERE id = %s', [asset]).fetchone()
+        assert row is not None
+        assert (row[0], row[1], row[3]) == (640, 480, "COMPLETED")
+        assert (tmp_path / "objects" / row[2]).is_file()
+        counted = connection.execute('SELECT (SELECT count(*) FROM notifications), (SELECT count(*) FROM asset_variants)').fetchone()
+        assert counted == (1, 1)
+    assert len(list((tmp_path / "outbox").glob("*.eml"))) == 1
+    assert 'kayan_jobs_completed_total{queue="email"} 1.0' in metrics
+    assert 'kayan_job_processing_seconds_count{queue="analytics"} 1.0' in metrics
+    assert 'kayan_queue_jobs{queue="notification",state="completed"}' in metrics
+
+
+async def test_a_malformed_payload_fails_at_once_naming_its_field_and_no_log_shows_its_content(redis_url: str, tmp_path: Path) -> None:
+    with worker("email", variables=variables(redis_url, "postgresql://nobody@127.0.0.1:1/none", tmp_path)) as running:
+        async with app_queue(redis_url, "email") as queue:
+            job = await queue.add({"to": ["ada@example.com", 5], "data": {"html": "the-secret-words"}})
+            event = running.wait_for("job.failed")
+            [failed] = await queue.jobs("failed")
+    assert (event["job_id"], event["queue"], event["attempt"], event["permanent"]) == (job.id, "email", 1, True)
+    assert failed.failed_reason is not None
+    assert "$.to[1]" in failed.failed_reason
+    assert "$.to[1]" in event["error"]
+    assert "the-secret-words" not in running.output()
+    assert "ada@example.com" not in running.output()
+
+
+def test_a_wrong_environment_is_reported_whole_before_the_first_job() -> None:
+    done = kayan("worker", "media", "email", variables={"REDIS_PORT": "none", "LOG_LEVEL": "loud"})
+    assert done.returncode == 2
+    lines = done.stderr.splitlines()
+    assert lines[0] == "kayan: the environment is wrong, 4 problems:"
+    assert [line.split()[1] for line in lines[1:]] == ["REDIS_PORT", "DATABASE_URL", "AWS_S3_BUCKET", "LOG_LEVEL"]
+
+
+def test_an_unknown_role_is_a_wrong_usage() -> None:
+    done = kayan("worker", "emial", variables={})
+    assert done.returncode == 2
+    assert "Did you mean email?" in done.stderr
+
+
+def test_a_taken_health_port_ends_the_worker_before_its_first_job(redis_url: str) -> None:
+    settings = {"REDIS_URL": redis_url, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    with worker("analytics", variables=settings) as first:
+        port = first.wait_for("health.listening")["port"]
+        with worker("analytics", variables=settings | {"HEALTH_PORT": str(port)}) as second:
+            assert second.exit_code() == 2
+            assert f"HEALTH_PORT is {port}: cannot listen" in second.output()
+
+
+async def test_a_worker_waits_for_redis_works_when_it_comes_and_says_so_on_readyz(private_redis: RedisProcess) -> None:
+    settings = {"REDIS_URL": private_redis.url, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "KAYAN_MAIL": "outbox:/nowhere"}
+    private_redis.stop()
+    with worker("email", variables=settings) as running:
+        running.wait_for("redis.lost")
+        status, body = running.get("/readyz")
+        assert status == 503
+        assert '"redis":' in body
+        assert running.get("/healthz")[0] == 200
+        private_redis.start()
+        running.wait_for("redis.connected")
+        await wait_until(lambda: '"redis":' not in running.get("/readyz")[1])
+        async with app_queue(private_redis.url, "email") as queue:
+            await queue.add({"to": None})
+        running.wait_for("job.failed")
+        private_redis.stop()
+        running.wait_for("redis.lost", count=2)
+        assert len(running.events("redis.lost")) == 2
+        await wait_until(lambda: running.get("/readyz")[0] == 503)
+        running.signal(signal.SIGTERM)
+        assert running.exit_code(30) == 0
+
+
+# -- leaving ---------------------------------------------------------------------------------------------------------------------
+
+
+async def _busy(running: WorkerProcess, queue: Queue, *seconds: float) -> None:
+    """Give the worker's two slots these jobs and wait until it runs them."""
+    for length in seconds:
+        await queue.add({"seconds": length}, options=JobOptions(attempts=1))
+    running.wait_for("job.started", count=2)
+
+
+async def test_the_first_signal_lets_running_jobs_finish_and_leaves_the_rest_in_line(redis_url: str, slow: SlowWorker) -> None:
+    with slow.running(REDIS_URL=redis_url) as running:
+        async with app_queue(redis_url, "slow") as queue:
+            await _busy(running, queue, 1.0, 1.0, 1.0, 1.0)
+            running.signal(signal.SIGTERM)
+            assert running.exit_code() == 0
+            counts = await queue.counts()
+            waiting = await queue.jobs("waiting")
+    assert (counts.completed, counts.waiting, counts.active) == (2, 2, 0)
+    assert [job.stalled_count for job in waiting] == [0, 0]
+    assert running.events("worker.draining")[0]["signal"] == "SIGTERM"
+    assert running.events("worker.stopped")[0]["exit_code"] == 0
+
+
+async def test_what_does_not_finish_in_time_is_handed_back_without_a_stall(redis_url: str, slow: SlowWorker) -> None:
+    with slow.running(REDIS_URL=redis_url, KAYAN_GRACE_SECONDS="0.5") as running:
+        async with app_queue(redis_url, "slow") as queue:
+            await _busy(running, queue, 30, 30)
+            began = time.monotonic()
+            running.signal(signal.SIGINT)
+            assert running.exit_code() == 0
+            assert time.monotonic() - began < 5
+            waiting = await queue.jobs("waiting")
+    assert [(job.stalled_count, job.attempts_made) for job in waiting] == [(0, 0), (0, 0)]
+    assert {event["job_id"] for event in running.events("job.handed_back")} == {job.id for job in waiting}
+
+
+async def test_a_second_signal_exits_at_once(redis_url: str, slow: SlowWorker) -> None:
+    with slow.running(REDIS_URL=redis_url) as running:
+        async with app_queue(redis_url, "slow") as queue:
+            await _busy(running, queue, 30, 30)
+            running.signal(signal.SIGTERM)
+            running.wait_for("worker.draining")
+            assert running.get("/readyz")[0] == 503
+            running.signal(signal.SIGTERM)
+            assert running.exit_code(3) == 128 + signal.SIGTERM
+
+
+# -- a queue of one's own --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_queue_beyond_the_seven_is_worked_like_them(redis_url: str, slow: SlowWorker, tmp_path: Path) -> None:
+    with slow.running(REDIS_URL=redis_url, KAYAN_BACKOFF="documented") as running:
+        async with app_queue(redis_url, "slow") as queue:
+            job = await queue.add({"touch": str(tmp_path / "touched")})
+            running.wait_for("job.completed")
+            done = await queue.get_job(job.id)
+            assert done is not None
+            assert done.return_value == {"slept": 0.0}
+            assert (tmp_path / "touched").exists()
+            for kind in ("permanent", "temporary", "bug"):
+                await queue.add({"fail": kind}, options=JobOptions(attempts=2))
+            permanent = running.wait_for("job.failed")
+            running.wait_for("job.retried", count=2)
+    assert permanent["error"] == "failed on purpose: permanent"
+    temporary, bug = sorted(running.events("job.retried"), key=lambda event: event["error"])[::-1]
+    assert (temporary["error"], temporary["delay_ms"], "exception" in temporary) == ("failed on purpose: temporary", 2000, False)
+    assert "KeyError" in bug["exception"]
+
+
+async def test_a_processor_that_is_not_installed_ends_the_worker_before_its_first_job(redis_url: str, slow: SlowWorker) -> None:
+    slow.module.unlink()
+    with slow.running(REDIS_URL=redis_url) as running:
+        assert running.exit_code() != 0
+        assert "role slow: slow_processor cannot be loaded (ModuleNotFoundError" in running.output()
+
+
+# -- small and quick -------------------------------------------------------------------------------------------------------------
+
+
+async def test_an_idle_notification_worker_stays_small_and_begins_soon(redis_url: str) -> None:
+    settings = {"REDIS_URL": redis_url, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    async with app_queue(redis_url, "notification") as queue:
+        await queue.add({"malformed": True})
+        began = time.monotonic()
+        with worker("notification", variables=settings) as running:
+            running.wait_for("job.failed")
+            seconds = time.monotonic() - began
+            resident = running.resident_mb
+    print(f"first job after {seconds:.2f} s, {resident:.1f} MB resident")
+    assert seconds < 10
+    assert resident < 90
