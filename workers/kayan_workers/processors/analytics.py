@@ -96,21 +96,21 @@ def _record(work: Work, database: Database) -> list[Outcome]:
 def _write(connection: Connection, effects: dict[ledger.JobName, tuple[JobHandle, Effects]]) -> None:
     """Ledger, rows, counters: in this order, so that the counters, which others wait for, are locked for the shortest time.
 
-    Each is written in the order of its keys, so that two batches wait for each other in one order and never in a ring.
+    Each is written in the order of its ids, so that two batches wait for each other in one order and never in a ring.
     """
     counted = [job for job, entry in effects.values() if entry.counter]
     new = ledger.record_many_once(connection, counted, EFFECT)
     first_time = [entry for name, (_, entry) in effects.items() if entry.counter is None or name in new]
     if activities := [entry.activity for entry in first_time if entry.activity]:
-        connection.execute(_INSERT_ACTIVITIES, _columns(sorted(activities, key=lambda row: row.id)))
+        connection.execute(_INSERT_ACTIVITIES, _columns(activities))
     if searches := [entry.search for entry in first_time if entry.search]:
-        connection.execute(_INSERT_SEARCHES, _columns(sorted(searches, key=lambda row: row.id)))
+        connection.execute(_INSERT_SEARCHES, _columns(searches))
     if counters := summed(entry.counter for entry in first_time if entry.counter):
         connection.execute(_ADD_TO_COUNTERS, _columns(counters))
 
 
 def summed(counters: Iterable[tuple[str, date, Column]]) -> list[tuple[str, str, date, int, int]]:
-    """One row (id, asset, day, views, downloads) per asset and day, sorted: every batch locks them in the same order."""
+    """One row (id, asset, day, views, downloads) per asset and day."""
     tally = Counter(counters)
     rows = []
     for asset_id, day in sorted({(asset_id, day) for asset_id, day, _ in tally}):
@@ -119,8 +119,9 @@ def summed(counters: Iterable[tuple[str, date, Column]]) -> list[tuple[str, str,
     return rows
 
 
-def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+def _columns(rows: Iterable[tuple[Any, ...]]) -> list[list[Any]]:
+    """Rows as the arrays of an insert, in the order of their ids, which come first."""
+    return [list(column) for column in zip(*sorted(rows, key=lambda row: str(row[0])), strict=True)]
 
 
 def _look_around(connection: Connection, payloads: Sequence[Payload]) -> World:
