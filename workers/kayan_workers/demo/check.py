@@ -77,7 +77,23 @@ def _assets(evidence: Evidence, outcome: Outcome) -> None:
             outcome.expect(f"{what}: width and height", (asset["width"], asset["height"]), (upload.width, upload.height))
         if upload.file_type in ("VIDEO", "AUDIO"):
             outcome.expect(f"{what}: duration in whole seconds", asset["duration"], round(upload.duration_seconds))
-    outcome.produced["files read"] = len(evidence.world.uploads)
+    states = Counter(known[upload.asset_id]["processingStatus"] for upload in evidence.world.uploads)
+    outcome.produced["files read"] = states["COMPLETED"]
+
+
+def _contents(evidence: Evidence, outcome: Outcome) -> None:
+    """What the files say of themselves has been read out of them."""
+    cameras = evidence.rows("""SELECT DISTINCT camera FROM asset_metadata WHERE camera IS NOT NULL""")
+    outcome.expect("cameras in asset_metadata", len(cameras), 1)
+    known = _assets_by_id(evidence)
+    for upload in evidence.world.uploads:
+        asset, what = known[upload.asset_id], f"asset {upload.name}"
+        if upload.name.endswith(".pdf"):
+            outcome.expect(f"{what}: pages", (asset["metadata"] or {}).get("pages"), 3)
+            outcome.expect(f"{what}: its preview is stored", evidence.storage.exists(asset["previewKey"] or "none"), True)
+    ids = [upload.asset_id for upload in evidence.world.uploads]
+    rows = evidence.rows('SELECT count(*)::int FROM asset_metadata WHERE "assetId" = ANY(%s)', ids)
+    outcome.expect("rows of asset_metadata for the uploads", rows[0][0], len(ids))
 
 
 def _broken(evidence: Evidence, outcome: Outcome) -> None:
@@ -139,14 +155,15 @@ def _analytics(evidence: Evidence, outcome: Outcome) -> None:
     events = [job.data for job in evidence.planned if job.queue == "analytics"]
     for kind, column in (("ASSET_VIEW", "views"), ("ASSET_DOWNLOAD", "downloads")):
         wanted = Counter((event["assetId"], _day(event)) for event in events if event["type"] == kind)
-        outcome.expect(f"daily {column} by asset and UTC day", _daily(evidence, column), wanted)
-        outcome.produced[f"{column} counted"] = wanted.total()
+        counted = _daily(evidence, column)
+        outcome.expect(f"daily {column} by asset and UTC day", counted, wanted)
+        outcome.produced[f"{column} counted"] = counted.total()
     names = {"ASSET_VIEW": "ASSET_VIEWED", "ASSET_DOWNLOAD": "ASSET_DOWNLOADED", "ASSET_SHARE": "ASSET_SHARED"}
     acts = Counter(names.get(event["type"]) or event["data"]["type"] for event in events if event["type"] != "SEARCH" and "userId" in event)
     found = dict(evidence.rows("SELECT type::text, count(*)::int FROM asset_activities GROUP BY type"))
     outcome.expect("rows of asset_activities by type", found, dict(acts))
-    searches = sum(event["type"] == "SEARCH" for event in events)
-    outcome.expect("rows of search_history", evidence.rows("SELECT count(*)::int FROM search_history")[0][0], searches)
+    searches = evidence.rows("SELECT count(*)::int FROM search_history")[0][0]
+    outcome.expect("rows of search_history", searches, sum(event["type"] == "SEARCH" for event in events))
     outcome.produced["activities and searches"] = sum(found.values()) + searches
 
 
@@ -188,20 +205,27 @@ def _is_filled(message: email.message.EmailMessage) -> bool:
 
 def _cleanup(evidence: Evidence, outcome: Outcome) -> None:
     """What had outlived its use is gone; what only looked like it is still there."""
-    outlived, rows, storage = evidence.world.outlived, evidence.rows, evidence.storage
-    active = rows("""SELECT count(*)::int FROM asset_share_links WHERE "isActive" """)[0][0]
-    outcome.expect("share links that are still active", active, 2)
-    old = rows("SELECT count(*)::int FROM asset_analytics WHERE date <= %s::date - interval '1 year'", evidence.world.now.date())[0][0]
-    outcome.expect("daily counters older than a year", old, 0)
-    outcome.expect("daily counters of 100 days ago", rows("SELECT count(*)::int FROM asset_analytics WHERE views = 100")[0][0], 1)
-    left = rows("SELECT id FROM assets WHERE id = ANY(%s)", [*outlived.abandoned, outlived.kept_pending, outlived.archived])
-    outcome.expect("old assets that are left", sorted(row[0] for row in left), sorted([outlived.kept_pending, outlived.archived]))
-    of_archived = rows('SELECT count(*)::int FROM asset_variants WHERE "assetId" = %s', outlived.archived)[0][0]
-    outcome.expect("variant rows of the archived asset", of_archived, 0)
-    outcome.expect("variant objects of the archived asset", [key for key in outlived.archived_variants if storage.exists(key)], [])
+    outlived, storage = evidence.world.outlived, evidence.storage
+
+    def count(query: LiteralString, *values: Any) -> int:
+        return int(evidence.rows(query, *values)[0][0])
+
+    links = count("""SELECT count(*) FROM asset_share_links WHERE "isActive" AND "expiresAt" < now()""")
+    days = count("SELECT count(*) FROM asset_analytics WHERE date <= %s::date - interval '1 year'", evidence.world.now.date())
+    abandoned = count("SELECT count(*) FROM assets WHERE id = ANY(%s)", outlived.abandoned)
+    variants = [key for key in outlived.archived_variants if storage.exists(key)]
+    outcome.expect("expired share links that are still active", links, 0)
+    outcome.expect("daily counters older than a year", days, 0)
+    outcome.expect("abandoned uploads without a file", abandoned, 0)
+    outcome.expect("variant objects of the archived asset", variants, [])
+    outcome.expect("its variant rows", count('SELECT count(*) FROM asset_variants WHERE "assetId" = %s', outlived.archived), 0)
+    outcome.expect("share links that live on", count('SELECT count(*) FROM asset_share_links WHERE "isActive"'), 2)
+    outcome.expect("daily counters of 100 days ago", count("SELECT count(*) FROM asset_analytics WHERE views = 100"), 1)
+    kept = count("SELECT count(*) FROM assets WHERE id = ANY(%s)", [outlived.kept_pending, outlived.archived])
+    outcome.expect("the unfinished upload that owns a file, and the archived asset", kept, 2)
     outcome.expect("the archived asset's original is kept", storage.exists(outlived.archived_original), True)
-    gone = outlived.expired_links + outlived.old_days + len(outlived.abandoned) + len(outlived.archived_variants)
-    outcome.produced["outlived things cleaned up"] = gone
+    there = outlived.expired_links + outlived.old_days + len(outlived.abandoned) + len(outlived.archived_variants)
+    outcome.produced["outlived things cleaned up"] = there - links - days - abandoned - len(variants)
 
 
 def _failures(evidence: Evidence, outcome: Outcome) -> None:
@@ -215,7 +239,7 @@ def _failures(evidence: Evidence, outcome: Outcome) -> None:
 
 
 _CHECKS: tuple[Callable[[Evidence, Outcome], None], ...] = (
-    _assets, _broken, _thumbnails, _variants, _mails, _notifications, _analytics, _cleanup, _failures,
+    _assets, _contents, _broken, _thumbnails, _variants, _mails, _notifications, _analytics, _cleanup, _failures,
 )
 
 
@@ -225,10 +249,10 @@ def _pictures(evidence: Evidence) -> Iterator[Upload]:
 
 
 def _assets_by_id(evidence: Evidence) -> dict[str, dict[str, Any]]:
-    columns = ("processingStatus", "processingError", "width", "height", "duration", "thumbnailKey", "metadata")
-    rows = evidence.rows(
-        'SELECT id, "processingStatus"::text, "processingError", width, height, duration, "thumbnailKey", metadata FROM assets'
-    )
+    columns = ("processingStatus", "processingError", "width", "height", "duration", "thumbnailKey", "previewKey", "metadata")
+    rows = evidence.rows("""
+        SELECT id, "processingStatus"::text, "processingError", width, height, duration, "thumbnailKey", "previewKey", metadata FROM assets
+    """)
     return {row[0]: dict(zip(columns, row[1:], strict=True)) for row in rows}
 
 

