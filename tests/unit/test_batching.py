@@ -1,0 +1,70 @@
+"""The halving of a batch around its poisonous entries, without a database."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+from hypothesis import given
+from hypothesis import strategies as st
+from kayan_workers.errors import PermanentError, TemporaryError
+from kayan_workers.processors.batching import Outcome, in_as_few_as_possible
+
+
+class Table:
+    """Takes a batch whole or not at all, like a transaction."""
+
+    def __init__(self, poison: set[int]) -> None:
+        self.poison = poison
+        self.rows: list[int] = []
+        self.calls = 0
+
+    def apply(self, some: Sequence[int]) -> list[Outcome]:
+        self.calls += 1
+        if self.poison & set(some):
+            raise psycopg.DataError("bad value")
+        self.rows += some
+        return [f"done {entry}" for entry in some]
+
+
+@given(st.integers(0, 60), st.sets(st.integers(0, 59), max_size=6))
+def test_every_healthy_entry_is_applied_once_and_every_poisonous_one_fails_alone(size: int, poison: set[int]) -> None:
+    table = Table(poison)
+
+    outcomes = in_as_few_as_possible(range(size), table.apply)
+
+    assert len(outcomes) == size
+    assert sorted(table.rows) == [entry for entry in range(size) if entry not in poison]
+    for entry, outcome in enumerate(outcomes):
+        assert isinstance(outcome, PermanentError) if entry in poison else outcome == f"done {entry}"
+
+
+def test_a_healthy_batch_is_one_call_and_one_bad_entry_in_a_hundred_costs_a_few_more() -> None:
+    healthy, poisoned = Table(set()), Table({37})
+    in_as_few_as_possible(range(100), healthy.apply)
+    in_as_few_as_possible(range(100), poisoned.apply)
+
+    assert healthy.calls == 1
+    assert poisoned.calls <= 15
+
+
+def test_trouble_that_is_nobodys_fault_is_not_searched_for() -> None:
+    calls = []
+
+    def away(some: Sequence[int]) -> list[Outcome]:
+        calls.append(len(some))
+        raise TemporaryError("the database is away")
+
+    outcomes = in_as_few_as_possible(range(100), away)
+
+    assert calls == [100]
+    assert {type(outcome) for outcome in outcomes} == {TemporaryError}
+
+
+def test_a_surprise_stays_the_surprise_it_is_for_the_entry_that_causes_it() -> None:
+    def broken(some: Sequence[int]) -> list[Outcome]:
+        return [1 // entry for entry in some]
+
+    outcomes = in_as_few_as_possible([1, 0, 1], broken)
+
+    assert [type(outcome) for outcome in outcomes] == [int, ZeroDivisionError, int]
