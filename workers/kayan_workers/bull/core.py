@@ -35,3 +35,6 @@ class QueueCore:
         One key is enough for a cluster to find the node: all keys of a queue share its slot.
         """
         return await self.server.run(scripts.load(script), keys or (self.keys.wait,), (self.keys.base, *args))
+
+    async def close(self) -> None:
+        """Let go of what this queue object has opened. The server stays open: it is its maker's."""

@@ -98,8 +98,9 @@ class Producer(QueueCore):
         return job if self.group_key is None else _grouped(job, data, self.group_key)
 
     async def close(self) -> None:
-        """Send what waits to be added and close the producer's connection. The server stays open: it is its maker's."""
+        """Send what waits to be added and close the producer's connection."""
         await self._lane.close()
+        await super().close()
 
     # -- inside --------------------------------------------------------------------------------------------------------------
 
@@ -169,8 +170,8 @@ class _Template:
         text = _data_text(data)
         if self._delay:
             more = {**self._more, "delay": stringify(self._delay), "due": timestamp + self._delay}
-            return NewJob(name, text, opts, timestamp, more)
-        return NewJob(name, text, opts, timestamp, self._more or None)
+            return NewJob(name, text, opts, str(timestamp), more)
+        return NewJob(name, text, opts, str(timestamp), self._more or None)
 
 
 _Entry = NewJob | BulkJob | Exception

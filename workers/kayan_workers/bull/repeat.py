@@ -73,7 +73,7 @@ async def _put(queue: QueueCore, iteration: Iteration, *, only_at: str) -> int:
         "priority": opts.get("priority") or None, "lifo": opts.get("lifo") or None,
     }
     more = {member: value for member, value in more.items() if value is not None}
-    job = msgspec.msgpack.encode([iteration.name, iteration.data, opts_text, opts["timestamp"], more])
+    job = msgspec.msgpack.encode([iteration.name, iteration.data, opts_text, str(opts["timestamp"]), more])
     copy = stringify({"name": iteration.name, "data": iteration.data, "opts": opts_text})
 
     async def call() -> int:
