@@ -132,7 +132,7 @@ def test_jobs_that_arrive_together_load_the_processors_once_and_one_after_anothe
     processors = Processors(roles, EDGES)
     results: list[Any] = []
     threads = [
-        threading.Thread(target=lambda each=each: results.append(processors.handler(each)(RawJob(b'{"assetId":"a1","variants":[]}'))))  # type: ignore[misc]
+        threading.Thread(target=lambda each=each: results.append(processors.handler(each)(RawJob(b'{"assetId":"a1","variants":[]}'))))
         for each in roles * 4
     ]
     for thread in threads:

@@ -1,0 +1,312 @@
+"""The command ``kayan`` as an operator uses it: real processes against a real Redis."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from at_work import queue_at, working
+from kayan import COMMAND, environment, kayan
+from kayan_workers.bull.options import JobOptions, Repeat
+from kayan_workers.bull.running import ActiveJob
+from kayan_workers.errors import PermanentError
+from redis.asyncio import Redis
+from waiting import wait_until
+
+Kayan = Callable[..., "subprocess.CompletedProcess[str]"]
+
+EMAIL = {"to": "ada@example.com", "subject": "Hello", "data": {"text": "Hi"}}
+
+
+@pytest.fixture
+def run(redis_url: str) -> Kayan:
+    """``kayan ARGUMENTS`` against the test's Redis; fails the test when the exit code is another than ``code``."""
+
+    def run(*arguments: str, code: int = 0, stdin: str = "", **variables: str) -> subprocess.CompletedProcess[str]:
+        done = kayan(*arguments, variables={"REDIS_URL": redis_url} | variables, stdin=stdin)
+        assert done.returncode == code, f"{arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    return run
+
+
+# -- add -------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_add_queues_a_job_with_the_web_apps_own_options(run: Kayan, redis: Redis) -> None:
+    job_id = run("add", "email", json.dumps(EMAIL), "--priority", "3", "--delay", "5m").stdout.strip()
+    job = await redis.hgetall(f"bull:email:{job_id}")
+    options = json.loads(job["opts"])
+    assert json.loads(job["data"]) == EMAIL
+    assert job["name"] == "__default__"
+    del options["timestamp"]
+    assert options == {"attempts": 3, "backoff": {"type": "exponential", "delay": 2000}, "removeOnComplete": 100, "removeOnFail": 500,
+                       "priority": 3, "delay": 300_000}  # fmt: skip
+
+
+async def test_add_reads_one_job_a_line_from_standard_input(run: Kayan, redis: Redis) -> None:
+    lines = "\n".join(json.dumps(EMAIL | {"subject": str(number)}) for number in range(3))
+    assert run("add", "email", "-", stdin=lines).stdout.split() == ["1", "2", "3"]
+    assert await redis.llen("bull:email:wait") == 3
+
+
+async def test_add_refuses_what_the_processor_would_refuse(run: Kayan, redis: Redis) -> None:
+    assert "at `$.to`; nothing was added" in run("add", "email", '{"to": 5}', code=2).stderr
+    assert "not JSON" in run("add", "email", '{"to":', code=2).stderr
+    assert "line 2 is not JSON" in run("add", "email", "-", stdin='{"to":"a@b.c"}\n{"to"\n', code=2).stderr
+    assert "--delay: 'soon' is no length of time" in run("add", "email", "{}", "--delay", "soon", code=2).stderr
+    assert not await redis.exists("bull:email:id")
+    run("add", "email", '{"to": 5}', "--unchecked")
+    assert await redis.llen("bull:email:wait") == 1
+
+
+async def test_a_cleanup_is_queued_once_per_slot_however_often_it_is_asked_for(run: Kayan, redis: Redis) -> None:
+    first = run("cleanup", "temp-files").stdout
+    again = run("cleanup", "TEMP_FILES").stdout
+    assert first.endswith(": queued\n")
+    assert "queued before, it is waiting" in again
+    assert await redis.llen("bull:cleanup:wait") == 1
+    run("cleanup", "temp-files", "--again")
+    assert await redis.llen("bull:cleanup:wait") == 2
+    job_id = first.partition(":")[0]
+    assert await redis.hget(f"bull:cleanup:{job_id}", "data") == '{"type":"TEMP_FILES"}'
+    assert "Did you mean TEMP_FILES?" in run("cleanup", "temp_file", code=2).stderr
+
+
+async def test_a_cleanup_retires_the_node_workers_own_schedule_when_asked_to(run: Kayan, redis_url: str, redis: Redis) -> None:
+    async with queue_at(redis_url, "cleanup") as queue:
+        await queue.add({"type": "TEMP_FILES"}, options=JobOptions(repeat=Repeat(cron="0 * * * *")))
+        await queue.add({"type": "EXPIRED_LINKS"}, options=JobOptions(repeat=Repeat(cron="0 2 * * *")))
+    run("cleanup", "temp-files")
+    assert await redis.zcard("bull:cleanup:repeat") == 2
+    assert "schedule has ended" in run("cleanup", "temp-files", "--retire-node-schedule").stdout
+    assert await redis.zrange("bull:cleanup:repeat", 0, -1) == ["__default__::::0 2 * * *"]
+
+
+async def test_schedules_are_listed_and_ended_by_key(run: Kayan, redis_url: str, redis: Redis) -> None:
+    async with queue_at(redis_url, "cleanup") as queue:
+        await queue.add({"type": "TEMP_FILES"}, options=JobOptions(repeat=Repeat(cron="0 * * * *")))
+    assert "__default__::::0 * * * *" in run("schedules", "cleanup").stdout
+    [schedule] = json.loads(run("schedules", "cleanup", "--json").stdout)
+    run("unschedule", "cleanup", schedule["key"], "--yes")
+    assert not await redis.exists("bull:cleanup:repeat")
+    assert "has no schedule" in run("unschedule", "cleanup", schedule["key"], "--yes", code=1).stderr
+
+
+# -- look ------------------------------------------------------------------------------------------------------------------------
+
+
+async def test_queues_shows_every_queue_and_what_is_odd_about_it(run: Kayan, redis_url: str) -> None:
+    async with queue_at(redis_url, "email") as queue:
+        await queue.add(EMAIL)
+        await queue.pause()
+    text = run("queues").stdout
+    rows = {row["queue"]: row for row in json.loads(run("queues", "--json").stdout)}
+    assert [line.split()[0] for line in text.splitlines()[2:]] == list(rows)
+    assert "paused: kayan resume" in text
+    assert (rows["email"]["paused"], rows["email"]["is_paused"], rows["email"]["workers"], rows["email"]["role"]) == (1, True, 0, "email")
+    assert len(rows) == 7
+
+
+async def test_a_job_is_shown_with_all_there_is_to_know(run: Kayan, redis_url: str) -> None:
+    async def fail(job: ActiveJob) -> None:
+        job.progress(40)
+        job.log("opened the envelope")
+        raise PermanentError("the address does not exist")
+
+    async with queue_at(redis_url, "email") as queue:
+        job = await queue.add(EMAIL, options=JobOptions(attempts=3))
+        async with working(queue, fail) as (_, recorder):
+            await wait_until(lambda: recorder.said("job_failed"))
+    facts = json.loads(run("job", "email", job.id, "--json").stdout)
+    expected = {"state": "failed", "data": EMAIL, "attempts_made": 1, "attempts": 3, "failed_reason": "the address does not exist",
+                "progress": 40, "logs": ["opened the envelope"], "owner": None}  # fmt: skip
+    assert {name: facts[name] for name in expected} == expected
+    text = run("job", "email", job.id).stdout
+    assert text.startswith(f"job {job.id} of email: failed\n")
+    assert "opened the envelope" in text
+    assert "the address does not exist" in run("jobs", "email").stdout
+    assert "queue email has no job 99" in run("job", "email", "99", code=1).stderr
+
+
+async def test_a_running_job_names_its_worker_and_a_waiting_one_its_place(run: Kayan, redis_url: str) -> None:
+    async def hang(job: ActiveJob) -> None:
+        await wait_until(lambda: job.cancelled.is_set(), timeout=30)
+
+    async with queue_at(redis_url, "email") as queue:
+        jobs = [await queue.add(EMAIL) for _ in range(3)]
+        async with working(queue, hang, pod="email-7d9f-x2x", settings={"grace_seconds": 0.1}) as (consumer, _):
+            await wait_until(lambda: consumer.in_flight)
+            active = json.loads(run("jobs", "email", "--state", "active", "--json").stdout)
+            facts = json.loads(run("job", "email", jobs[2].id, "--json").stdout)
+    assert [(job["id"], job["owner"]) for job in active] == [(jobs[0].id, "email-7d9f-x2x")]
+    assert (facts["state"], facts["position"]) == ("waiting", 2)
+
+
+def test_jobs_shows_no_more_than_asked_for_and_says_how_many_there_are(run: Kayan) -> None:
+    run("add", "analytics", "-", stdin="\n".join(['{"type":"SEARCH","data":{},"timestamp":"2025-11-24T10:05:07.123Z"}'] * 5))
+    text = run("jobs", "analytics", "--state", "waiting", "--limit", "2").stdout
+    assert text.splitlines()[-1] == "2 of 5; --limit shows more"
+    assert run("jobs", "analytics").stdout == "analytics has no failed jobs\n"
+
+
+async def test_a_malformed_job_is_shown_as_it_stands(run: Kayan, redis: Redis) -> None:
+    await redis.hset("bull:email:bad", mapping={"name": "__default__", "data": '{"to": \x1b[2J', "opts": "{", "timestamp": "soon"})
+    await redis.lpush("bull:email:wait", "bad")
+    text = run("job", "email", "bad").stdout
+    assert "\x1b" not in text
+    assert '"{\\"to\\": \\u001b[2J"' in text
+    assert "bad" in run("jobs", "email", "-s", "waiting").stdout
+
+
+# -- change ----------------------------------------------------------------------------------------------------------------------
+
+
+async def test_jobs_are_retried_promoted_and_removed_and_one_that_cannot_keeps_no_other_from_it(run: Kayan, redis_url: str) -> None:
+    async def fail(_: ActiveJob) -> None:
+        raise PermanentError("no")
+
+    async with queue_at(redis_url, "email") as queue:
+        failed = [await queue.add(EMAIL) for _ in range(3)]
+        async with working(queue, fail) as (_, recorder):
+            await wait_until(lambda: len(recorder.said("job_failed")) == 3)
+        delayed = [await queue.add(EMAIL, options=JobOptions(delay_ms=60_000)) for _ in range(2)]
+        done = run("retry", "email", "99", failed[0].id, code=1)
+        assert done.stdout == f"{failed[0].id} waits again\n"
+        assert "no job 99 on email" in done.stderr
+        assert run("retry", "email", "--all-failed").stdout == "2 failed jobs of email wait again\n"
+        run("promote", "email", delayed[0].id)
+        assert run("promote", "email", "--all").stdout == "1 delayed jobs of email wait now\n"
+        assert "is not delayed" in run("promote", "email", delayed[0].id, code=1).stderr
+        assert (await queue.counts()).waiting == 5
+        run("remove", "email", failed[0].id, delayed[0].id, "--yes")
+        assert (await queue.counts()).waiting == 3
+
+
+def test_a_command_names_jobs_or_all_and_not_both(run: Kayan) -> None:
+    assert "name the jobs, or say --all-failed" in run("retry", "email", code=2).stderr
+    assert "not both" in run("retry", "email", "1", "--all-failed", code=2).stderr
+
+
+async def test_queues_are_paused_and_resumed_by_role_or_family(run: Kayan, redis: Redis) -> None:
+    run("pause", "media", "email")
+    paused = [key.split(":")[1] async for key in redis.scan_iter("bull:*:meta-paused")]
+    assert sorted(paused) == ["asset-processing", "email", "thumbnail-generation", "variant-generation"]
+    run("resume", "all")
+    assert [key async for key in redis.scan_iter("bull:*:meta-paused")] == []
+
+
+async def test_what_destroys_asks_first_and_without_a_terminal_takes_only_yes_for_an_answer(run: Kayan, redis: Redis) -> None:
+    run("add", "email", json.dumps(EMAIL))
+    for command in (["empty", "email"], ["remove", "email", "1"], ["clean", "email", "--state", "waiting"]):
+        assert "say --yes" in run(*command, code=2).stderr
+    assert await redis.llen("bull:email:wait") == 1
+    assert run("empty", "email", "--yes").stdout == "1 waiting and delayed jobs of email are removed\n"
+    assert not await redis.exists("bull:email:wait")
+
+
+async def test_clean_removes_the_jobs_of_one_state_that_are_old_enough(run: Kayan, redis_url: str, redis: Redis) -> None:
+    async with queue_at(redis_url, "email") as queue:
+        for age_ms in (7_200_000, 10_000):
+            await queue.add(EMAIL, options=JobOptions(timestamp_ms=int((await redis.time())[0] * 1000) - age_ms))
+    assert run("clean", "email", "-s", "waiting", "--older-than", "1h", "-y").stdout == "1 waiting jobs of email are removed\n"
+    assert await redis.lrange("bull:email:wait", 0, -1) == ["2"]
+
+
+# -- manners ---------------------------------------------------------------------------------------------------------------------
+
+
+def test_an_absent_redis_is_one_line_and_exit_code_1() -> None:
+    done = kayan("queues", variables={"REDIS_PORT": "1"})
+    assert (done.returncode, done.stdout) == (1, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith("kayan: Redis at redis://localhost:1/0: ")
+    assert "REDIS_HOST" in line
+
+
+def test_an_unknown_queue_is_answered_with_the_nearest(run: Kayan) -> None:
+    assert "Did you mean thumbnail?" in run("jobs", "thumbnails", code=2).stderr
+
+
+def test_help_needs_no_environment_and_names_every_command() -> None:
+    done = kayan("--help", variables={"REDIS_PORT": "nonsense"})
+    assert done.returncode == 0
+    for command in ["worker", "demo", "check", "queues", "jobs", "job", "schedules", "add", "cleanup", "retry", "promote", "remove", "pause", "resume", "empty", "clean", "unschedule"]:
+        assert f" {command} " in done.stdout
+
+
+def test_the_tab_key_completes_queues() -> None:
+    variables = {"_KAYAN_COMPLETE": "complete_bash", "COMP_WORDS": "kayan jobs thu", "COMP_CWORD": "2"}
+    script = "from kayan_workers.__main__ import main; main()"
+    done = subprocess.run([COMMAND[0], "-c", script], env=environment(**variables), capture_output=True, text=True, timeout=30, check=False)
+    assert done.stdout.split() == ["thumbnail", "thumbnail-generation"]
+
+
+def test_on_a_terminal_it_asks_and_no_means_no(run: Kayan, redis_url: str) -> None:
+    run("add", "email", json.dumps(EMAIL))
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([*COMMAND, "remove", "email", "1"], env=environment(REDIS_URL=redis_url, TERM="dumb"), stdin=theirs,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+    os.write(ours, b"n\n")
+    out, err = process.communicate(timeout=30)
+    os.close(ours)
+    os.close(theirs)
+    assert process.returncode == 1
+    assert "Delete job 1 of email?" in out
+    assert "nothing was changed" in err
+    assert "job 1 of email: waiting" in run("job", "email", "1").stdout
+
+
+# -- check -----------------------------------------------------------------------------------------------------------------------
+
+
+def findings(done: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    return {finding["name"]: finding for finding in json.loads(done.stdout)}
+
+
+def test_check_finds_a_whole_fleet_in_order(run: Kayan, database_url: str, tmp_path: Path) -> None:
+    settings = {"DATABASE_URL": database_url, "KAYAN_STORAGE": f"folder:{tmp_path}/objects", "KAYAN_MAIL": f"outbox:{tmp_path}/outbox"}
+    found = findings(run("check", "--json", **settings))
+    assert {finding["verdict"] for finding in found.values()} == {"ok"}
+    assert list(found) == ["environment", "processors", "Redis", "queues", "PostgreSQL", "storage", "mail", "Pillow", "libvips", "PDF", "ffmpeg",
+                           "temporary files"]  # fmt: skip
+    assert list((tmp_path / "objects").rglob("*.txt")) == []
+
+
+def test_check_says_of_each_failure_what_to_do(run: Kayan, tmp_path: Path) -> None:
+    settings = {"DATABASE_URL": "postgresql://kayan:hush-hush@127.0.0.1:1/kayan", "AWS_ENDPOINT_URL_SES": "http://127.0.0.1:1",
+                "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y", "FFMPEG_BIN": "/bin/false", "KAYAN_STORAGE": f"folder:{tmp_path}"}
+    done = run("check", "--json", code=1, **settings)
+    found = findings(done)
+    failed = {name: finding["remedy"] for name, finding in found.items() if finding["verdict"] == "failed"}
+    assert list(failed) == ["PostgreSQL", "mail", "ffmpeg"]
+    assert "DATABASE_URL" in failed["PostgreSQL"]
+    assert "AWS_SES_REGION" in failed["mail"]
+    assert "FFMPEG_BIN" in failed["ffmpeg"]
+    assert "hush-hush" not in done.stdout + done.stderr
+    assert "❌ PostgreSQL: " in run("check", "notification", code=1, **settings).stdout
+
+
+def test_check_goes_on_where_the_environment_is_wrong(run: Kayan) -> None:
+    found = json.loads(run("check", "email", "--json", code=1).stdout)
+    assert [(finding["name"], finding["verdict"]) for finding in found[:1]] == [("environment", "failed")]
+    assert "DATABASE_URL is not set" in found[0]["says"]
+    assert ("Redis", "ok") in [(finding["name"], finding["verdict"]) for finding in found]
+
+
+def test_check_finds_missing_tables_and_a_bucket_that_is_not_there(run: Kayan, postgres_url: str, s3: Any) -> None:
+    settings = {"DATABASE_URL": postgres_url, "AWS_S3_BUCKET": "no-such-bucket", "AWS_ENDPOINT_URL_S3": s3.endpoint,
+                "AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}  # fmt: skip
+    found = findings(run("check", "cleanup", "--json", code=1, **settings))
+    assert "assets" in found["PostgreSQL"]["says"]
+    assert "prisma db push" in found["PostgreSQL"]["remedy"]
+    assert "AWS_S3_BUCKET" in found["storage"]["says"]
+    found = findings(run("check", "cleanup", "--json", code=1, **settings | {"AWS_S3_BUCKET": s3.bucket}))
+    assert found["storage"]["verdict"] == "ok"
+    assert s3.keys() == []
