@@ -69,7 +69,7 @@ class Ffmpeg:
         file or exceeds ``time_limit_seconds``, TemporaryError when the job was cancelled or this machine is at fault.
         """
         command = [
-            self.binary, "-nostdin", "-hide_banner", "-nostats", "-y", "-loglevel", log_level,
+            self.binary, "-nostdin", "-hide_banner", "-nostats", "-y", "-loglevel", f"level+{log_level}",
             # An orphan ends by itself: if this worker is killed, nobody is left to end it.
             "-timelimit", str(int(time_limit_seconds * (os.cpu_count() or 1)) + 1),
             "-protocol_whitelist", "file,pipe", "-format_whitelist", FORMATS, "-max_pixels", str(_MAX_PIXELS),
@@ -157,7 +157,8 @@ def _named(returncode: int, log: list[str]) -> Exception:
 
 def _words(log: list[str]) -> str:
     """What ffmpeg complained of first, without the names and addresses of its own parts."""
-    plain = [re.sub(r"^(\[[^\]]*\] ?)+", "", line).strip() for line in log]
+    complaints = [line for line in log if "[error]" in line or "[fatal]" in line]
+    plain = [re.sub(r"^(\[[^\]]*\] ?)+", "", line).strip() for line in complaints or log]
     noise = ("Error opening input", "Last message repeated", "Conversion failed")
     telling = [line for line in plain if line and not line.startswith(noise)]
     if any("not on whitelist" in line for line in telling):

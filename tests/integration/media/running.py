@@ -7,7 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from doubles import FakeJob
-from kayan_workers.binding import bound
+from kayan_workers.binding import Processors
 from kayan_workers.processors.table import ROLES
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def run(processor: ModuleType, world: World, payload: dict[str, Any], **options:
     [role] = [role for role in ROLES if role.module == processor.__name__]
     job = world.job(queue=role.queue, **options)
     job.raw_data = json.dumps(payload).encode()  # type: ignore[attr-defined]
-    return bound(role, world)(job)  # type: ignore[arg-type]
+    return Processors([role], world).handler(role)(job)  # type: ignore[arg-type]
 
 
 def last_job(world: World) -> FakeJob:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from kayan_workers import assets
 from kayan_workers.errors import PermanentError
+from kayan_workers.media import audio, designs, documents, images, models, video
 from kayan_workers.media.facts import Facts
+from kayan_workers.media.probe import probe
 from kayan_workers.objects import derived_key
 from kayan_workers.processors import thumbnail
 from kayan_workers.processors.pictures import first_page
@@ -60,82 +61,60 @@ def _work(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, object]:
 
 def _describe(payload: Payload, source: Source, job: JobHandle, edges: Edges) -> Facts:
     """The facts, by what the app says the file is; OTHER is what its content says, because the app files Word and Excel there."""
-    describe: dict[FileType, Callable[[], Facts]] = {
-        FileType.IMAGE: lambda: _image(source),
-        FileType.VIDEO: lambda: _video(source, job, edges),
-        FileType.AUDIO: lambda: _audio(source, job, edges),
-        FileType.DOCUMENT: lambda: _document(source),
-        FileType.MODEL_3D: lambda: _model(source),
-        FileType.DESIGN: lambda: _design(source),
-        FileType.OTHER: lambda: _other(source, job, edges),
-    }
-    return describe[payload.file_type]()
+    match payload.file_type:
+        case FileType.IMAGE:
+            return _image(source)
+        case FileType.VIDEO:
+            return video.describe(probe(edges.ffmpeg, source.path, job.cancelled))
+        case FileType.AUDIO:
+            return audio.describe(probe(edges.ffmpeg, source.path, job.cancelled))
+        case FileType.DOCUMENT:
+            return documents.describe(source.path)
+        case FileType.MODEL_3D:
+            return _model(source)
+        case FileType.DESIGN:
+            return _design(source)
+        case FileType.OTHER:
+            return _other(source, job, edges)
 
 
 def _image(source: Source) -> Facts:
-    from kayan_workers.media import designs, images
-
     facts = images.describe(source.path)
-    if source.kind.name == "PSD":  # the app types Photoshop files IMAGE when the browser knows their MIME type
-        canvas = designs.describe(source.path)
-        return Facts(
-            width=canvas.width, height=canvas.height, metadata={**facts.metadata, **canvas.metadata},
-            details={**facts.details, **canvas.details}, custom={**facts.custom, **canvas.custom},
-        )  # fmt: skip
-    return facts
-
-
-def _video(source: Source, job: JobHandle, edges: Edges) -> Facts:
-    from kayan_workers.media import video
-    from kayan_workers.media.probe import probe
-
-    return video.describe(probe(edges.ffmpeg, source.path, job.cancelled))
-
-
-def _audio(source: Source, job: JobHandle, edges: Edges) -> Facts:
-    from kayan_workers.media import audio
-    from kayan_workers.media.probe import probe
-
-    return audio.describe(probe(edges.ffmpeg, source.path, job.cancelled))
-
-
-def _document(source: Source) -> Facts:
-    from kayan_workers.media import documents
-
-    return documents.describe(source.path)
+    if source.kind.name != "PSD":
+        return facts
+    canvas = designs.describe(source.path)  # the app types Photoshop files IMAGE when the browser knows their MIME type
+    return Facts(
+        width=canvas.width, height=canvas.height, metadata={**facts.metadata, **canvas.metadata},
+        details={**facts.details, **canvas.details}, custom={**facts.custom, **canvas.custom},
+    )  # fmt: skip
 
 
 def _model(source: Source) -> Facts:
-    from kayan_workers.media import models
-
     if not models.can_read(source.path) and source.kind.family in ("model", "archive", "unknown"):
         return _unread(source)
     return models.describe(source.path)
 
 
 def _design(source: Source) -> Facts:
-    from kayan_workers.media import designs
-
     if designs.can_read(source.kind):
         return designs.describe(source.path)
-    return _image(source) if source.kind.family == "image" else _unread(source)
+    return images.describe(source.path) if source.kind.family == "image" else _unread(source)
 
 
 def _other(source: Source, job: JobHandle, edges: Edges) -> Facts:
     """Whatever it is, a valid upload: what cannot be read is stored as it is, and its kind recorded."""
-    from kayan_workers.media import documents, models
-
     if models.can_read(source.path):
-        return _model(source)
+        return models.describe(source.path)
     if documents.can_read(source.kind):
-        return _document(source)
-    known: dict[str, Callable[[], Facts]] = {
-        "image": lambda: _image(source), "design": lambda: _design(source),
-        "video": lambda: _video(source, job, edges), "audio": lambda: _audio(source, job, edges),
-    }  # fmt: skip
+        return documents.describe(source.path)
     with suppress(PermanentError):
-        if source.kind.family in known:
-            return known[source.kind.family]()
+        match source.kind.family:
+            case "image" | "design":
+                return _image(source)
+            case "video":
+                return video.describe(probe(edges.ffmpeg, source.path, job.cancelled))
+            case "audio":
+                return audio.describe(probe(edges.ffmpeg, source.path, job.cancelled))
     return _unread(source)
 
 
@@ -169,8 +148,6 @@ def _pictures(payload: Payload, source: Source, job: JobHandle, edges: Edges) ->
 
 
 def _draw(payload: Payload, source: Source, job: JobHandle, edges: Edges) -> dict[str, Stored]:
-    from kayan_workers.media import images
-
     picture = source.path if source.kind.family in ("image", "design") else first_page(source, PREVIEW_BOX)
     if picture is None:
         return {}

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kayan_workers.errors import PermanentError
+from kayan_workers.media import audio, documents, video
+from kayan_workers.media.probe import probe
 from kayan_workers.processors.source import FileType, Source
 
 if TYPE_CHECKING:
@@ -38,16 +40,11 @@ def picture_of(source: Source, file_type: FileType, job: JobHandle, edges: Edges
 
 def first_page(source: Source, box: Size) -> Path | None:
     """A picture of a document's first page, or None for a kind that has none (plain text, most office files)."""
-    from kayan_workers.media import documents
-
     page = source.beside("page")
     return page if documents.preview(source.path, page, box) else None
 
 
 def _frame(source: Source, job: JobHandle, edges: Edges) -> Path:
-    from kayan_workers.media import video
-    from kayan_workers.media.probe import probe
-
     found = probe(edges.ffmpeg, source.path, job.cancelled)
     if found.video is None:
         raise PermanentError("it has no moving pictures, only sound")
@@ -57,8 +54,6 @@ def _frame(source: Source, job: JobHandle, edges: Edges) -> Path:
 
 
 def _cover(source: Source, job: JobHandle, edges: Edges) -> Path:
-    from kayan_workers.media import audio
-
     cover = source.beside("cover")
     audio.cover(edges.ffmpeg, source.path, cover, job.cancelled)
     return cover
