@@ -15,6 +15,9 @@ from kayan_workers.bull.outcome import JobTimeoutError
 if TYPE_CHECKING:
     from kayan_workers.bull.running import ActiveJob
 
+_SOON_SECONDS = 2.0
+"""How long an interrupted thread has to notice."""
+
 Handler = Callable[[Any], Any]
 """``async def`` or plain ``def``; takes an ActiveJob, or a list of them for a batch."""
 
@@ -36,14 +39,15 @@ class Runner:
         self.is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004
         self._threads = None if self.is_async else ThreadPoolExecutor(max_workers=slots, thread_name_prefix=name)
 
-    async def run(self, argument: Any, jobs: Sequence[ActiveJob], timeout_ms: float | None, overdue: Callable[[], None]) -> Any:
+    async def run(self, argument: Any, jobs: Sequence[ActiveJob], timeout_ms: float | None) -> Any:
         """The handler's result. Raises what it raises, JobTimeoutError after ``timeout_ms``, or AttemptAbandonedError.
 
-        A thread that does not end after its interruption keeps its slot until it does; ``overdue`` is called meanwhile.
+        Code in C (a codec, a socket) hears of an interruption only when it returns; a thread that has not ended soon after its
+        timeout goes along with the error, as ``lingering``.
         """
         if self.is_async:
             return await self._on_loop(argument, jobs, timeout_ms)
-        return await self._in_thread(argument, jobs, timeout_ms, overdue)
+        return await self._in_thread(argument, jobs, timeout_ms)
 
     def close(self) -> None:
         if self._threads:
@@ -64,7 +68,7 @@ class Runner:
                     return await self._handler(argument)
             except TimeoutError as error:
                 if scope.expired():
-                    raise _timed_out(timeout_ms) from error
+                    raise JobTimeoutError(timeout_ms) from error
                 raise
         except asyncio.CancelledError:
             if all(job.abandoned for job in jobs):
@@ -77,26 +81,25 @@ class Runner:
 
     # -- in a thread ---------------------------------------------------------------------------------------------------------
 
-    async def _in_thread(self, argument: Any, jobs: Sequence[ActiveJob], timeout_ms: float | None, overdue: Callable[[], None]) -> Any:
+    async def _in_thread(self, argument: Any, jobs: Sequence[ActiveJob], timeout_ms: float | None) -> Any:
         assert self._threads is not None
         call = _Interruptible(self._handler, argument)
         _listen(jobs, call.interrupt)
         future = asyncio.get_running_loop().run_in_executor(self._threads, call)
-        timed_out = False
+        timed_out: JobTimeoutError | None = None
         try:
             done, _ = await asyncio.wait([future], timeout=timeout_ms / 1000 if timeout_ms else None)
-            if not done:
-                timed_out = True
+            if not done and timeout_ms:
+                timed_out = JobTimeoutError(timeout_ms)
                 for job in jobs:
                     job.cancelled.set()
                 call.interrupt()
-                await _until_done(future, overdue)
+                if not (await asyncio.wait([future], timeout=_SOON_SECONDS))[0]:
+                    timed_out.lingering = future
+                    raise timed_out
             return future.result()
         except JobInterrupted:
-            if timed_out:
-                assert timeout_ms
-                raise _timed_out(timeout_ms) from None
-            raise AttemptAbandonedError from None
+            raise timed_out or AttemptAbandonedError from None
         finally:
             for job in jobs:
                 job.on_abandon = None
@@ -121,16 +124,6 @@ def _listen(jobs: Sequence[ActiveJob], end: Callable[[], Any]) -> None:
 
     for job in jobs:
         job.on_abandon = end_if_all
-
-
-async def _until_done(future: asyncio.Future[Any], overdue: Callable[[], None]) -> None:
-    """Wait for a thread that was interrupted. Code that sits in C (a codec, a socket) hears of it only when it returns."""
-    while not (await asyncio.wait([future], timeout=10))[0]:
-        overdue()
-
-
-def _timed_out(timeout_ms: float) -> JobTimeoutError:
-    return JobTimeoutError(f"Promise timed out after {timeout_ms:g} milliseconds")
 
 
 class _Interruptible:

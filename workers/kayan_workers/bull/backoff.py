@@ -15,11 +15,14 @@ Series = Literal["documented", "bull"]
 Strategy = Callable[[int, Exception, Mapping[str, Any]], float]
 """(attempts made including this one, the error, the job's backoff options) -> milliseconds; 0 retries now, -1 gives up."""
 
+Strategies = Mapping[str, Strategy]
+"""By the name that stands in a job's ``backoff.type``."""
+
 GIVE_UP = -1
 
 
 def delay_ms(
-    backoff: Any, attempts_made: int, error: Exception, *, series: Series = "documented", strategies: Mapping[str, Strategy] | None = None
+    backoff: Any, attempts_made: int, error: Exception, *, series: Series = "documented", strategies: Strategies | None = None
 ) -> int:
     """Milliseconds until the next attempt: 0 for at once, GIVE_UP when a strategy says that none may follow.
 

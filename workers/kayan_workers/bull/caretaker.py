@@ -81,7 +81,7 @@ class Caretaker:
                         await self._serve()
                 except LOST_CONNECTION:
                     await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311  jitter, not a secret
-                except RedisError as error:
+                except Exception as error:  # a chore that cannot be done must not stop the work
                     self._household.observer.queue_warning(self._keys.queue, f"a chore of the queue failed, trying again: {error}")
                 await asyncio.sleep(random.uniform(0.5, 1) * _APPLY_SECONDS)  # noqa: S311
         finally:
@@ -148,21 +148,18 @@ class Caretaker:
     async def _listen(self) -> None:
         """Hear of delayed jobs that are due sooner than what the timer knows."""
         while True:
-            client = self._server.connection()
+            line = await self._server.line(self._keys.delayed, timeout=None)
             try:
-                pubsub = client.pubsub()
-                await pubsub.subscribe(self._keys.delayed)
-                async for message in pubsub.listen():
-                    self._hear(message)
-            except LOST_CONNECTION:
-                await asyncio.sleep(random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
+                line.subscribe(self._keys.delayed, self._hear)
+                await asyncio.shield(line.closed)
             finally:
-                await client.aclose()
+                line.close()
 
-    def _hear(self, message: dict[str, Any]) -> None:
+    def _hear(self, message: list[Any]) -> None:
+        kind, _, payload = message
         try:
             # what was published before the subscription stood is found by looking once more
-            due = float(message["data"]) if message["type"] == "message" else 0.0
+            due = float(payload) if kind == b"message" else 0.0
         except (TypeError, ValueError):
             return
         if due < self._next_due_ms:

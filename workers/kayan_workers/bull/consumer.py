@@ -10,24 +10,24 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from redis.exceptions import RedisError
 
-from kayan_workers.bull import outcome, repeat, settle
-from kayan_workers.bull.attempt import AttemptAbandonedError, Handler, Runner
-from kayan_workers.bull.backoff import Series, Strategy
+from kayan_workers.bull import outcome, settle
+from kayan_workers.bull.attempt import Handler
+from kayan_workers.bull.backoff import Series, Strategies
 from kayan_workers.bull.caretaker import Caretaker
-from kayan_workers.bull.lanes import LOST_CONNECTION, MOST_CLAIMS, Lanes
+from kayan_workers.bull.lanes import MOST_CLAIMS, Lanes
 from kayan_workers.bull.line import Line
 from kayan_workers.bull.locks import LockKeeper
 from kayan_workers.bull.observer import Observer
 from kayan_workers.bull.queue import Queue
 from kayan_workers.bull.running import ActiveJob
 from kayan_workers.bull.scripts import Script
+from kayan_workers.bull.slots import Slots
 from kayan_workers.bull.watch import Watch
 
 
@@ -47,7 +47,7 @@ class ConsumerSettings:
     grace_seconds: float = 25.0
     """How long running jobs may take to finish once the consumer is told to stop; then they are handed back."""
     backoff: Series = "documented"
-    backoff_strategies: Mapping[str, Strategy] | None = None
+    backoff_strategies: Strategies | None = None
     limiter: settle.Limiter | None = None
     metrics_minutes: int = 0
     """How many minutes of Bull's metrics to keep; 0 for none."""
@@ -90,7 +90,15 @@ class Consumer:
         self._batch = batch
         self._spread = spread
         self._pod = (pod or socket.gethostname()).replace("@", "-")
-        self._runner = Runner(handler, concurrency, queue.name)
+        self._slots = Slots(
+            self,
+            handler,
+            count=concurrency,
+            batch=batch,
+            timeout_ms=self.settings.job_timeout_ms,
+            series=self.settings.backoff,
+            strategies=self.settings.backoff_strategies,
+        )
         self._keeper = keeper
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lanes: Lanes
@@ -98,12 +106,6 @@ class Consumer:
         self._hungry = True
         self._draining = False
         self._stop_requested = asyncio.Event()
-        self._waiting: deque[Sequence[ActiveJob]] = deque()
-        """Claimed and not yet in a slot: one entry a slot."""
-        self._idle_slots: deque[asyncio.Future[None]] = deque()
-        self._begun: dict[str, ActiveJob] = {}
-        """Handlers that have begun and whose beginning Redis has not been told of."""
-        self._marking = False
         self._telling: set[asyncio.Future[None]] = set()
         self._watch_may_go = asyncio.Event()
         self._slots_a_lane = math.ceil(concurrency / 2)
@@ -135,12 +137,12 @@ class Consumer:
         )
         watch = Watch(server, self._lanes, self, pod=self._pod)
         lanes = asyncio.create_task(self._lanes.run(), name=f"lanes of {self.queue.name}")
-        slots = [asyncio.create_task(self._slot(), name=f"slot {n} of {self.queue.name}") for n in range(self._concurrency)]
+        slots = asyncio.create_task(self._slots.run(), name=f"slots of {self.queue.name}")
         takers = [
             asyncio.create_task(watch.run(), name=f"watch of {self.queue.name}"),
             asyncio.create_task(caretaker.run(), name=f"caretaker of {self.queue.name}"),
         ]
-        tasks = [lanes, *slots, *takers]
+        tasks = [lanes, slots, *takers]
         stopping = asyncio.create_task(self._stop_requested.wait())
         try:
             done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -155,7 +157,6 @@ class Consumer:
             keeper.remove(self)
             if self._keeper is None:
                 keeper.close()
-            self._runner.close()
 
     def stop(self) -> None:
         """Claim nothing more, hand back what has not begun, let the rest finish within the grace period, hand back what does not."""
@@ -243,16 +244,12 @@ class Consumer:
             return
         for job in claimed:
             self.running[job.token] = job
-        size = self._batch
-        work = [claimed[at : at + size] for at in range(0, len(claimed), size)]
-        self._waiting.extend(work)
-        self._free_slots += math.ceil(asked / size) - len(work)
+        self._free_slots += math.ceil(asked / self._batch) - self._slots.put(claimed)
         self._hungry = len(claimed) >= asked
         self._lanes.say_drained = bool(claimed)
         if fenced is not self.fenced:
             self.fenced = fenced
             self.observer.queue_fenced(self.queue.name, fenced)
-        self._wake_slot()
         self._look_around()
 
     def settled(self, result: outcome.Completed | outcome.Failed) -> None:
@@ -277,114 +274,22 @@ class Consumer:
     async def open_line(self) -> Line:
         return await self._lanes.line()
 
-    # -- a slot --------------------------------------------------------------------------------------------------------------
+    # -- for the slots -------------------------------------------------------------------------------------------------------
 
-    def _wake_slot(self) -> None:
-        while self._waiting and self._idle_slots:
-            slot = self._idle_slots.popleft()
-            if not slot.done():
-                slot.set_result(None)
-                return
+    @property
+    def line_now(self) -> Line | None:
+        return self._lanes.open_line
 
-    async def _slot(self) -> None:
-        """Work jobs one after another. A slot wakes the next one before it begins, so that a burst never waits for one handler."""
-        loop = asyncio.get_running_loop()
-        while True:
-            while not self._waiting or self._draining:
-                idle = loop.create_future()
-                self._idle_slots.append(idle)
-                await idle
-            jobs = self._waiting.popleft()
-            if self._waiting:
-                self._wake_slot()
-            await self._work(jobs)
-            self._free_slots += 1
-            self._look_around()
+    def finished(self, result: outcome.Completed | outcome.Failed) -> None:
+        self._lanes.put(result)
 
-    async def _work(self, jobs: Sequence[ActiveJob]) -> None:
-        """Carry jobs from claimed to settled: completed, delayed or failed."""
-        started = self._loop.time() if self._loop else 0.0
-        for job in jobs:
-            job.started_monotonic = started
-            self._begun[job.token] = job
-            self.observer.job_started(job)
-            if job.options.repeat:
-                await self._schedule_next(job)
-        if not self._marking:
-            self._marking = True
-            asyncio.get_running_loop().call_soon(self._mark_begun)
-        if self._batch > 1:
-            results = await self._attempt_batch(jobs)
-        else:
-            results = [await self._attempt(jobs[0])]
-        for job, result in zip(jobs, results, strict=True):
-            self._begun.pop(job.token, None)
-            if result is None or job.abandoned:
-                self._forget(job)
-            else:
-                self._lanes.put(result)
-
-    async def _attempt(self, job: ActiveJob) -> outcome.Completed | outcome.Failed | None:
-        """Run the handler once and name what happened; None when nobody wants to know. Raises nothing of the job's own."""
-        try:
-            value = await self._runner.run(job, (job,), self._timeout_ms(job), lambda: self.observer.job_overdue(job, job.seconds))
-        except AttemptAbandonedError:
-            return None
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            if not isinstance(error, Exception):
-                error = RuntimeError(f"the handler ended with {type(error).__name__}: {error}")
-            return outcome.failed(job, error, series=self.settings.backoff, strategies=self.settings.backoff_strategies)
-        return outcome.completed(job, value)
-
-    async def _attempt_batch(self, jobs: Sequence[ActiveJob]) -> list[outcome.Completed | outcome.Failed | None]:
-        timeouts = [timeout for job in jobs if (timeout := self._timeout_ms(job))]
-        try:
-            values = await self._runner.run(
-                list(jobs), jobs, min(timeouts) if timeouts else None, lambda: self.observer.job_overdue(jobs[0], jobs[0].seconds)
-            )
-            if not isinstance(values, list | tuple) or len(values) != len(jobs):
-                raise TypeError(f"the batch handler of {self.queue.name} must return one entry for each of its {len(jobs)} jobs")
-        except AttemptAbandonedError:
-            return [None] * len(jobs)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            values = [error if isinstance(error, Exception) else RuntimeError(f"the handler ended with {type(error).__name__}")] * len(jobs)
-        return [
-            outcome.failed(job, value, series=self.settings.backoff, strategies=self.settings.backoff_strategies)
-            if isinstance(value, BaseException)
-            else outcome.completed(job, value)
-            for job, value in zip(jobs, values, strict=True)
-        ]
-
-    def _timeout_ms(self, job: ActiveJob) -> float | None:
-        timeout = job.options.timeout
-        if isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout > 0:
-            return timeout
-        return self.settings.job_timeout_ms
-
-    async def _schedule_next(self, job: ActiveJob) -> None:
-        """The next run of a repeatable job is queued when this one is picked up, whatever becomes of this one."""
-        try:
-            await repeat.schedule_next(self.queue, job)
-        except LOST_CONNECTION as error:
-            self.warn(f"the next run of {job.id} could not be queued now; the chain is mended within a minute: {error}")
-        except Exception as error:
-            self.warn(f"the next run of {job.id} cannot be queued: {error}")
-
-    def _mark_begun(self) -> None:
-        """Tell Redis which handlers have begun and are not through already: from now on their worker's death is a stall."""
-        self._marking = False
-        line = self._lanes.open_line
-        if self._begun and line is not None and line.is_open:
-            settle.mark_started(line, self.keys, self._begun.values())
-        self._begun.clear()
-
-    def _forget(self, job: ActiveJob) -> None:
+    def gave_up(self, job: ActiveJob) -> None:
         if self.running.pop(job.token, None) is not None and not self._draining:
             self.observer.job_lost(job, job.abandoned or "it was abandoned")
+
+    def slot_freed(self) -> None:
+        self._free_slots += 1
+        self._look_around()
 
     # -- leaving -------------------------------------------------------------------------------------------------------------
 
@@ -406,9 +311,8 @@ class Consumer:
             self.warn("Redis is away: some results could not be written; their jobs run again elsewhere")
 
     async def _hand_back_unstarted(self, deadline: float) -> None:
-        unstarted = [job for jobs in self._waiting for job in jobs]
-        self._free_slots += len(self._waiting)
-        self._waiting.clear()
+        unstarted, slots = self._slots.close()
+        self._free_slots += slots
         await self._hand_back(unstarted, "this worker stops before it began", deadline)
 
     @property

@@ -38,6 +38,7 @@ class Line(asyncio.Protocol):
         self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._transport: asyncio.Transport | None = None
         self._connection: Any = None
+        self._hear: Callable[[list[Any]], None] | None = None
         self._loop = asyncio.get_running_loop()
         self._watchdog: asyncio.TimerHandle | None = None
         self.closed = self._loop.create_future()
@@ -73,6 +74,12 @@ class Line(asyncio.Protocol):
         except NoScriptError:
             return await self.send("EVAL", script.text, len(keys), *keys, *args)
 
+    def subscribe(self, channel: str, hear: Callable[[list[Any]], None]) -> None:
+        """Give this line to one channel: from here on ``hear`` gets every message as [kind, channel, payload], and nothing may be sent."""
+        assert self._transport is not None and not self._waiting
+        self._hear = hear
+        self._transport.write(hiredis.pack_command(("SUBSCRIBE", channel)))  # type: ignore[arg-type]
+
     @property
     def is_open(self) -> bool:
         return not self.closed.done()
@@ -101,6 +108,10 @@ class Line(asyncio.Protocol):
         try:
             reply = reader.gets()
             while reply is not False:
+                if self._hear is not None:
+                    self._hear(reply)
+                    reply = reader.gets()
+                    continue
                 answer = waiting.popleft()[1]
                 if isinstance(reply, Exception):
                     self._fail(answer, reply)

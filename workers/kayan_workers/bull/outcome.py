@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -13,7 +14,6 @@ from kayan_workers.bull.stringify import stringify
 from kayan_workers.errors import PermanentError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from types import TracebackType
 
     from kayan_workers.bull.running import ActiveJob
@@ -25,6 +25,11 @@ KEEP_ALL = (-1, -1)
 
 class JobTimeoutError(Exception):
     """The handler ran longer than the job may. Bull's own words, so that both sides read alike."""
+
+    def __init__(self, timeout_ms: float) -> None:
+        super().__init__(f"Promise timed out after {timeout_ms:g} milliseconds")
+        self.lingering: asyncio.Future[object] | None = None
+        """The handler's thread, when it did not end although it was interrupted."""
 
 
 class Completed(NamedTuple):
@@ -97,7 +102,7 @@ def completed(job: ActiveJob, value: Any) -> Completed | Failed:
         return Failed(job, mistake, "failed", 0, job.seconds)
 
 
-def failed(job: ActiveJob, error: BaseException, *, series: backoff.Series, strategies: Mapping[str, backoff.Strategy] | None) -> Failed:
+def failed(job: ActiveJob, error: BaseException, *, series: backoff.Series, strategies: backoff.Strategies | None) -> Failed:
     """The outcome of a handler that raised: another attempt, at once or later, or none."""
     if isinstance(error, PermanentError) or job.is_last_attempt or not isinstance(error, Exception):
         return Failed(job, error, "failed", 0, job.seconds)

@@ -187,6 +187,8 @@ class Server:
             try:
                 line = await self.open_line(key, name=name, timeout=timeout)
             except (TimeoutError, RedisError, OSError) as error:
+                if (task := asyncio.current_task()) and task.cancelling():
+                    raise asyncio.CancelledError from error  # whoever makes connections may turn a cancellation into an error of its own
                 self.note_down(error)
                 if self.address.cluster:
                     await self._forget_cluster()
