@@ -118,7 +118,12 @@ class Worker:
     async def stop(self) -> None:
         """Drain, as on SIGTERM. Raises what the consumer raised."""
         self.consumer.stop()
-        await asyncio.wait_for(self._task, 15)
+        done, _ = await asyncio.wait([self._task], timeout=15)
+        if not done:
+            stacks = _stacks()
+            self._task.cancel()
+            raise AssertionError(f"the worker did not stop within 15 s; its tasks stand at:\n{stacks}")
+        self._task.result()
 
     @property
     def is_running(self) -> bool:
@@ -183,6 +188,18 @@ class Party:
         except BaseException as problem:
             return problem
         return None
+
+
+def _stacks() -> str:
+    """Where every task of the loop stands."""
+    lines: list[str] = []
+    for task in asyncio.all_tasks():
+        lines.append(f"{task.get_name()}{' (being cancelled)' if task.cancelling() else ''}")
+        coroutine: Any = task.get_coro()
+        while frame := getattr(coroutine, "cr_frame", None) or getattr(coroutine, "ag_frame", None):
+            lines.append(f"    {frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}")
+            coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "ag_await", None)
+    return "\n".join(lines)
 
 
 async def finished(redis: Redis, queue: str, count: int, timeout: float = 15) -> None:
