@@ -173,6 +173,13 @@ def test_an_upload_that_fails_leaves_the_old_object_and_no_rest(folder: FolderSt
     assert [path.name for path in (folder.root / "a").iterdir()] == ["b"]
 
 
+def test_an_upload_under_way_is_not_listed_but_a_file_called_part_is(folder: FolderStorage) -> None:
+    folder.upload(b"x", "a/film.part", "text/plain")
+    (folder.root / "a/.0123456789abcdef.part").write_bytes(b"half")
+
+    assert [found.key for found in folder.list("")] == ["a/film.part"]
+
+
 def test_the_address_of_a_file_is_the_apps_own_route(folder: FolderStorage) -> None:
     assert folder.url("thumbnails/2025/11/a.jpg") == "/api/files/thumbnails/2025/11/a.jpg"
     assert FolderStorage(folder.root, "https://app.example/api/files/").url("a.jpg") == "https://app.example/api/files/a.jpg"
@@ -211,6 +218,9 @@ def test_wrong_credentials_are_worth_a_retry_and_say_what_to_check(s3: S3Server,
         store.download("a/b", tmp_path / "back")
     with pytest.raises(TemporaryError, match="AWS_SECRET_ACCESS_KEY"):
         store.upload(b"x", "a/b", "text/plain")
+    (tmp_path / "file").write_bytes(b"x" * 9_000_000)
+    with pytest.raises(TemporaryError, match="AWS_SECRET_ACCESS_KEY"):
+        store.upload(tmp_path / "file", "a/b", "text/plain")
 
 
 def test_a_bucket_that_does_not_exist_names_the_setting(s3: S3Server, s3_store: S3Storage) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import secrets
 import urllib.parse
 from collections.abc import Iterator, Sequence
@@ -20,9 +21,12 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 from kayan_workers.errors import KayanError, PermanentError, TemporaryError
 
 if TYPE_CHECKING:
+    from boto3.s3.transfer import TransferConfig
     from types_boto3_s3.client import S3Client
 
 _CHUNK = 1024 * 1024
+_PART = re.compile(r"\.[0-9a-f]{16}\.part")
+"""An upload to a folder that is under way, or whose worker was killed."""
 _MAX_KEY_BYTES = 1024
 """S3's own limit."""
 
@@ -128,7 +132,7 @@ class FolderStorage:
         found = []
         for path in self.root.rglob("*"):
             key = path.relative_to(self.root).as_posix()
-            if key.startswith(prefix) and not path.name.endswith(".part") and path.is_file() and not path.is_symlink():
+            if key.startswith(prefix) and not _PART.fullmatch(path.name) and path.is_file() and not path.is_symlink():
                 stat = path.stat()
                 found.append(StoredObject(key, stat.st_size, datetime.fromtimestamp(stat.st_mtime, tz=UTC)))
         yield from sorted(found)
@@ -162,11 +166,12 @@ class S3Storage:
         self.region = region
         self.cdn_url = cdn_url.rstrip("/") if cdn_url else None
         self._client = _client(region, max_connections)
+        self._transfer = _transfer()
 
     def download(self, key: str, to: Path) -> int:
         checked_key(key)
         with self._trouble(f"reading {key!r}"):
-            self._client.download_file(self.bucket, key, str(to))
+            self._client.download_file(self.bucket, key, str(to), Config=self._transfer)
         return to.stat().st_size
 
     def upload(self, source: Path | bytes, key: str, content_type: str) -> Stored:
@@ -174,8 +179,12 @@ class S3Storage:
         size, checksum = _measure(source)
         name = urllib.parse.quote(PurePosixPath(key).name, safe=" ()!@+,;=~")  # a header holds ASCII only
         metadata = {"checksum": checksum, "originalFilename": name}
-        with self._trouble(f"writing {key!r}"), BytesIO(source) if isinstance(source, bytes) else source.open("rb") as stream:
-            self._client.upload_fileobj(stream, self.bucket, key, ExtraArgs={"ContentType": content_type, "Metadata": metadata})
+        with self._trouble(f"writing {key!r}"):
+            if isinstance(source, bytes):
+                self._client.put_object(Bucket=self.bucket, Key=key, Body=source, ContentType=content_type, Metadata=metadata)
+            else:  # by its name, not as an open file: of those, boto3 keeps ten pieces in memory
+                extra = {"ContentType": content_type, "Metadata": metadata}
+                self._client.upload_file(str(source), self.bucket, key, ExtraArgs=extra, Config=self._transfer)
         return Stored(key, self.url(key), size, checksum)
 
     def delete(self, keys: Sequence[str]) -> None:
@@ -259,6 +268,13 @@ def _client(region: str, max_connections: int) -> S3Client:
     )
     # A session of our own: boto3's default session is not safe to build clients from in several threads.
     return boto3.session.Session().client("s3", config=config)
+
+
+def _transfer() -> TransferConfig:
+    """Four pieces of 8 MiB at a time: fills a line without filling the memory when several jobs move files at once."""
+    from boto3.s3.transfer import TransferConfig
+
+    return TransferConfig(max_concurrency=4, multipart_threshold=8 * 1024 * 1024, multipart_chunksize=8 * 1024 * 1024, max_io_queue=20)
 
 
 _MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchVersion"}

@@ -141,6 +141,7 @@ def test_places_south_and_west_are_negative_and_nonsense_is_no_place(tmp_path: P
         assert facts.details["gpsLng"] == -70.0
 
 
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_damaged_camera_data_does_not_fail_the_picture(tmp_path: Path) -> None:
     path = tmp_path / "odd.jpg"
     picture((64, 48)).save(path, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\xee" * 40)

@@ -46,11 +46,11 @@ def make_samples(folder: Path, ffmpeg: Ffmpeg | None = None) -> list[Sample]:
 
 def make_pictures(folder: Path) -> list[Sample]:
     """A sideways photo with its place, and one picture of each common format."""
-    scene = picture((1600, 1200))
-    small = scene.resize((640, 480))
+    sideways = picture((1200, 1600)).transpose(Image.Transpose.ROTATE_90)  # as the sensor of a camera held upright sees it
+    small = picture((640, 480))
     logo = Image.new("RGBA", (512, 512), (255, 255, 255, 0))
     ImageDraw.Draw(logo).ellipse((64, 64, 448, 448), fill=(200, 30, 60, 255))
-    scene.save(folder / "Stand photo.jpg", quality=88, exif=_camera_exif(), dpi=(300, 300))
+    sideways.save(folder / "Stand photo.jpg", quality=88, exif=_camera_exif(), dpi=(300, 300))
     logo.save(folder / "logo.png")
     small.save(folder / "render.webp", quality=80)
     small.save(folder / "print.tif", compression="tiff_lzw", dpi=(300, 300))
@@ -100,7 +100,10 @@ def make_media(folder: Path, ffmpeg: str) -> list[Sample]:
     h264 = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-b:a", "64k"]
     film = folder / "walkthrough.mp4"
     _ffmpeg(ffmpeg, *_scene("640x360", 4), *_tone(4), *h264, "-metadata", "title=Walk through the stand", film)
-    _ffmpeg(ffmpeg, "-display_rotation", "90", "-i", film, "-t", "2", "-c", "copy", folder / "phone.mov")
+    lying = folder / "lying.mov"
+    _ffmpeg(ffmpeg, *_scene("360x640", 2), *_tone(2), "-vf", "transpose=clock", *h264, lying)
+    _ffmpeg(ffmpeg, "-display_rotation", "90", "-i", lying, "-c", "copy", folder / "phone.mov")
+    lying.unlink()
     _ffmpeg(ffmpeg, *_scene("320x240", 0.4), *_tone(0.4), *h264, folder / "blink.mp4")
     _ffmpeg(ffmpeg, *_scene("320x180", 2), "-c:v", "libvpx", "-deadline", "realtime", "-an", folder / "silent.webm")
     _ffmpeg(ffmpeg, *_tone(3), "-c:a", "libmp3lame", "-metadata", "title=Jingle", "-metadata", "artist=كيان", folder / "jingle.mp3")
@@ -152,7 +155,7 @@ def pdf(pages: Iterable[str], *, title: str = "", author: str = "Kayan Live") ->
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
     ]
     for number, text in enumerate(texts):
-        drawn = f"0.8 0.1 0.2 rg 60 60 475 120 re f 0 g BT /F1 16 Tf 60 760 Td ({_pdf_text(text)}) Tj ET".encode("latin-1", "replace")
+        drawn = f"0.8 0.1 0.2 rg 60 60 475 120 re f 0 g BT /F1 12 Tf 60 760 Td ({_pdf_text(text)}) Tj ET".encode("latin-1", "replace")
         bodies.append(
             f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents {5 + 2 * number} 0 R "
             "/Resources << /Font << /F1 3 0 R >> >> >>".encode()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """The findings about one file. ``metadata`` is merged into ``assets.metadata``, which the web app shows to its users;
-    ``details`` are columns of ``asset_metadata`` by name, ``custom`` is merged into its ``customFields``.
+    ``details`` are columns of ``asset_metadata`` by name (``bitRate`` in bit/s), ``custom`` is merged into its ``customFields``.
     """
 
     width: int | None = None

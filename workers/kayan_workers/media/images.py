@@ -40,6 +40,7 @@ _UPRIGHT_AFTER_QUARTER_TURN = {5, 6, 7, 8}
 
 # The default cache keeps decoded pictures of finished jobs in memory.
 pyvips.cache_set_max(0)
+warnings.filterwarnings("ignore", module=r"PIL\.")  # what Pillow thinks of a file is in its errors
 logging.getLogger("pyvips").setLevel(logging.WARNING)  # at INFO it narrates every step, paths included
 Image.MAX_IMAGE_PIXELS = None  # we check sizes ourselves, with an error of our own
 
@@ -240,9 +241,7 @@ def _check_pixels(width: int, height: int, limit: int) -> None:
 def _blamed(kind: Kind) -> Iterator[None]:
     """Translate whatever a decoder raises on a bad file: the file is at fault, and it will be at the next attempt too."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     except PermanentError:
         raise
     except pyvips.Error as error:
