@@ -42,19 +42,9 @@ def worker(
     Roles: asset thumbnail variant email notification analytics cleanup. Families: media messaging analytics maintenance.
     """
     chosen = session.roles_named(roles)
-    settings = session.settings_for(chosen)
-    if concurrency is not None:
-        from dataclasses import replace
+    from kayan_workers.start import become_worker
 
-        settings = replace(settings, concurrency={role.name: concurrency for role in chosen})
-    from kayan_workers.errors import SettingsError
-    from kayan_workers.worker import run_worker
-
-    try:
-        code = run_worker(chosen, settings)
-    except SettingsError as error:
-        session.refuse_environment(error)
-    raise typer.Exit(code)
+    become_worker([role.name for role in chosen], concurrency)
 
 
 @app.command(rich_help_panel="Work")

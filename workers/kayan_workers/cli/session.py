@@ -45,10 +45,9 @@ def settings_for(roles: Sequence[Role] = ()) -> Settings:
 
 
 def refuse_environment(error: SettingsError) -> NoReturn:
-    count = len(error.problems)
-    print(f"kayan: the environment is wrong, {'one problem' if count == 1 else f'{count} problems'}:", file=sys.stderr)
-    for problem in error.problems:
-        print(f"  - {problem}", file=sys.stderr)
+    from kayan_workers.start import refusal
+
+    print(refusal(error), file=sys.stderr)
     raise typer.Exit(USAGE)
 
 

@@ -1,0 +1,54 @@
+"""What ``kayan worker`` turns into: the worker alone, in a fresh interpreter that has not loaded the command line's libraries.
+
+They would stay for the worker's whole life: 10 MB in each pod, to read three words once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NoReturn
+
+from kayan_workers.errors import SettingsError
+from kayan_workers.processors.table import ROLES
+from kayan_workers.settings import Settings
+
+USAGE = 2
+
+
+def become_worker(roles: Sequence[str], concurrency: int | None) -> NoReturn:
+    """Replace this process by a worker of these roles. Process id, standard streams and environment stay."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # -P: the working directory is no place to import from, as it is none for the command itself.
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "kayan_workers.start", str(concurrency or 0), *roles])  # noqa: S606  ourselves
+
+
+def main() -> NoReturn:
+    """Run the worker. Arguments: slots of each queue (0: as the environment and the table say), then names of roles."""
+    slots, names = int(sys.argv[1]), sys.argv[2:]
+    chosen = [role for role in ROLES if role.name in names]
+    try:
+        settings = Settings.from_environment(roles=chosen)
+        if slots:
+            settings = replace(settings, concurrency=dict.fromkeys(names, slots))
+        from kayan_workers.worker import run_worker
+
+        code = run_worker(chosen, settings)
+    except SettingsError as error:
+        print(refusal(error), file=sys.stderr)  # noqa: T201  there is no log yet: it is one of the settings
+        code = USAGE
+    sys.exit(code)
+
+
+def refusal(error: SettingsError) -> str:
+    """A wrong environment, told whole."""
+    count = len(error.problems)
+    head = f"kayan: the environment is wrong, {'one problem' if count == 1 else f'{count} problems'}:"
+    return "\n".join([head, *(f"  - {problem}" for problem in error.problems)])
+
+
+if __name__ == "__main__":
+    main()
