@@ -106,7 +106,6 @@ class Consumer:
         self._hungry = True
         self._draining = False
         self._stop_requested = asyncio.Event()
-        self._telling: set[asyncio.Future[None]] = set()
         self._watch_may_go = asyncio.Event()
         self._slots_a_lane = math.ceil(concurrency / 2)
         self.share = self._slots_a_lane * batch
@@ -186,17 +185,12 @@ class Consumer:
     def _tell(self, script: Script, job_id: str, args: Sequence[Any]) -> None:
         line = self._lanes.open_line
         if line is None or not line.is_open:
+            self.warn(f"{script.name} of job {job_id} was not written: Redis is away")
             return
-
-        async def run() -> None:
-            try:
-                await line.run(script, (self.keys.wait,), (self.keys.base, job_id, *args))
-            except (RedisError, OSError) as error:
-                self.warn(f"{script.name} was not written: {error}")
-
-        task = asyncio.ensure_future(run())
-        self._telling.add(task)
-        task.add_done_callback(self._telling.discard)
+        # sent here and now: the job's result, which a lane sends later, must not overtake it
+        line.tell_script(
+            script, (self.keys.wait,), (self.keys.base, job_id, *args), lambda error: self.warn(f"{script.name} of job {job_id}: {error}")
+        )
 
     # -- capacity ------------------------------------------------------------------------------------------------------------
 

@@ -130,8 +130,7 @@ class Lanes:
                 self._line.close()
 
     async def _prepare(self, line: Line) -> None:
-        for script in settle.HOT:
-            await line.send("SCRIPT", "LOAD", script.text)
+        await asyncio.gather(*(line.send("SCRIPT", "LOAD", script.text) for script in settle.HOT))
         await self._sweep(line)
         # What the old connection had sent may still reach Redis after the new one did: look once more.
         self._later(_SWEEP_AGAIN_SECONDS, line)

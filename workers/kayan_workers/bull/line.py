@@ -67,6 +67,18 @@ class Line(asyncio.Protocol):
         """Send a command whose reply nobody waits for."""
         self.send(*command).add_done_callback(_ignore)
 
+    def tell_script(self, script: Script, keys: Sequence[str], args: Sequence[Any], complain: Callable[[BaseException], None]) -> None:
+        """Send a script whose outcome nobody waits for; ``complain`` hears of its failure."""
+
+        def done(answer: asyncio.Future[Any]) -> None:
+            error = None if answer.cancelled() else answer.exception()
+            if isinstance(error, NoScriptError) and self.is_open:
+                self.send("EVAL", script.text, len(keys), *keys, *args).add_done_callback(done)
+            elif error:
+                complain(error)
+
+        self.send("EVALSHA", script.sha, len(keys), *keys, *args).add_done_callback(done)
+
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
         """Run a script by its hash, with its text when the server does not know it."""
         try:

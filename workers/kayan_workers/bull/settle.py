@@ -15,7 +15,7 @@ SETTLE = scripts.load("settle")
 FAIL = scripts.load("fail")
 HAND_BACK = scripts.load("hand_back")
 CLAIMED_BY = scripts.load("claimed_by")
-HOT = (SETTLE, FAIL, HAND_BACK)
+HOT = (SETTLE, FAIL, HAND_BACK, *(scripts.load(name) for name in ("progress", "log", "update")))
 """What a consumer's connection loads before its first call."""
 
 WHY = {-1: "its hash is gone", -2: "its lock has expired", -3: "it is no longer active", -6: "another worker holds its lock"}
