@@ -165,6 +165,10 @@ class Server:
         connection.client_name = name
         connection.retry = AsyncRetry(NoBackoff(), 0)
         await connection.connect()
+        if (task := asyncio.current_task()) and task.cancelling():
+            # Python 3.11's wait_for, which redis-py connects with, forgets a cancellation that comes while it returns
+            await connection.disconnect(nowait=True)
+            raise asyncio.CancelledError
         line = Line(timeout)
         line.take_over(connection)
         return line
