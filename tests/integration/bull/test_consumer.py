@@ -414,3 +414,37 @@ async def test_redis_going_away_and_coming_back_costs_time_and_nothing_else(priv
         assert sorted(seen.said("job_completed"), key=int) == [str(n) for n in range(1, 301)]
         counts = await queue.counts()
     assert (counts.waiting, counts.active, counts.completed) == (0, 0, 300)
+
+
+async def test_a_lock_that_expired_while_redis_was_away_is_taken_again(redis_url: str, redis: Redis) -> None:
+    go = asyncio.Event()
+
+    async def work(job: Any) -> None:
+        await go.wait()
+
+    async with queue_at(redis_url) as queue:
+        await queue.add({})
+        async with working(queue, work, settings={"lock_renew_ms": 300}) as (_, seen):
+            await wait_until(lambda: seen.said("job_started"))
+            token = await redis.getdel("bull:mail:1:lock")
+            await wait_until(lambda: redis.exists("bull:mail:1:lock"))
+            assert await redis.get("bull:mail:1:lock") == token
+            go.set()
+            await wait_until(lambda: seen.said("job_completed"))
+    assert seen.said("job_lost") == []
+
+
+async def test_listeners_hear_drained_after_the_last_job_whatever_the_concurrency(redis_url: str, redis: Redis) -> None:
+    async with queue_at(redis_url) as queue, redis.pubsub() as listener, working(queue, nothing, concurrency=5):
+        await asyncio.sleep(0.2)
+        await listener.subscribe("bull:mail:completed", "bull:mail:drained")
+        await queue.add({})
+        heard: list[str] = []
+
+        async def both_came() -> bool:
+            if message := await listener.get_message(ignore_subscribe_messages=True, timeout=0.1):
+                heard.append(message["channel"])
+            return len(heard) >= 2
+
+        await wait_until(both_came)
+    assert heard == ["bull:mail:completed", "bull:mail:drained"]

@@ -195,19 +195,19 @@ class Consumer:
     # -- capacity ------------------------------------------------------------------------------------------------------------
 
     @property
-    def _may_claim(self) -> bool:
+    def may_claim(self) -> bool:
         return not (self._draining or self.paused)
 
     def appetite(self, finished: int) -> int:
         """For a lane: claim while the queue is believed to hold more; heavy work only in exchange for what has finished."""
-        if not (self._hungry and self._may_claim and self._free_slots > 0):
+        if not (self._hungry and self.may_claim and self._free_slots > 0):
             return 0
         slots = min(finished, 1) if self._spread else self._slots_a_lane
         return self._reserve(slots)
 
     def reserve(self) -> int:
         """For the watch: all free slots, or one for heavy work."""
-        return self._reserve(1 if self._spread else self._free_slots) if self._may_claim else 0
+        return self._reserve(1 if self._spread else self._free_slots) if self.may_claim else 0
 
     def _reserve(self, slots: int) -> int:
         slots = min(slots, self._free_slots, max(1, MOST_CLAIMS // self._batch))
@@ -215,13 +215,13 @@ class Consumer:
         return slots * self._batch
 
     async def wants_more(self) -> None:
-        while not (self._may_claim and self._free_slots > 0 and (self._spread or not self._hungry)):
+        while not (self.may_claim and self._free_slots > 0 and (self._spread or not self._hungry)):
             self._watch_may_go.clear()
             await self._watch_may_go.wait()
 
     def _look_around(self) -> None:
         """A slot is free or the queue has changed: let whoever should act notice."""
-        if not (self._may_claim and self._free_slots > 0):
+        if not (self.may_claim and self._free_slots > 0):
             return
         if self._spread or not self._hungry:
             self._watch_may_go.set()
@@ -240,7 +240,6 @@ class Consumer:
             self.running[job.token] = job
         self._free_slots += math.ceil(asked / self._batch) - self._slots.put(claimed)
         self._hungry = len(claimed) >= asked
-        self._lanes.say_drained = bool(claimed)
         if fenced is not self.fenced:
             self.fenced = fenced
             self.observer.queue_fenced(self.queue.name, fenced)

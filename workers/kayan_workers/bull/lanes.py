@@ -46,6 +46,10 @@ class Crew(Protocol):
     share: int
     """How many jobs one of the lanes carries when both are busy."""
 
+    @property
+    def may_claim(self) -> bool:
+        """Neither paused nor stopping."""
+
     def appetite(self, finished: int) -> int:
         """How many jobs to claim with the call that settles ``finished`` jobs; the slots are reserved at once."""
 
@@ -97,7 +101,6 @@ class Lanes:
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.say_drained = False
 
     # -- life ----------------------------------------------------------------------------------------------------------------
 
@@ -267,7 +270,7 @@ class Lanes:
                     token=token,
                     want=want,
                     turn_token=turn_token,
-                    say_drained=self.say_drained and want > 0,
+                    say_drained=self._crew.may_claim and (want > 0 or bool(finished)),
                     metrics_minutes=self._metrics_minutes,
                     limiter=self._limiter,
                 )

@@ -83,7 +83,7 @@ class LockKeeper:
             args += (job.id, job.token)
         asked = time.monotonic()
         try:
-            lost = {job_id.decode() for job_id in self._call(holder.keys.stalled, args)}
+            lost = {job_id.decode() for job_id in self._call((holder.keys.stalled, holder.keys.active), args)}
         except (RedisError, OSError) as error:
             # Not lost, only unknown: the locks live on for a while, and the next round comes soon. The lock test at the end decides.
             log.debug("locks could not be renewed: %s", error)
@@ -96,11 +96,11 @@ class LockKeeper:
             if job.id in lost:
                 holder.lock_lost(job)
 
-    def _call(self, stalled: str, args: list[Any]) -> list[bytes]:
+    def _call(self, keys: tuple[str, str], args: list[Any]) -> list[bytes]:
         if self._redis is None:
             self._redis = self._server.blocking_client()
         try:
-            reply: list[bytes] = self._redis.execute_command("EVALSHA", _EXTEND.sha, 1, stalled, *args)
+            reply: list[bytes] = self._redis.execute_command("EVALSHA", _EXTEND.sha, 2, *keys, *args)
         except NoScriptError:
-            reply = self._redis.execute_command("EVAL", _EXTEND.text, 1, stalled, *args)
+            reply = self._redis.execute_command("EVAL", _EXTEND.text, 2, *keys, *args)
         return reply

@@ -1,18 +1,20 @@
 -- extend_locks: keep jobs ours for one more lock duration, many at a time.
 --
--- The holder of the token pushes the expiry forward and takes the job off the stalled set. Who is not told so and stops: the
--- job is another worker's now.
+-- The holder of the token pushes the expiry forward and takes the job off the stalled set. A lock that has expired while Redis was
+-- away is taken again when the job is still active and nobody else's: a failover must not cost an hour's transcoding. Who gets neither
+-- is told so and stops: the job is another worker's now.
 --
--- KEYS  1 stalled
+-- KEYS  1 stalled  2 active
 -- ARGV  1 base  2 lock_ms  3… id, token
--- Returns the ids that are lost (expired, or held under another token)
+-- Returns the ids that are lost (held under another token, or no longer active)
 -- Wire  Bull 4.16.5, extendLock
 local base, lock_ms = ARGV[1], ARGV[2]
 local lost, kept = {}, {}
 for at = 3, #ARGV, 2 do
   local lock = base .. ARGV[at] .. ":lock"
-  if redis.call("GET", lock) == ARGV[at + 1] then
-    redis.call("PEXPIRE", lock, lock_ms)
+  local holder = redis.call("GET", lock)
+  if holder == ARGV[at + 1] or (not holder and redis.call("LPOS", KEYS[2], ARGV[at])) then
+    redis.call("SET", lock, ARGV[at + 1], "PX", lock_ms)
     kept[#kept + 1] = ARGV[at]
   else
     lost[#lost + 1] = ARGV[at]

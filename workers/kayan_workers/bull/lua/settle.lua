@@ -13,7 +13,7 @@
 --       5 token                the i-th claimed job is locked under <token>.<i>
 --       6 want                 how many jobs to claim, 0 for none
 --       7 turn_token           given back when it is still the current one; '' for none
---       8 say_drained          1: tell listeners when there was nothing to claim
+--       8 say_drained          1: tell listeners when nothing is left to claim
 --       9 metrics_size         minutes kept in Bull's metrics, 0 for none
 --      10 limit_max, 11 limit_ms, 12 limit_grouped    rate limiter; limit_max 0 for none
 --      13… runs of jobs with one retention policy: count, keep_count (-1 all, 0 none), keep_age_ms (-1 any), then per job
@@ -177,8 +177,6 @@ if want > 0 and not fenced then
   end
   if #taken > 0 then
     call("SADD", unstarted, unpack(taken))
-  elseif ARGV[8] == "1" then
-    call("PUBLISH", base .. "drained", "")
   end
   if #prioritised > 0 then
     call("ZREM", base .. "priority", unpack(prioritised))
@@ -186,5 +184,8 @@ if want > 0 and not fenced then
 end
 if #healthy > 0 then
   call("SREM", stalled, unpack(healthy))
+end
+if ARGV[8] == "1" and #taken == 0 and not fenced and (want > 0 or call("EXISTS", wait) == 0) then
+  call("PUBLISH", base .. "drained", "")
 end
 return {refused, claimed, next_due, fenced and want > 0 and 1 or 0}
