@@ -183,6 +183,31 @@ def test_an_animation_counts_its_frames_and_gives_one(tmp_path: Path) -> None:
     assert shrink(path).size == (160, 120)
 
 
+@pytest.mark.parametrize("name", ["moving.webp", "moving.avif", "pages.tif"])
+def test_every_moving_or_many_paged_format_gives_its_first_picture(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    frames = [Image.new("RGB", (64, 48), colour) for colour in (RED, GREEN, WHITE)]
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
+
+    assert images.describe(path).metadata["frames"] == 3
+    assert near(shrink(path).getpixel((32, 24)), RED)
+
+
+@pytest.mark.parametrize("mode", ["16-bit", "LAB", "CMYK"])
+def test_print_and_scan_formats_come_out_in_the_colours_they_show(tmp_path: Path, mode: str) -> None:
+    """libvips writes the scan, Pillow judges what became of it."""
+    import pyvips
+
+    path = tmp_path / "scan.tif"
+    source = pyvips.Image.new_from_memory(halves().tobytes(), 400, 200, 3, "uchar").copy(interpretation="srgb")
+    source.colourspace({"16-bit": "rgb16", "LAB": "lab", "CMYK": "cmyk"}[mode]).tiffsave(str(path))
+
+    small = shrink(path)
+
+    assert near(small.getpixel((20, 50)), RED)
+    assert small.mode == "RGB"
+
+
 def test_the_merged_picture_of_a_photoshop_file_is_shrunk(tmp_path: Path) -> None:
     path = tmp_path / "poster.psd"
     path.write_bytes(psd(halves(), layers=1))

@@ -2,7 +2,7 @@
 
 libvips does the work, because it streams: a large picture never stands in memory whole. Four sizes of a 12 MP picture from
 one decode took it 0.75 (JPEG), 0.42 (PNG) and 0.35 (WebP) of the time Pillow needed. Pillow reads what libvips' wheel
-cannot (BMP, ICO, PSD, JPEG 2000) and hands its pixels over, so there is one way from pixels to JPEG.
+cannot (BMP, ICO, PSD, JPEG 2000, moving AVIF) and hands its pixels over, so there is one way from pixels to JPEG.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _WHITE = [255, 255, 255]
 _GLANCE = (64, 64)
 """The size at which a picture is decoded only to learn whether it can be."""
 _VIPS_FORMATS = {"JPEG", "PNG", "WebP", "GIF", "TIFF", "AVIF", "HEIC", "SVG"}
-_PILLOW_FORMATS = {"BMP": ["BMP"], "ICO": ["ICO"], "PSD": ["PSD"], "JPEG2000": ["JPEG2000"]}
+_PILLOW_FORMATS = {"BMP": ["BMP"], "ICO": ["ICO"], "PSD": ["PSD"], "JPEG2000": ["JPEG2000"], "AVIF sequence": ["AVIF"]}
 _UPRIGHT_AFTER_QUARTER_TURN = {5, 6, 7, 8}
 
 # The default cache keeps decoded pictures of finished jobs in memory.
@@ -169,7 +169,8 @@ def _describe_with_pillow(source: Path, kind: Kind) -> Facts:
         dpi = image.info.get("dpi")
         return _facts(
             kind, upright.width, upright.height, colour=image.mode.lower(), depth=16 if ";16" in image.mode else 8,
-            alpha="A" in image.getbands() or "transparency" in image.info, frames=1,
+            alpha="A" in image.getbands() or "transparency" in image.info,
+            frames=getattr(image, "n_frames", 1) if kind.name == "AVIF sequence" else 1,
             dpi=round(dpi[0]) if dpi else None, profile=_profile_name(image.info.get("icc_profile")), columns=columns, custom=custom,
         )  # fmt: skip
 

@@ -66,7 +66,7 @@ _RIFF = {
 }
 _BRANDS = {
     b"avif": Kind("image", "AVIF", "image/avif"),
-    b"avis": Kind("image", "AVIF", "image/avif"),
+    b"avis": Kind("image", "AVIF sequence", "image/avif-sequence"),
     b"heic": Kind("image", "HEIC", "image/heic"),
     b"heix": Kind("image", "HEIC", "image/heic"),
     b"hevc": Kind("image", "HEIC", "image/heic"),
