@@ -131,7 +131,7 @@ async def test_a_full_redis_refuses_a_job_at_once_and_by_name(private_redis: Any
         await queue.add({})
         await redis.config_set("maxmemory", 1)
 
-        with pytest.raises(ResponseError, match="(?i)memory"):
+        with pytest.raises(ResponseError, match=r"(?i)memory"):
             await queue.add({})
         with pytest.raises(BulkError) as refused:
             await queue.add_bulk([BulkJob({}), BulkJob(object())])
