@@ -1,0 +1,83 @@
+"""The command line: which suites, how many jobs and rounds; prints tables and writes build/bench/<suite>.json."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import os
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import servers
+from bench import results
+from bench.stage import Stage, stage
+from rich.console import Console
+from wire import node_packages
+
+SUITES = {
+    "process": "one worker process drains a full queue, concurrency 10 and 50",
+    "add": "adding one by one and in bulk",
+    "latency": "added → handler starts, on an idle queue",
+    "idle": "commands and CPU of 1 and of 100 idle workers",
+    "fleet": "10 and 100 workers on one queue at 200 and 1,000 jobs/s",
+    "spread": "40 heavy jobs at 10 idle workers of 5 slots",
+    "memory": "resident memory of an idle notification worker",
+    "start": "from the start of the process to its first job handled",
+}
+
+FOLDER = servers.BUILD / "bench"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the suites. Exits with 0 whatever the numbers are: a slow machine is no broken build."""
+    chosen = _parser().parse_args(arguments)
+    console = Console(width=None if os.environ.get("COLUMNS") or Console().is_terminal else 180)
+    try:
+        node_packages.install()
+    except servers.UnavailableError as error:
+        console.print(f"Nothing to measure against: {error}")
+        return 1
+    missed = 0
+    for suite in chosen.suites or SUITES:
+        missed += _run(console, suite, chosen)
+    console.print(f"written to {chosen.folder}; " + ("every goal is met" if not missed else f"{missed} goals are not met"))
+    return 0
+
+
+def _run(console: Console, suite: str, chosen: argparse.Namespace) -> int:
+    """One suite from its server to its table; returns how many goals it missed."""
+    began = time.perf_counter()
+    with stage(jobs=chosen.jobs, rounds=chosen.rounds, seconds=chosen.seconds, profile=chosen.profile) as place:
+        rows: list[results.Row] = asyncio.run(importlib.import_module(f"bench.suites.{suite}").run(place))
+        title = f"{suite}: {SUITES[suite]} · {_conditions(place)} · took {time.perf_counter() - began:.0f} s"
+    results.write(chosen.folder, suite, rows)
+    results.show(console, title, rows)
+    for name, text in place.profiles.items():
+        console.print(f"[bold]where the time goes: {name}[/]")
+        console.print(text, markup=False, highlight=False)
+    if place.profiles:
+        (chosen.folder / f"{suite}.profile.txt").write_text("\n\n".join(f"{name}\n{text}" for name, text in place.profiles.items()) + "\n")
+    return sum(row.met is False for row in rows)
+
+
+def _conditions(place: Stage) -> str:
+    with place.server.client() as client:
+        version = client.info("server").get("redis_version")
+    return f"N = {place.jobs:,}, {place.rounds} rounds, Redis {version}, Python {platform.python_version()}, {os.cpu_count()} cores"
+
+
+def _parser() -> argparse.ArgumentParser:
+    listing = "\n".join(f"  {name:9} {text}" for name, text in SUITES.items())
+    parser = argparse.ArgumentParser(
+        prog="python tests/bench", description=__doc__, epilog=f"suites:\n{listing}", formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("suites", nargs="*", choices=list(SUITES), metavar="SUITE", help="default: all of them")
+    parser.add_argument("--jobs", type=int, default=100_000, metavar="N", help="jobs per round of process and add (default 100000)")
+    parser.add_argument("--rounds", type=int, default=5, metavar="R", help="alternating rounds A B A B (default 5)")
+    parser.add_argument("--seconds", type=float, default=30, metavar="S", help="length of a timed window (default 30; fleet: at most 10)")
+    parser.add_argument("--profile", action="store_true", help="sample our side even where every goal is met")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="where the JSON goes (default build/bench)")
+    return parser

@@ -1,0 +1,122 @@
+"""What was measured, what was hoped for, and how both are shown."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+Samples = Sequence[float]
+"""One number per round."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What a row should reach. ``met`` gets all samples of our side and of the peer's."""
+
+    text: str
+    met: Callable[[Samples, Samples], bool]
+
+
+def times_peer(factor: float) -> Goal:
+    """At least so many times the peer's number, median against median."""
+    return Goal(f"≥ {factor:g}× Bull", lambda ours, peer: ratio(ours, peer) >= factor)
+
+
+def at_most_peer(factor: float = 1) -> Goal:
+    return Goal(f"≤ {factor:g}× Bull", lambda ours, peer: ratio(ours, peer) <= factor)
+
+
+def at_most(limit: float, unit: str) -> Goal:
+    """An absolute limit on our median."""
+    return Goal(f"≤ {limit:g} {unit}", lambda ours, peer: statistics.median(ours) <= limit)
+
+
+def always_within(low: float, high: float) -> Goal:
+    """Every sample, not only the median."""
+    return Goal(f"{low:g} to {high:g}", lambda ours, peer: all(low <= one <= high for one in ours))
+
+
+def ratio(ours: Samples, peer: Samples) -> float:
+    """Our median over the peer's; infinite when the peer has nothing."""
+    theirs = statistics.median(peer)
+    return statistics.median(ours) / theirs if theirs else float("inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One measurement: a number per round for our side, and for the peer where there is one."""
+
+    name: str
+    unit: str
+    ours: Samples
+    peer: Samples = ()
+    goal: Goal | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """None where there is no goal."""
+        return self.goal.met(self.ours, self.peer) if self.goal else None
+
+    @property
+    def ratio(self) -> float | None:
+        return ratio(self.ours, self.peer) if self.peer and statistics.median(self.peer) else None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "ours": _rounded(statistics.median(self.ours)),
+            "peer": _rounded(statistics.median(self.peer)) if self.peer else None,
+            "unit": self.unit,
+            "ratio": _rounded(self.ratio),
+            "goal": self.goal.text if self.goal else None,
+            "met": self.met,
+        }
+
+
+def write(folder: Path, suite: str, rows: Sequence[Row]) -> Path:
+    """``<suite>.json`` with the medians, ``samples/<suite>.json`` with every round's number."""
+    (folder / "samples").mkdir(parents=True, exist_ok=True)
+    path = folder / f"{suite}.json"
+    path.write_text(json.dumps([row.as_json() for row in rows], indent=2, ensure_ascii=False) + "\n")
+    samples = [{"name": row.name, "unit": row.unit, "ours": list(row.ours), "peer": list(row.peer)} for row in rows]
+    (folder / "samples" / f"{suite}.json").write_text(json.dumps(samples, indent=2, ensure_ascii=False) + "\n")
+    return path
+
+
+def show(console: Console, title: str, rows: Sequence[Row]) -> None:
+    table = Table(title=title, title_justify="left", caption="min / median / max over the rounds; ratio of the medians",
+                  caption_justify="left")
+    table.add_column("")
+    for heading in ("ours", "Bull 4.16.5", "unit", "ratio", "goal", "met"):
+        table.add_column(heading, justify="left" if heading in ("unit", "goal") else "right")
+    for row in rows:
+        table.add_row(row.name, _spread(row.ours), _spread(row.peer), row.unit, _times(row.ratio), row.goal.text if row.goal else "",
+                      {None: "", True: "yes", False: "[bold red]NO[/]"}[row.met])
+    console.print(table)
+
+
+def _spread(samples: Samples) -> str:
+    if not samples:
+        return "–"
+    return " / ".join(_short(one) for one in (min(samples), statistics.median(samples), max(samples)))
+
+
+def _short(number: float) -> str:
+    if abs(number) >= 100:
+        return f"{number:,.0f}"
+    return f"{number:.1f}" if abs(number) >= 10 else f"{number:.2f}"
+
+
+def _times(number: float | None) -> str:
+    return "" if number is None else f"{number:.2f}×"
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else float(f"{number:.4g}")

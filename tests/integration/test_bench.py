@@ -1,0 +1,80 @@
+"""The benchmark harness itself, with hardly any jobs: that it measures both sides and says what it saw. No times are judged here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import servers
+from bench.results import Row, at_most, at_most_peer, times_peer
+from bench.sampler import Sampler
+from wire import node_packages
+
+BENCH = Path(__file__).parent.parent / "bench"
+
+
+@pytest.fixture(scope="module")
+def bull_installed() -> None:
+    try:
+        node_packages.install()
+    except servers.UnavailableError as error:
+        servers.missing(str(error))
+
+
+@pytest.mark.usefixtures("bull_installed")
+def test_a_run_leaves_a_file_per_suite_with_both_sides_numbers(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCH), "process", "add", "latency", "idle", "--jobs", "60", "--rounds", "1", "--seconds", "0.5"]
+
+    done = subprocess.run([*command, "--profile", "--folder", str(tmp_path)], capture_output=True, text=True, timeout=150, check=False,
+                          env=os.environ | {"COLUMNS": "220"})
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    for suite in ("process", "add", "latency", "idle"):
+        rows = json.loads((tmp_path / f"{suite}.json").read_text())
+        assert rows, suite
+        assert all(set(row) == {"name", "ours", "peer", "unit", "ratio", "goal", "met"} for row in rows)
+        assert any(row["met"] in (True, False) for row in rows), suite
+    process = {row["name"]: row for row in json.loads((tmp_path / "process.json").read_text())}
+    assert process["process, concurrency 10"]["ours"] > 0
+    assert process["process, concurrency 10"]["peer"] > 0
+    assert "process, concurrency 50" in done.stdout
+    assert "where the time goes" in done.stdout
+
+
+def test_a_missed_goal_is_told -> None:
+    slow = Row("process", "jobs/s", [100.0, 120.0], [100.0, 100.0], times_peer(2))
+
+    assert slow.as_json() == {"name": "process", "ours": 110.0, "peer": 100.0, "unit": "jobs/s", "ratio": 1.1, "goal": "≥ 2× Bull",
+                              "met": False}
+
+
+@pytest.mark.parametrize(
+    ("row", "met"),
+    [
+        (Row("", "", [3.0], [1.0], times_peer(3)), True),
+        (Row("", "", [2.9], [1.0], times_peer(3)), False),
+        (Row("", "", [1.0], [1.0], at_most_peer()), True),
+        (Row("", "", [1.1], [1.0], at_most_peer()), False),
+        (Row("", "", [46.0], (), at_most(45, "MB")), False),
+        (Row("", "", [46.0], (46.0,)), None),
+    ],
+)
+def test_a_goal_compares_medians_with_bull_or_with_a_limit(row: Row, met: bool | None) -> None:
+    assert row.met is met
+
+
+def test_the_sampler_finds_the_function_that_burns_the_time() -> None:
+    def burn() -> int:
+        return sum(n * n for n in range(3_000_000))
+
+    sampler = Sampler()
+    sampler.start()
+    burn()
+    told = sampler.stop()
+
+    assert "burn" in told
+    assert sampler.own.total() > 5
