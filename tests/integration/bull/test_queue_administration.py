@@ -191,12 +191,12 @@ async def test_obliterate_leaves_nothing_of_the_queue_and_everything_of_others(r
     async with queue_at(redis_url) as queue, queue_at(redis_url, "mail:vip") as vip, queue_at(redis_url, "mailing") as other:
         await vip.add({}, options=JobOptions(debounce=Debounce(id="digest")))
         await other.add({})
-        before = {key for key in await redis.keys("bull:*")}
+        before = set(await redis.keys("bull:*"))
         await fill(queue, redis)
 
         await queue.obliterate()
 
-        assert {key for key in await redis.keys("bull:*")} == before
+        assert set(await redis.keys("bull:*")) == before
         assert not [key for key in await redis.keys("kayan:*:bull:mail") if "once" not in key]
         assert (await queue.add({})).id == "1"
 
