@@ -180,7 +180,7 @@ class Party:
         for server in self._servers:
             await server.close()
         if problems and error is None:
-            raise problems[0]
+            raise AssertionError(f"a worker ended with {problems[0]!r}") from problems[0]
 
     async def _end(self, worker: Worker) -> BaseException | None:
         try:
