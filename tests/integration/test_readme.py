@@ -6,6 +6,8 @@ import hashlib
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,17 @@ def test_the_queue_that_the_readme_adds_in_three_steps_works(
     with psycopg.connect(database_url) as connection:
         [(checksum,)] = connection.execute("SELECT checksum FROM assets WHERE id = %s", (asset_id,)).fetchall()
     assert checksum == hashlib.md5(b"the bytes of a picture").hexdigest()
+
+
+def test_the_example_of_the_library_runs_as_printed(redis_url: str) -> None:
+    page = (PROJECT / "workers/kayan_workers/bull/README.md").read_text()
+    [program] = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    assert "redis://localhost:6379/0" in program
+
+    command = [sys.executable, "-c", program.replace("redis://localhost:6379/0", redis_url)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "hello Mona\n"), done.stderr
 
 
 class Recording(dict[str, str]):

@@ -21,6 +21,7 @@ from redis.exceptions import RedisError
 from kayan_workers import logs
 from kayan_workers.binding import Processors, Rehearsal
 from kayan_workers.bull.consumer import Consumer, ConsumerSettings
+from kayan_workers.bull.ending import end
 from kayan_workers.bull.locks import LockKeeper
 from kayan_workers.bull.queue import Queue
 from kayan_workers.bull.server import Server
@@ -102,9 +103,7 @@ class Worker:
         try:
             await self._consume()
         finally:
-            for task in aside:
-                task.cancel()
-            await asyncio.gather(*aside, return_exceptions=True)
+            await end(aside)
             await health.close()
             keeper.close()
             for queue in queues.values():

@@ -20,6 +20,7 @@ from kayan_workers.bull import outcome, settle
 from kayan_workers.bull.attempt import Handler
 from kayan_workers.bull.backoff import Series, Strategies
 from kayan_workers.bull.caretaker import Caretaker
+from kayan_workers.bull.ending import end
 from kayan_workers.bull.lanes import MOST_CLAIMS, Lanes
 from kayan_workers.bull.line import Line
 from kayan_workers.bull.locks import LockKeeper
@@ -148,11 +149,11 @@ class Consumer:
             for task in done - {stopping}:
                 task.result()  # none of them returns: this raises what went wrong in ours
             self._draining = True
-            await _end(takers)
+            await end(takers)
             await self._drain()
         finally:
             stopping.cancel()
-            await _end(tasks)
+            await end(tasks)
             keeper.remove(self)
             if self._keeper is None:
                 keeper.close()
@@ -326,9 +327,3 @@ class Consumer:
         for job in jobs:
             if job.id not in refused:
                 self.observer.job_handed_back(job, why)
-
-
-async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -10,6 +10,7 @@ import msgspec
 from redis.exceptions import RedisError
 
 from kayan_workers.bull.core import QueueCore
+from kayan_workers.bull.ending import end
 from kayan_workers.bull.errors import JobFailed, NoSuchJob
 from kayan_workers.bull.events import ALL_EVENTS, EventListener, EventName, QueueEvent
 from kayan_workers.bull.insist import may_pass
@@ -104,8 +105,7 @@ class Listening(QueueCore):
     async def _stop_listening(self) -> None:
         listener, self._listener = self._listener, None
         if listener is not None:
-            listener.cancel()
-            await asyncio.wait([listener])
+            await end([listener])
 
     async def _listen(self, subscribed: asyncio.Event) -> None:
         while True:

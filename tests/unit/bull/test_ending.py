@@ -1,0 +1,45 @@
+"""Tasks end, even those that overhear it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from kayan_workers.bull import ending
+
+
+async def test_a_task_that_forgets_its_cancellation_is_told_again(monkeypatch) -> None:
+    monkeypatch.setattr(ending, "_PATIENCE_SECONDS", 0.02)
+    told = 0
+
+    async def deaf_in_one_ear() -> None:
+        nonlocal told
+        while True:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                told += 1
+                if told > 1:
+                    raise
+
+    task = asyncio.create_task(deaf_in_one_ear())
+    await asyncio.sleep(0)
+    await asyncio.wait_for(ending.end([task]), 5)
+
+    assert task.cancelled()
+    assert told == 2
+
+
+async def test_tasks_that_have_ended_or_end_in_an_error_are_no_trouble() -> None:
+    async def fails_on_the_way_out() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            raise RuntimeError("the door was locked")
+
+    over = asyncio.create_task(asyncio.sleep(0))
+    failing = asyncio.create_task(fails_on_the_way_out())
+    await asyncio.sleep(0.01)
+    await ending.end([over, failing])
+
+    assert over.done()
+    assert failing.done()

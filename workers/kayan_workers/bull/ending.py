@@ -1,0 +1,25 @@
+"""Ends tasks, also those that forget that they were told to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+_PATIENCE_SECONDS = 2.0
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel the tasks and return when all have ended, whatever they raise.
+
+    They are told again every two seconds: redis-py waits with asyncio.wait_for, which in Python 3.11 forgets a cancellation
+    that comes in the moment in which it returns.
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        done, pending = await asyncio.wait(pending, timeout=_PATIENCE_SECONDS)
+        for task in done:
+            if not task.cancelled():
+                task.exception()  # asked for, so that asyncio does not complain
