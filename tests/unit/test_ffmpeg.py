@@ -112,3 +112,9 @@ def test_an_ffmpeg_killed_from_outside_is_worth_another_try(film: Path, tmp_path
 
     with pytest.raises(TemporaryError, match="killed from outside"):
         Ffmpeg(str(killed)).run(film, ENDLESS, time_limit_seconds=5)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_a_full_disk_is_not_the_files_fault(ffmpeg: Ffmpeg, film: Path) -> None:
+    with pytest.raises(TemporaryError, match="No space left"):
+        ffmpeg.run(film, ["-c", "copy", "-f", "mpegts", "file:/dev/full"], time_limit_seconds=20)

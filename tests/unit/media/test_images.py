@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from kayan_workers.demo.samples import make_pictures, picture, psd
-from kayan_workers.errors import PermanentError
+from kayan_workers.errors import PermanentError, TemporaryError
 from kayan_workers.media import images
 from kayan_workers.media.images import Rendition
 from PIL import Image, ImageCms
@@ -275,6 +275,15 @@ def test_a_file_that_is_no_picture_is_called_what_it_is(tmp_path: Path, content:
 
     with pytest.raises(PermanentError, match=real):
         images.describe(path)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is always full")
+def test_a_full_disk_is_not_the_pictures_fault(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    picture((640, 480)).save(path)
+
+    with pytest.raises(TemporaryError, match="disk"):
+        images.render(path, [Rendition(to=Path("/dev/full"), box=(600, 600), quality=90)])
 
 
 def test_a_jpeg_named_png_is_read_as_what_it_is(tmp_path: Path) -> None:

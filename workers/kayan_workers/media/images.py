@@ -7,6 +7,7 @@ cannot (BMP, ICO, PSD, JPEG 2000, moving AVIF) and hands its pixels over, so the
 
 from __future__ import annotations
 
+import errno
 import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from typing import Any
 import pyvips
 from PIL import Image, ImageCms, ImageOps
 
-from kayan_workers.errors import PermanentError
+from kayan_workers.errors import KayanError, PermanentError, TemporaryError
 from kayan_workers.media.exif import read_exif
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.geometry import Size, fit
@@ -36,6 +37,8 @@ _GLANCE = (64, 64)
 """The size at which a picture is decoded only to learn whether it can be."""
 _VIPS_FORMATS = {"JPEG", "PNG", "WebP", "GIF", "TIFF", "AVIF", "HEIC", "SVG"}
 _PILLOW_FORMATS = {"BMP": ["BMP"], "ICO": ["ICO"], "PSD": ["PSD"], "JPEG2000": ["JPEG2000"], "AVIF sequence": ["AVIF"]}
+_OUR_TROUBLE = ("No space left on device", "Cannot allocate memory", "out of memory", "Too many open files", "unable to open for write")
+_OUR_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.EROFS}
 _UPRIGHT_AFTER_QUARTER_TURN = {5, 6, 7, 8}
 
 # The default cache keeps decoded pictures of finished jobs in memory.
@@ -240,17 +243,26 @@ def _check_pixels(width: int, height: int, limit: int) -> None:
 
 @contextmanager
 def _blamed(kind: Kind) -> Iterator[None]:
-    """Translate whatever a decoder raises on a bad file: the file is at fault, and it will be at the next attempt too."""
+    """Translate whatever a decoder raises on a bad file: the file is at fault, and it will be at the next attempt too.
+
+    Unless this machine is: a full disk or too little memory may be better next time.
+    """
     try:
         yield
-    except PermanentError:
+    except KayanError:
         raise
     except pyvips.Error as error:
+        said = str(error.detail or error.message)
+        if any(trouble in said for trouble in _OUR_TROUBLE):
+            raise TemporaryError(f"this machine cannot work on the picture: {_first_line(said)}; check its disk and memory") from error
         if kind.name == "HEIC":
             raise PermanentError("the picture is HEIC, which cannot be decoded here; export it as JPEG, PNG or AVIF") from error
-        words = _first_line(str(error.detail or error.message))
-        raise PermanentError(f"the {kind.name} picture is damaged or incomplete: {words}") from error
-    except (OSError, SyntaxError, ValueError, TypeError, OverflowError, EOFError, IndexError, KeyError) as error:
+        raise PermanentError(f"the {kind.name} picture is damaged or incomplete: {_first_line(said)}") from error
+    except OSError as error:
+        if error.errno in _OUR_ERRNO:
+            raise TemporaryError(f"this machine cannot work on the picture: {error.strerror}; check its disk and memory") from error
+        raise PermanentError(f"the {kind.name} picture is damaged or incomplete: {_first_line(str(error))}") from error
+    except (SyntaxError, ValueError, TypeError, OverflowError, EOFError, IndexError, KeyError) as error:
         raise PermanentError(f"the {kind.name} picture is damaged or incomplete: {_first_line(str(error))}") from error
 
 
