@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -112,6 +113,16 @@ async def test_queues_shows_every_queue_and_what_is_odd_about_it(run: Kayan, red
     assert "paused: kayan resume" in text
     assert (rows["email"]["paused"], rows["email"]["is_paused"], rows["email"]["workers"], rows["email"]["role"]) == (1, True, 0, "email")
     assert len(rows) == 7
+
+
+def test_queues_may_be_watched_until_ctrl_c(redis_url: str) -> None:
+    command = [*COMMAND, "queues", "--watch", "--json"]
+    process = subprocess.Popen(command, env=environment(REDIS_URL=redis_url), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert len(json.loads(process.stdout.readline())) == 7
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (0, "")
 
 
 async def test_a_job_is_shown_with_all_there_is_to_know(run: Kayan, redis_url: str) -> None:

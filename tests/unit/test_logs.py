@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -126,6 +127,15 @@ def test_what_is_no_json_is_written_as_text() -> None:
     stream = lines("json")
     logs.get().info("worker.started", roles={"email"}, where=object)
     assert "class" in only(stream)["where"]
+
+
+def test_a_worker_goes_on_when_nobody_reads_its_lines_any_more() -> None:
+    reader, writer = os.pipe()
+    stream = os.fdopen(writer, "w")
+    logs.configure(stream=stream)
+    os.close(reader)
+    logs.get().info("job.started", job_id="x" * 10_000)
+    logs.get().info("job.completed", job_id="1")
 
 
 def test_logging_does_not_load_rich() -> None:

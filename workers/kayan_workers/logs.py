@@ -6,11 +6,12 @@ without the guard, which withholds payloads and masks secrets and addresses.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
 from collections.abc import Iterable, MutableMapping
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 import msgspec
 
@@ -71,7 +72,7 @@ def configure(*, level: str = "info", form: str = "json", secrets: Iterable[str]
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Patient(stream))),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
@@ -103,6 +104,21 @@ class Guard:
             text = _ADDRESS.sub("<address>", _IN_URL.sub("***@", text))
         text = _ACCESS_KEY.sub("***", text)
         return text if len(text) <= longest else f"{text[:longest]} … ({len(text)} characters)"
+
+
+class _Patient:
+    """A stream whose reader may go away: a worker does not end because nobody listens any more."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 class _Bridge(logging.Handler):

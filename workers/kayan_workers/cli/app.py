@@ -89,7 +89,8 @@ def queues(
     """Show how many jobs every queue has in each state."""
     from kayan_workers.cli.queues import show
 
-    session.run(lambda server, settings: show(server, settings, watch=watch, as_json=as_json))
+    interrupted = 0 if watch else session.INTERRUPTED
+    session.run(lambda server, settings: show(server, settings, watch=watch, as_json=as_json), interrupted=interrupted)
 
 
 @app.command(rich_help_panel="Look")

@@ -91,8 +91,11 @@ def length_of_time(text: str, option: str) -> float:
         fail(f"{option}: {error}", USAGE)
 
 
-def run(command: Callable[[Server, Settings], Awaitable[T]]) -> T:
-    """Run an async command with a Redis server; every expected error becomes one line and an exit code."""
+def run(command: Callable[[Server, Settings], Awaitable[T]], *, interrupted: int = INTERRUPTED) -> T:
+    """Run an async command with a Redis server; every expected error becomes one line and an exit code.
+
+    ``interrupted`` is the exit code after Ctrl-C: 0 where that is the way to end.
+    """
     from redis.exceptions import RedisError
 
     settings = settings_for()
@@ -109,7 +112,7 @@ def run(command: Callable[[Server, Settings], Awaitable[T]]) -> T:
     try:
         return asyncio.run(connected())
     except KeyboardInterrupt:
-        raise typer.Exit(INTERRUPTED) from None
+        raise typer.Exit(interrupted) from None
     except UnknownName as error:
         fail(str(error), USAGE)
     except (KayanError, ValueError) as error:
