@@ -261,14 +261,26 @@ def test_a_malformed_payload_fails_at_once_and_names_its_field(world: World, wro
         run(asset, world, payload | wrong)
 
 
-def test_an_archive_is_stored_as_it_is_and_only_its_kind_recorded(world: World) -> None:
-    upload = world.upload(b"7z\xbc\xaf'\x1c" + b"\0" * 100, "OTHER", "", "files.7z")
+@pytest.mark.parametrize(
+    ("content", "file_type", "name", "kind"),
+    [
+        (b"7z\xbc\xaf'\x1c" + b"\0" * 100, "OTHER", "files.7z", "7-Zip"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600, "DOCUMENT", "old.doc", "OLE"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "DESIGN", "logo.eps", "PostScript"),
+        (b"Kaydara FBX Binary  \0", "MODEL_3D", "stand.fbx", "FBX"),
+    ],
+)
+def test_a_good_file_nobody_here_can_look_into_is_kept_and_its_kind_recorded(
+    world: World, content: bytes, file_type: str, name: str, kind: str
+) -> None:
+    upload = world.upload(content, file_type, "", name)
 
     run(asset, world, upload.payload())
 
     row = world.asset(upload.asset_id)
-    assert row["processingStatus"] == "COMPLETED"
-    assert row["metadata"]["format"] == "7-Zip"
+    assert (row["processingStatus"], row["processingError"]) == ("COMPLETED", None)
+    assert row["metadata"]["format"] == kind
+    assert row["metadata"]["inspected"] is False
 
 
 class Unreachable:

@@ -69,7 +69,7 @@ def _describe(payload: Payload, source: Source, job: JobHandle, edges: Edges) ->
         case FileType.AUDIO:
             return audio.describe(probe(edges.ffmpeg, source.path, job.cancelled))
         case FileType.DOCUMENT:
-            return documents.describe(source.path)
+            return _document(source)
         case FileType.MODEL_3D:
             return _model(source)
         case FileType.DESIGN:
@@ -87,6 +87,12 @@ def _image(source: Source) -> Facts:
         width=canvas.width, height=canvas.height, metadata={**facts.metadata, **canvas.metadata},
         details={**facts.details, **canvas.details}, custom={**facts.custom, **canvas.custom},
     )  # fmt: skip
+
+
+def _document(source: Source) -> Facts:
+    if not documents.can_read(source.kind) and source.kind.family in ("document", "archive"):
+        return _unread(source)
+    return documents.describe(source.path)
 
 
 def _model(source: Source) -> Facts:
@@ -119,7 +125,7 @@ def _other(source: Source, job: JobHandle, edges: Edges) -> Facts:
 
 
 def _unread(source: Source) -> Facts:
-    """A format nobody here can look into (Figma, FBX, an archive …): the file is fine, only its inside stays unknown."""
+    """A format nobody here can look into (Figma, FBX, Word before 2007, an archive …): the file is fine, only its inside stays unknown."""
     return Facts(metadata={"format": source.kind.name, "inspected": False})
 
 
