@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from redis.exceptions import RedisError
 
 from kayan_workers.bull import repeat, scripts
+from kayan_workers.bull.ending import end
 from kayan_workers.bull.lanes import LOST_CONNECTION
 from kayan_workers.bull.line import now_ms
 
@@ -127,8 +128,7 @@ class Caretaker:
                 if not await self._keep_office():
                     return
         finally:
-            listener.cancel()
-            await asyncio.gather(listener, return_exceptions=True)
+            await end([listener])
 
     async def _doze(self, until_stalled: float) -> None:
         """Sleep until a delayed job is due, a chore is, or the office must be renewed."""

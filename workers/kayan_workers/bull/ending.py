@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-_PATIENCE_SECONDS = 2.0
+_PATIENCE_SECONDS = 0.2
 
 
 async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel the tasks and return when all have ended, whatever they raise.
 
-    They are told again every two seconds: redis-py waits with asyncio.wait_for, which in Python 3.11 forgets a cancellation
+    They are told again and again: redis-py waits with asyncio.wait_for, which in Python 3.11 forgets a cancellation
     that comes in the moment in which it returns.
     """
     pending = set(tasks)

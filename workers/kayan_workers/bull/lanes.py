@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from kayan_workers.bull import settle
+from kayan_workers.bull.ending import end
 from kayan_workers.bull.line import Line, now_ms
 from kayan_workers.bull.outcome import Completed, Failed, retention
 from kayan_workers.bull.running import ActiveJob
@@ -124,11 +125,7 @@ class Lanes:
                 self._line = None
                 self._server.note_down(reason or RedisConnectionError("closed"))
         finally:
-            for lane in lanes:
-                lane.cancel()
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*lanes, *self._tasks, return_exceptions=True)
+            await end([*lanes, *self._tasks])
             if self._line:
                 self._line.close()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from kayan_workers.bull import outcome, repeat, settle
 from kayan_workers.bull.attempt import AttemptAbandonedError, Handler, Runner
+from kayan_workers.bull.ending import end
 from kayan_workers.bull.outcome import Completed, Failed, JobTimeoutError
 from kayan_workers.bull.running import ActiveJob
 
@@ -81,9 +82,7 @@ class Slots:
         try:
             await asyncio.gather(*slots)
         finally:
-            for slot in slots:
-                slot.cancel()
-            await asyncio.gather(*slots, return_exceptions=True)
+            await end(slots)
             self._runner.close()
 
     def put(self, jobs: Sequence[ActiveJob]) -> int:
