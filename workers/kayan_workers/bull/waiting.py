@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from kayan_workers.bull.core import QueueCore
 from kayan_workers.bull.ending import end
+from kayan_workers.bull.ending import end
 from kayan_workers.bull.errors import JobFailed, NoSuchJob
 from kayan_workers.bull.events import ALL_EVENTS, EventListener, EventName, QueueEvent
 from kayan_workers.bull.insist import may_pass
@@ -100,7 +101,8 @@ class Listening(QueueCore):
             self._listener = asyncio.create_task(self._listen(self._subscribed), name=f"finished jobs of {self.name}")
         if self._subscribed is not None:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._subscribed.wait(), _LOOK_SECONDS)
+                async with asyncio.timeout(_LOOK_SECONDS):
+                    await self._subscribed.wait()
 
     async def _stop_listening(self) -> None:
         listener, self._listener = self._listener, None
