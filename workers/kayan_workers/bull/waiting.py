@@ -11,7 +11,6 @@ from redis.exceptions import RedisError
 
 from kayan_workers.bull.core import QueueCore
 from kayan_workers.bull.ending import end
-from kayan_workers.bull.ending import end
 from kayan_workers.bull.errors import JobFailed, NoSuchJob
 from kayan_workers.bull.events import ALL_EVENTS, EventListener, EventName, QueueEvent
 from kayan_workers.bull.insist import may_pass
