@@ -34,8 +34,8 @@ async def proxy(redis_url: str) -> AsyncIterator[Proxy]:
 
 
 @pytest.fixture
-def far_queue(party: Party, proxy: Proxy) -> Queue:
-    """The queue ``mail`` at the end of a line that can be cut."""
+def far_queue(proxy: Proxy, party: Party) -> Queue:
+    """The queue ``mail`` at the end of a line that can be cut. The proxy is asked for first, so that the workers stop before it does."""
     return party.queue("mail", server=party.at(RedisAddress(url=proxy.url)))
 
 
@@ -214,7 +214,7 @@ async def test_a_silent_line_is_noticed_and_replaced(far_queue: Queue, party: Pa
     await finished(redis, "mail", 2, timeout=20)
 
 
-async def test_an_unreachable_redis_is_waited_for(party: Party, proxy: Proxy, redis: Redis):
+async def test_an_unreachable_redis_is_waited_for(proxy: Proxy, party: Party, redis: Redis):
     """The worker starts before Redis can be reached, says so once, and works as soon as it is there."""
     server = party.at(RedisAddress(url=proxy.url))
     changes: list[bool] = []

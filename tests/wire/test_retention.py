@@ -66,10 +66,15 @@ async def _newest_is(redis: Redis, job_id: str) -> None:
 
 
 async def test_the_newest_five_hundred_failed_jobs_stay(queue: Queue, work: Work, redis: Redis):
-    """Scenario 19, first part: 600 failures."""
+    """Scenario 19, first part: 600 failures, each in a millisecond of its own: Bull orders those of one millisecond by id."""
+
+    async def refuse_slowly(job: ActiveJob) -> None:
+        await asyncio.sleep(0.002)
+        raise ValueError("no")
+
     await queue.add_bulk([BulkJob({}, options=JobOptions(remove_on_fail=500)) for _ in range(600)])
 
-    worker = work(queue, refuse)
+    worker = work(queue, refuse_slowly)
     await worker.has_started(600)
     await finished(redis, "mail", 500)
 

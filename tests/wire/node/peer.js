@@ -133,11 +133,6 @@ const ops = {
     setTimeout(() => { const until = Date.now() + ms; while (Date.now() < until); }, 5);
   },
 
-  async next_slots({ cron, options, count }) {
-    const slots = require('cron-parser').parseExpression(cron, options);
-    return Array.from({ length: count }, () => slots.next().getTime());
-  },
-
   // bull-board on a port of its own: the HTTP API that its page uses.
   async board({ names }) {
     const { createBullBoard } = require('@bull-board/api');
