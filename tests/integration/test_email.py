@@ -22,7 +22,7 @@ import pytest
 import ses_server
 from doubles import FakeJob
 from kayan_workers import deliveries
-from kayan_workers.binding import bound
+from kayan_workers.binding import Processors
 from kayan_workers.edges import Edges
 from kayan_workers.errors import PermanentError, TemporaryError
 from kayan_workers.mail.samples import SAMPLE_VARIABLES
@@ -87,7 +87,7 @@ def edges(environment: dict[str, str]) -> Iterator[Edges]:
 @pytest.fixture
 def send(edges: Edges) -> Send:
     """What the consumer calls with a running job."""
-    return bound(EMAIL, edges)
+    return Processors([EMAIL], edges).handler(EMAIL)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def send_without_database(ses: SesServer, monkeypatch: pytest.MonkeyPatch) -> It
     """For jobs that must fail before anything is written down or sent: a database that is asked would say so."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_SES", ses.url)
     edges = Edges(Settings.from_environment({"DATABASE_URL": NO_DATABASE}, [EMAIL]))
-    yield bound(EMAIL, edges)
+    yield Processors([EMAIL], edges).handler(EMAIL)
     edges.close()
 
 
@@ -343,7 +343,7 @@ WORKER = """
 import json, os, signal, sys
 from test_email import EMAIL, a_job
 from kayan_workers import deliveries, mailer
-from kayan_workers.binding import bound
+from kayan_workers.binding import Processors
 from kayan_workers.edges import Edges
 from kayan_workers.settings import Settings
 
@@ -353,7 +353,7 @@ if sys.argv[2] == "before handing over":
 if sys.argv[2] == "after recording":
     record = deliveries.record
     deliveries.record = lambda *arguments: (record(*arguments), os.kill(os.getpid(), signal.SIGKILL))
-bound(EMAIL, Edges(Settings.from_environment(os.environ, [EMAIL])))(a_job(json.loads(sys.argv[1]), id="killed"))
+Processors([EMAIL], Edges(Settings.from_environment(os.environ, [EMAIL]))).handler(EMAIL)(a_job(json.loads(sys.argv[1]), id="killed"))
 """
 
 
@@ -411,7 +411,7 @@ def test_a_mail_that_cannot_be_recorded_beforehand_is_not_sent(environment: dict
     edges.database._wait_seconds = 0.5
 
     with pytest.raises(TemporaryError, match="database"):
-        bound(EMAIL, edges)(a_job(WELCOME))
+        Processors([EMAIL], edges).handler(EMAIL)(a_job(WELCOME))
 
     assert ses.requests == 0
     edges.close()
@@ -498,7 +498,7 @@ def test_ses_that_cannot_be_reached_is_temporary_and_nobody_suspects_a_second_co
     monkeypatch.setenv("AWS_ENDPOINT_URL_SES", "http://127.0.0.1:1")
 
     with pytest.raises(TemporaryError, match="SES in eu-central-1 cannot be used"):
-        bound(EMAIL, edges)(a_job(WELCOME))
+        Processors([EMAIL], edges).handler(EMAIL)(a_job(WELCOME))
 
     assert [row["maybe_twice"] for row in rows(edges)] == [False]
 
@@ -508,7 +508,7 @@ def test_missing_credentials_are_temporary_and_said_so(edges: Edges, ses: SesSer
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "")
 
     with pytest.raises(TemporaryError, match="Unable to locate credentials"):
-        bound(EMAIL, edges)(a_job(WELCOME))
+        Processors([EMAIL], edges).handler(EMAIL)(a_job(WELCOME))
 
     assert ses.requests == 0
 
@@ -533,8 +533,8 @@ def test_one_refused_recipient_does_not_keep_the_mail_from_the_others(send: Send
 def test_an_outbox_takes_the_place_of_ses_when_it_is_named(environment: dict[str, str], ses: SesServer, tmp_path: Path) -> None:
     edges = Edges(Settings.from_environment(environment | {"KAYAN_MAIL": f"outbox:{tmp_path}/outbox"}, [EMAIL]))
     job = a_job(WELCOME)
-    bound(EMAIL, edges)(job)
-    bound(EMAIL, edges)(again(job))
+    Processors([EMAIL], edges).handler(EMAIL)(job)
+    Processors([EMAIL], edges).handler(EMAIL)(again(job))
 
     assert [path.suffix for path in (tmp_path / "outbox").iterdir()] == [".eml"]
     assert ses.requests == 0
