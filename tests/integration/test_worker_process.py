@@ -187,6 +187,22 @@ async def test_a_worker_waits_for_redis_works_when_it_comes_and_says_so_on_ready
         assert running.exit_code(30) == 0
 
 
+def test_slots_come_from_the_table_the_environment_or_the_command_line(redis_url: str) -> None:
+    settings = {"REDIS_URL": redis_url, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "CONCURRENCY_EMAIL": "3"}
+    with worker("messaging", variables=settings) as running:
+        assert running.wait_for("worker.started")["roles"] == {"email": 3, "notification": 10}
+    with worker("messaging", "--concurrency", "2", variables=settings) as running:
+        assert running.wait_for("worker.started")["roles"] == {"email": 2, "notification": 2}
+
+
+def test_a_worker_that_never_found_its_redis_leaves_at_the_first_signal() -> None:
+    settings = {"REDIS_PORT": "1", "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    with worker("messaging", variables=settings) as running:
+        running.wait_for("redis.lost")
+        running.signal(signal.SIGTERM)
+        assert running.exit_code(15) == 0
+
+
 # -- leaving ---------------------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,114 @@
+"""What a consumer does, as lines and as numbers."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import structlog
+from kayan_workers import logs
+from kayan_workers.errors import PermanentError, TemporaryError
+from kayan_workers.lifecycle import Lifecycle
+from kayan_workers.metrics import Metrics
+
+
+@dataclass
+class RunningJob:
+    """As much of a running job as the observer looks at; times are ms."""
+
+    id: str = "7"
+    attempt: int = 1
+    timestamp_ms: int = 1_000
+    started_at: int = 4_000
+    seconds: float = 0.5
+    opts: dict[str, Any] = field(default_factory=lambda: {"delay": 1_000})
+
+
+class Seen:
+    """An observer with the metrics and the lines it writes to."""
+
+    def __init__(self, level: str = "info") -> None:
+        self.stream = io.StringIO()
+        logs.configure(level=level, stream=self.stream)
+        self.metrics = Metrics()
+        self.observer: Any = Lifecycle("email", self.metrics.of("email", 10), level=level)
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
+
+    def number(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(name, {"queue": "email", **labels})
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
+
+
+def test_a_completed_job_is_two_lines_and_is_counted_with_its_times() -> None:
+    seen = Seen()
+    seen.observer.job_started(RunningJob())
+    seen.observer.job_completed(RunningJob(), {"a": "payload"}, 0.184)
+    started, completed = seen.events()
+    assert (started["event"], started["queue"], started["job_id"], started["attempt"]) == ("job.started", "email", "7", 1)
+    assert (completed["event"], completed["duration_ms"]) == ("job.completed", 184)
+    assert "payload" not in seen.stream.getvalue()
+    assert seen.number("kayan_jobs_completed_total") == 1
+    assert seen.number("kayan_job_processing_seconds_sum") == pytest.approx(0.184)
+    assert seen.number("kayan_job_waiting_seconds_sum") == 2.0  # three seconds since it was added, one of them its own delay
+
+
+def test_a_second_attempt_does_not_count_as_waiting() -> None:
+    seen = Seen()
+    seen.observer.job_started(RunningJob(attempt=2))
+    assert seen.number("kayan_job_waiting_seconds_count") == 0
+
+
+def test_failures_are_counted_by_what_they_mean() -> None:
+    seen = Seen()
+    seen.observer.job_retried(RunningJob(), TemporaryError("SES is away"), 2000, 0.1)
+    seen.observer.job_failed(RunningJob(attempt=3), TemporaryError("SES is away"), 0.1)
+    seen.observer.job_failed(RunningJob(), PermanentError("no recipient"), 0.1)
+    assert [(event["event"], event["level"]) for event in seen.events()] == [
+        ("job.retried", "warning"), ("job.failed", "error"), ("job.failed", "error")]  # fmt: skip
+    assert seen.number("kayan_jobs_retried_total") == 1
+    assert seen.number("kayan_jobs_failed_total", reason="attempts") == 1
+    assert seen.number("kayan_jobs_failed_total", reason="permanent") == 1
+    assert seen.number("kayan_job_processing_seconds_count") == 3
+
+
+@pytest.mark.parametrize(("error", "traceback"), [(TemporaryError("raised on purpose"), False), (ZeroDivisionError("a surprise"), True)])
+def test_only_a_surprise_brings_its_traceback(error: Exception, traceback: bool) -> None:
+    seen = Seen()
+    seen.observer.job_retried(RunningJob(), error, 2000, 0.1)
+    [event] = seen.events()
+    assert ("exception" in event, event["error_type"]) == (traceback, type(error).__name__)
+
+
+def test_lost_stalled_and_returned_jobs_are_counted_each_for_itself() -> None:
+    seen = Seen()
+    seen.observer.job_lost(RunningJob(), "its lock is lost")
+    seen.observer.job_handed_back(RunningJob(), "this worker stops")
+    seen.observer.jobs_stalled("email", ["1", "2"])
+    seen.observer.jobs_given_up("email", ["3"])
+    seen.observer.jobs_forgiven("email", ["4"])
+    seen.observer.queue_warning("email", "odd")
+    assert [event["event"] for event in seen.events()] == [
+        "job.lost", "job.handed_back", "job.stalled", "job.stalled", "job.given_up", "job.forgiven", "queue.warning"]  # fmt: skip
+    assert seen.number("kayan_job_locks_lost_total") == 1
+    assert seen.number("kayan_jobs_handed_back_total") == 1
+    assert [seen.number("kayan_jobs_stalled_total", outcome=outcome) for outcome in ("repeated", "given_up", "forgiven")] == [2, 1, 1]
+    assert seen.number("kayan_queue_warnings_total") == 1
+
+
+def test_above_info_jobs_are_counted_without_a_line() -> None:
+    seen = Seen(level="warning")
+    seen.observer.job_started(RunningJob())
+    seen.observer.job_completed(RunningJob(), None, 0.1)
+    assert seen.events() == []
+    assert seen.number("kayan_jobs_completed_total") == 1
