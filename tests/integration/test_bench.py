@@ -45,7 +45,7 @@ def test_a_run_leaves_a_file_per_suite_with_both_sides_numbers(tmp_path: Path) -
     assert "where the time goes" in done.stdout
 
 
-def test_a_missed_goal_is_told -> None:
+def test_a_missed_goal_is_told() -> None:
     slow = Row("process", "jobs/s", [100.0, 120.0], [100.0, 100.0], times_peer(2))
 
     assert slow.as_json() == {"name": "process", "ours": 110.0, "peer": 100.0, "unit": "jobs/s", "ratio": 1.1, "goal": "≥ 2× Bull",
