@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,9 +13,9 @@ from kayan_workers.errors import PermanentError, TemporaryError
 
 
 def job(**fields: Any) -> ActiveJob:
-    consumer: Any = SimpleNamespace(queue=SimpleNamespace(name="mail"))
+    nobody: Any = None
     values = [fields.get(name.decode()) for name in FIELDS]
-    return ActiveJob(consumer, str(fields.get("id", "7")), "pod/1", values, 0)
+    return ActiveJob("mail", str(fields.get("id", "7")), "pod/1", values, 0, nobody)
 
 
 def raised(error: Exception) -> Exception:

@@ -17,8 +17,7 @@ from redis.exceptions import RedisError
 
 from kayan_workers.bull import repeat, scripts
 from kayan_workers.bull.ending import end
-from kayan_workers.bull.lanes import LOST_CONNECTION
-from kayan_workers.bull.line import now_ms
+from kayan_workers.bull.line import LOST_CONNECTION, now_ms
 
 if TYPE_CHECKING:
     from kayan_workers.bull.keys import Keys

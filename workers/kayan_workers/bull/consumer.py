@@ -232,7 +232,7 @@ class Consumer:
     # -- for the lanes -------------------------------------------------------------------------------------------------------
 
     def new_job(self, claimed: settle.Claimed, token: str, now: int) -> ActiveJob:
-        return ActiveJob(self, claimed[-1].decode(), token, claimed, now)
+        return ActiveJob(self.queue.name, claimed[-1].decode(), token, claimed, now, self)
 
     def receive(self, claimed: list[ActiveJob], asked: int, *, fenced: bool) -> None:
         if not asked:

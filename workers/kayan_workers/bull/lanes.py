@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from kayan_workers.bull import settle
 from kayan_workers.bull.ending import end
-from kayan_workers.bull.line import Line, now_ms
+from kayan_workers.bull.line import LOST_CONNECTION, Line, now_ms
 from kayan_workers.bull.outcome import Completed, Failed, retention
 from kayan_workers.bull.running import ActiveJob
 
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from kayan_workers.bull.server import Server
 
 log = logging.getLogger(__name__)
-
-LOST_CONNECTION = (RedisConnectionError, RedisTimeoutError, OSError)
 
 _LANES = 2
 _MOST_FINISHES = 250

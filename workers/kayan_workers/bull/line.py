@@ -24,6 +24,9 @@ from kayan_workers.bull.scripts import Script
 
 log = logging.getLogger(__name__)
 
+LOST_CONNECTION = (RedisConnectionError, RedisTimeoutError, OSError)
+"""What a call raises whose reply will never come: Redis may have done it or not."""
+
 _MOVED_AWAY = ("READONLY", "MOVED", "ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN")
 """Replies that say: not here, not now. The line closes, and whoever opens the next one asks again where the master is."""
 

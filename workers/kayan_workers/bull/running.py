@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -14,7 +14,7 @@ from kayan_workers.bull.job import UNREAD, Job
 from kayan_workers.bull.stringify import stringify
 
 if TYPE_CHECKING:
-    from kayan_workers.bull.consumer import Consumer
+    from kayan_workers.bull.scripts import Script
 
 FIELDS = (b"name", b"data", b"opts", b"timestamp", b"priority", b"attemptsMade", b"stacktrace")
 """The hash members that ``settle.lua`` returns for a claimed job, in its order."""
@@ -39,6 +39,13 @@ _decode_options = msgspec.json.Decoder(Options).decode
 _NO_OPTIONS = Options()
 
 
+class Messenger(Protocol):
+    """Carries what a handler says while it works: its consumer."""
+
+    def tell_soon(self, script: Script, job_id: str, args: Sequence[Any]) -> None:
+        """Send a script about a job whose outcome nobody waits for, from any thread."""
+
+
 class ActiveJob(Job):
     """One attempt at one job. Its methods may be called from any thread and return at once.
 
@@ -47,8 +54,8 @@ class ActiveJob(Job):
 
     __slots__ = (
         "_cancelled",
-        "_consumer",
         "_fields",
+        "_messenger",
         "_values",
         "abandoned",
         "attempt",
@@ -62,9 +69,11 @@ class ActiveJob(Job):
         "token",
     )
 
-    def __init__(self, consumer: Consumer, job_id: str, token: str, values: Sequence[bytes | None], claimed_at_ms: int) -> None:
+    def __init__(
+        self, queue: str, job_id: str, token: str, values: Sequence[bytes | None], claimed_at_ms: int, messenger: Messenger
+    ) -> None:
         # Job.__init__ is not called: what it reads from a mapping stands in `values` already
-        self.queue = consumer.queue.name
+        self.queue = queue
         self.id = job_id
         self.token = token
         self.raw_data = values[1] or b"{}"
@@ -73,7 +82,7 @@ class ActiveJob(Job):
         self._opts = None
         self._values = values
         self._fields: Mapping[bytes, bytes] | None = None
-        self._consumer = consumer
+        self._messenger = messenger
         self._cancelled: threading.Event | None = None
         self.started_at = claimed_at_ms
         self.started_monotonic = 0.0
@@ -148,7 +157,7 @@ class ActiveJob(Job):
         self.discarded = True
 
     def _tell(self, script: str, *args: Any) -> None:
-        self._consumer.tell_soon(scripts.load(script), self.id, args)
+        self._messenger.tell_soon(scripts.load(script), self.id, args)
 
     # -- for the consumer ----------------------------------------------------------------------------------------------------
 

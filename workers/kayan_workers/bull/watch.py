@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 from redis.exceptions import RedisError
 
 from kayan_workers.bull import scripts
-from kayan_workers.bull.lanes import LOST_CONNECTION, Lanes
+from kayan_workers.bull.lanes import Lanes
+from kayan_workers.bull.line import LOST_CONNECTION
 
 if TYPE_CHECKING:
     from kayan_workers.bull.keys import Keys
