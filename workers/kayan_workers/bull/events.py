@@ -138,6 +138,7 @@ class EventListener:
         self._client = self._queue.server.connection()
         self._asked = False
         try:
+            await self._client.initialize()  # a cluster's client does not know its nodes before
             self._pubsub = self._client.pubsub()
             if self._channels:
                 await self._pubsub.subscribe(*self._channels)
