@@ -448,3 +448,11 @@ async def test_listeners_hear_drained_after_the_last_job_whatever_the_concurrenc
 
         await wait_until(both_came)
     assert heard == ["bull:mail:completed", "bull:mail:drained"]
+
+
+async def test_odd_numbers_in_a_jobs_hash_count_as_nothing(redis_url: str, redis: Redis) -> None:
+    async with queue_at(redis_url) as queue:
+        added = await queue.add({}, options=TWICE)
+        await redis.hset(f"bull:mail:{added.id}", mapping={"attemptsMade": "abc", "timestamp": "inf", "priority": "urgent", "delay": ""})
+        async with working(queue, nothing) as (_, seen):
+            await wait_until(lambda: seen.said("job_completed") == [added.id])

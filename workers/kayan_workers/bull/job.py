@@ -5,6 +5,7 @@ Source: wire document, section 2.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -133,11 +134,11 @@ class Job:
             return None
 
     def _int(self, field: bytes) -> int:
-        return int(_number(self.fields.get(field)))
+        return whole(self.fields.get(field))
 
     def _optional_int(self, field: bytes) -> int | None:
         value = self.fields.get(field)
-        return None if value is None else int(_number(value))
+        return None if value is None else whole(value)
 
 
 class _Unread:
@@ -145,6 +146,12 @@ class _Unread:
 
 
 UNREAD = _Unread()
+
+
+def whole(text: bytes | None) -> int:
+    """A number of a job's hash as an int; what is none counts as 0."""
+    number = _number(text)
+    return int(number) if math.isfinite(number) else 0
 
 
 def _number(text: bytes | None) -> float:

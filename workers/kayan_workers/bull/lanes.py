@@ -110,17 +110,21 @@ class Lanes:
                 line = await self._server.line(self._keys.wait)
                 try:
                     await self._prepare(line)
-                except LOST_CONNECTION as error:
+                except (RedisError, OSError) as error:
                     self._server.note_down(error)
                     line.close()
+                    await asyncio.sleep(1)
                     continue
                 self._line = line
                 self._connected.set()
                 self.wake()
-                reason = await asyncio.shield(line.closed)
+                await asyncio.wait([line.closed, *lanes], return_when=asyncio.FIRST_COMPLETED)
+                for lane in lanes:
+                    if lane.done():
+                        lane.result()  # a lane never ends: this raises what went wrong in ours
                 self._connected.clear()
                 self._line = None
-                self._server.note_down(reason or RedisConnectionError("closed"))
+                self._server.note_down(line.closed.result() or RedisConnectionError("closed"))
         finally:
             await end([*lanes, *self._tasks])
             if self._line:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from kayan_workers.bull import scripts
-from kayan_workers.bull.job import UNREAD, Job
+from kayan_workers.bull.job import UNREAD, Job, whole
 from kayan_workers.bull.stringify import stringify
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class ActiveJob(Job):
         self.started_at = claimed_at_ms
         self.started_monotonic = 0.0
         self.renewed = time.monotonic()
-        self.attempt = int(values[5] or 0) + 1
+        self.attempt = whole(values[5]) + 1
         self.discarded = False
         self.ended = False
         self.abandoned: str | None = None
