@@ -115,8 +115,12 @@ class NodePeer:
 
     @property
     def mishaps(self) -> Sequence[Event]:
-        """Exceptions that nobody caught in the Node process."""
-        return [event for event in self.events if event.name in ("uncaught", "unhandled")]
+        """Exceptions that nobody caught in the Node process.
+
+        Bull closes the connection of its own blocked call on a local pause and does not catch what that call then throws.
+        """
+        uncaught = [event for event in self.events if event.name in ("uncaught", "unhandled")]
+        return [event for event in uncaught if "Error: Connection is closed." not in str(event.args)]
 
     # -- its end -------------------------------------------------------------------------------------------------------------
 

@@ -21,21 +21,24 @@ Work = Callable[..., Worker]
 
 async def furnish(node: NodePeer, redis: Redis, *queues: str) -> None:
     """Give each queue the same jobs, made and failed by Bull: two failed, one completed, two delayed, three waiting."""
-    for queue in queues:
-        await node.open(queue)
-        for name in ("bad", "bad", "good"):
-            await node.add(queue, {"n": name}, name=name, attempts=1)
-        await node.process(queue, "fail", name="bad", message="smtp 550")
-        await node.process(queue, "log", name="good", rows=["a row"], value="ok")
-        await finished(redis, queue, 3)
-        await node.ask("close", queue=queue)
-        await node.open(queue)
-        await node.add(queue, {}, delay=600_000)
-        await node.add(queue, {}, delay=600_000, priority=2)
-        await node.add(queue, {})
-        await node.add(queue, {}, priority=3)
-        await node.add(queue, {}, jobId="custom")
-        await redis.delete(f"bull:{queue}:stalled-check")
+    await asyncio.gather(*(_furnish(node, redis, queue) for queue in queues))
+
+
+async def _furnish(node: NodePeer, redis: Redis, queue: str) -> None:
+    await node.open(queue)
+    for name in ("bad", "bad", "good"):
+        await node.add(queue, {"n": name}, name=name, attempts=1)
+    await node.process(queue, "fail", name="bad", message="smtp 550")
+    await node.process(queue, "log", name="good", rows=["a row"], value="ok")
+    await finished(redis, queue, 3)
+    await node.ask("close", queue=queue)
+    await node.open(queue)
+    await node.add(queue, {}, delay=600_000)
+    await node.add(queue, {}, delay=600_000, priority=2)
+    await node.add(queue, {})
+    await node.add(queue, {}, priority=3)
+    await node.add(queue, {}, jobId="custom")
+    await redis.delete(f"bull:{queue}:stalled-check")
 
 
 ACTS: dict[str, tuple[list[Any], Callable[[Queue], Any]]] = {

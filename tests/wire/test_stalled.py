@@ -114,6 +114,7 @@ async def test_a_worker_killed_while_it_watches_costs_nothing(queue: Queue, new_
     victim = await new_worker("mail", "nothing", die=["before", "settle", 2])
     await victim.saw("ready")
     await asyncio.sleep(0.5)
+    assert not victim.is_over
     job = await queue.add({})
     assert await victim.ended() == -9
 
