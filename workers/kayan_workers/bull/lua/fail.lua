@@ -13,7 +13,7 @@
 local call = redis.call
 local base, now, metrics_size = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local unstarted = KEYS[2]
-local refused, failures = {}, 0
+local refused, failures, doomed = {}, 0, {}
 
 local function refusal(job, id, token)
   if call("EXISTS", job) == 0 then
@@ -59,12 +59,13 @@ for at = 4, #ARGV, 14 do
       else
         call("HSET", job, "finishedOn", now)
         call("ZADD", base .. "failed", now, id)
-        retain(base, base .. "failed", keep_count, tonumber(ARGV[at + 8]), now)
+        retain(base, base .. "failed", keep_count, tonumber(ARGV[at + 8]), now, doomed)
       end
       call("PUBLISH", base .. "failed", ARGV[at + 6])
     end
   end
 end
+unlink_all(doomed)
 if metrics_size > 0 and failures > 0 then
   count_finished(base .. "metrics:failed", failures, now, metrics_size)
 end

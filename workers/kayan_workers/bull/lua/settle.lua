@@ -104,13 +104,11 @@ while ARGV[at] do
   end
   if #scored > 0 then
     call("ZADD", completed, unpack(scored))
-    retain(base, completed, keep_count, keep_age_ms, now)
+    retain(base, completed, keep_count, keep_age_ms, now, doomed)
   end
   at = last + 1
 end
-if #doomed > 0 then
-  call("UNLINK", unpack(doomed))
-end
+unlink_all(doomed)
 if #healthy > 0 then
   call("SREM", unstarted, unpack(healthy))
   if metrics_size > 0 then

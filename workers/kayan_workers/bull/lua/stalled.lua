@@ -46,7 +46,9 @@ local function give_up(id, job)
   else
     call("HSET", job, "failedReason", "job stalled more than allowable limit", "finishedOn", now)
     call("ZADD", base .. "failed", now, id)
-    retain(base, base .. "failed", keep_count, keep_age_ms, now)
+    local doomed = {}
+    retain(base, base .. "failed", keep_count, keep_age_ms, now, doomed)
+    unlink_all(doomed)
   end
   call("PUBLISH", base .. "failed", '{"jobId":' .. cjson.encode(id) .. ', "val": "job stalled more than maxStalledCount"}')
 end
