@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 from at_work import queue_at
 from kayan_workers.bull.errors import JobIsLocked, NoSuchJob, QueueIsBusy, WrongState
+from kayan_workers.bull.line import now_ms
 from kayan_workers.bull.options import Debounce, JobOptions, Repeat
 from kayan_workers.bull.queue import BulkJob, Queue
 from redis.asyncio import Redis
-
-NOW = int(time.time() * 1000)
 
 
 async def fail(redis: Redis, job_id: str, at_ms: int, **fields: Any) -> None:
@@ -74,7 +72,7 @@ async def test_empty_takes_what_waits_with_everything_it_left_and_nothing_else(r
     """Window W19."""
     async with queue_at(redis_url) as queue:
         kept = [await queue.add({}) for _ in range(2)]
-        await complete(redis, kept[0].id, NOW)
+        await complete(redis, kept[0].id, now_ms())
         await redis.lmove("bull:mail:wait", "bull:mail:active", "RIGHT", "LEFT")
         await queue.add_bulk(BulkJob({}, options=JobOptions(priority=n % 3, delay_ms=(n % 4 == 0) * 60_000)) for n in range(2500))
         gone = await queue.add({}, options=JobOptions(debounce=Debounce(id="digest", ttl_ms=60_000)))
@@ -112,7 +110,7 @@ async def test_clean_takes_finished_jobs_older_than_the_grace(redis_url: str, re
     async with queue_at(redis_url) as queue:
         jobs = await queue.add_bulk(BulkJob({}) for _ in range(6))
         for age, job in enumerate(jobs):
-            await complete(redis, job.id, NOW - age * 60_000)
+            await complete(redis, job.id, now_ms() - age * 60_000)
         await queue.log(jobs[5].id, "a row")
 
         assert await queue.clean(150_000) == ["6", "5", "4"]
@@ -124,7 +122,7 @@ async def test_clean_with_a_limit_takes_the_oldest(redis_url: str, redis: Redis)
     async with queue_at(redis_url) as queue:
         jobs = await queue.add_bulk(BulkJob({}) for _ in range(6))
         for age, job in enumerate(jobs):
-            await fail(redis, job.id, NOW - (age + 1) * 60_000)
+            await fail(redis, job.id, now_ms() - (age + 1) * 60_000)
 
         assert await queue.clean(0, "failed", 2) == ["6", "5"]
         assert await queue.clean(0, "failed", 100) == ["4", "3", "2", "1"]
@@ -134,7 +132,7 @@ async def test_clean_with_a_limit_works_for_delayed_jobs_too(redis_url: str, red
     """Window W27."""
     async with queue_at(redis_url) as queue:
         await queue.add_bulk(
-            BulkJob({}, options=JobOptions(delay_ms=10**9 - n, timestamp_ms=NOW - n * 60_000)) for n in range(5))
+            BulkJob({}, options=JobOptions(delay_ms=10**9 - n, timestamp_ms=now_ms() - n * 60_000)) for n in range(5))
 
         assert await queue.clean(90_000, "delayed", 2) == ["5", "4"]
         assert await queue.clean(90_000, "delayed") == ["3"]
@@ -153,7 +151,7 @@ async def test_clean_compares_times_as_numbers(redis_url: str, redis: Redis):
 async def test_clean_of_a_long_list_takes_the_old_and_leaves_order_and_locked_jobs(redis_url: str, redis: Redis, limit: int):
     async with queue_at(redis_url) as queue:
         await queue.add_bulk(
-            BulkJob({}, options=JobOptions(timestamp_ms=NOW - 60_000 if n % 2 else None, priority=n % 4)) for n in range(4200))
+            BulkJob({}, options=JobOptions(timestamp_ms=now_ms() - 60_000 if n % 2 else None, priority=n % 4)) for n in range(4200))
         before = await redis.lrange("bull:mail:wait", 0, -1)
         old = [job_id for job_id in reversed(before) if int(job_id) % 2 == 0]
         await redis.set(f"bull:mail:{old[1]}:lock", "somebody")
@@ -175,8 +173,8 @@ async def fill(queue: Queue, redis: Redis) -> None:
     job = await queue.add({}, options=JobOptions(debounce=Debounce(id="digest")))
     await queue.add({}, options=JobOptions(debounce=Debounce(id="late", ttl_ms=60_000)))
     await queue.log(job.id, "a row")
-    await complete(redis, "2", NOW)
-    await fail(redis, "3", NOW)
+    await complete(redis, "2", now_ms())
+    await fail(redis, "3", now_ms())
     await queue.add({}, options=JobOptions(repeat=Repeat(every_ms=3_600_000)))
     for name in ("limiter", "limiter:acme", "de:left-over", "77:lock"):
         await redis.set(f"bull:mail:{name}", 1)
@@ -221,7 +219,7 @@ async def test_obliterate_leaves_running_jobs_alone_unless_forced(redis_url: str
 async def test_a_retried_job_waits_again_with_its_history(redis_url: str, redis: Redis):
     async with queue_at(redis_url) as queue:
         await queue.add_bulk([BulkJob({}), BulkJob({})])
-        await fail(redis, "1", NOW, stacktrace='["Error: smtp 550"]')
+        await fail(redis, "1", now_ms(), stacktrace='["Error: smtp 550"]')
 
         await queue.retry("1")
 
@@ -237,8 +235,8 @@ async def test_a_retry_in_the_wrong_state_changes_nothing(redis_url: str, redis:
     """Window W26: Bull wipes the times of a completed job first, and finds out later."""
     async with queue_at(redis_url) as queue:
         await queue.add_bulk([BulkJob({}), BulkJob({})])
-        await complete(redis, "1", NOW)
-        await fail(redis, "2", NOW)
+        await complete(redis, "1", now_ms())
+        await fail(redis, "2", now_ms())
         await redis.set("bull:mail:2:lock", "somebody")
         before = [await redis.hgetall(f"bull:mail:{job_id}") for job_id in "12"]
 
@@ -256,9 +254,9 @@ async def test_all_failed_jobs_wait_again_in_the_order_they_failed(redis_url: st
     async with queue_at(redis_url) as queue:
         await queue.add_bulk(BulkJob({}) for _ in range(2300))
         for number in range(1, 2301):
-            await redis.zadd("bull:mail:failed", {str(number): NOW + number})
+            await redis.zadd("bull:mail:failed", {str(number): now_ms() + number})
         await redis.delete("bull:mail:wait")
-        await redis.zadd("bull:mail:failed", {"vanished": NOW})
+        await redis.zadd("bull:mail:failed", {"vanished": now_ms()})
 
         assert await queue.retry_all_failed() == 2301
         assert await queue.ids("waiting") == [str(number) for number in range(1, 2301)]
@@ -293,9 +291,9 @@ async def test_a_job_is_removed_from_any_state(redis_url: str, redis: Redis, sta
         elif state == "active":
             await redis.lmove("bull:mail:wait", "bull:mail:active", "RIGHT", "LEFT")
         elif state == "completed":
-            await complete(redis, job.id, NOW)
+            await complete(redis, job.id, now_ms())
         elif state == "failed":
-            await fail(redis, job.id, NOW)
+            await fail(redis, job.id, now_ms())
         assert await queue.state_of(job.id) == state
 
         await queue.remove(job.id)
@@ -361,7 +359,7 @@ async def test_jobs_are_listed_by_state_from_either_end(redis_url: str, redis: R
     async with queue_at(redis_url) as queue:
         await queue.add_bulk(BulkJob({"n": n}) for n in range(1, 8))
         for number in (1, 2, 3):
-            await complete(redis, str(number), NOW + number)
+            await complete(redis, str(number), now_ms() + number)
 
         assert await queue.ids("waiting") == ["4", "5", "6", "7"]
         assert await queue.ids("waiting", 1, 2) == ["5", "6"]
