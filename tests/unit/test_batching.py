@@ -68,3 +68,15 @@ def test_a_surprise_stays_the_surprise_it_is_for_the_entry_that_causes_it() -> N
     outcomes = in_as_few_as_possible([1, 0, 1], broken)
 
     assert [type(outcome) for outcome in outcomes] == [int, ZeroDivisionError, int]
+
+
+def test_an_entry_nested_too_deep_to_be_written_fails_for_good_and_alone() -> None:
+    def apply(some: Sequence[int]) -> list[Outcome]:
+        if 2 in some:
+            raise RecursionError("maximum recursion depth exceeded")
+        return ["done"] * len(some)
+
+    outcomes = in_as_few_as_possible(range(4), apply)
+
+    assert isinstance(outcomes[2], PermanentError)
+    assert [outcomes[entry] for entry in (0, 1, 3)] == ["done"] * 3

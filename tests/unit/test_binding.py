@@ -8,7 +8,7 @@ import time
 import types
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -79,6 +79,26 @@ def test_a_malformed_payload_does_not_show_its_content(processor: Any) -> None:
         processor.process = lambda *_: None
         bound(role(), EDGES)(RawJob(b'{"assetId":"a1","variants":"my secret"}'))
     assert "secret" not in str(caught.value)
+
+
+def test_a_name_out_of_no_list_is_cut_short_in_the_error(processor: Any) -> None:
+    class Chosen(msgspec.Struct):
+        color: Literal["red"]
+
+    processor.Payload, processor.process = Chosen, lambda *_: None
+    with pytest.raises(PermanentError) as caught:
+        bound(role(), EDGES)(RawJob(b'{"color":"%s"}' % (b"x" * 5000)))
+    assert str(caught.value) == f"variant-generation job 7: malformed payload: $.color: Invalid enum value '{'x' * 40}…'"
+
+
+def test_in_a_batch_a_payload_nested_without_end_fails_alone_and_for_good(processor: Any) -> None:
+    processor.process_batch = lambda work, edges: [payload.asset_id for payload, _ in work]
+    good = RawJob(b'{"assetId":"a1","variants":[]}')
+    deep = RawJob(b'{"assetId":"a2","variants":[],"unknown":' + b'{"a":' * 5000 + b"1" + b"}" * 5001)
+    results = bound(role(batch=10), EDGES)([good, deep, good])
+    assert (results[0], results[2]) == ("a1", "a1")
+    assert isinstance(results[1], PermanentError)
+    assert str(results[1]) == "variant-generation job 7: malformed payload: it is nested too deep to be read"
 
 
 def test_in_a_batch_a_malformed_payload_fails_alone(processor: Any) -> None:

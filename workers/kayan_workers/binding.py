@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import inspect
 import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -161,6 +162,8 @@ def _decoder(payload: type[Any]) -> Decode:
             return decode(job.raw_data)
         except msgspec.ValidationError as error:
             raise PermanentError(f"{job.queue} job {job.id}: malformed payload: {_field_first(str(error))}") from None
+        except RecursionError:
+            raise PermanentError(f"{job.queue} job {job.id}: malformed payload: it is nested too deep to be read") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise PermanentError(f"{job.queue} job {job.id}: its data is not JSON: {error}") from None
 
@@ -168,6 +171,10 @@ def _decoder(payload: type[Any]) -> Decode:
 
 
 def _field_first(message: str) -> str:
-    """msgspec's ``Expected `str`, got `int` - at `$.variants[0]``` with the field in front."""
+    """msgspec's ``Expected `str`, got `int` - at `$.variants[0]``` with the field in front.
+
+    It repeats a word that is on no list, which helps as long as it is a word.
+    """
     said, separator, path = message.rpartition(" - at ")
+    said = re.sub(r"'(.{40}).+'$", r"'\1…'", said, flags=re.DOTALL)
     return f"{path.strip('`')}: {said}" if separator else message

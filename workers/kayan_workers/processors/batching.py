@@ -34,6 +34,8 @@ def in_as_few_as_possible(work: Sequence[W], apply: Callable[[Sequence[W]], list
 
 def _refusal(error: Exception) -> Exception:
     """What the job itself is told: a value that PostgreSQL will never take is permanent, anything else is the surprise it is."""
+    if isinstance(error, RecursionError):
+        return PermanentError("the job's data is nested too deep to be stored")
     import psycopg  # here, not above: an idle worker has no use for its ten megabytes
 
     from kayan_workers.database import reason
