@@ -19,6 +19,7 @@ class FakeJob:
     attempt: int = 1
     is_last_attempt: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
+    abandoned: str | None = None
     told: list[float | dict[str, object]] = field(default_factory=list)
     rows: list[str] = field(default_factory=list)
 

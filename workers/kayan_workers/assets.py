@@ -87,8 +87,8 @@ def complete_processing(connection: Connection, asset_id: str, facts: Facts) -> 
             WHERE "id" = %(id)s RETURNING "id" """,  # noqa: S608  the only insertion is a column's name
         {
             "id": asset_id,
-            "width": facts.width,
-            "height": facts.height,
+            "width": _fitting(facts.width, int),
+            "height": _fitting(facts.height, int),
             "duration": _whole_seconds(facts.duration_seconds),
             "merge": _json(facts.metadata),
         },

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from typing import Any
 
@@ -212,13 +213,43 @@ def test_a_later_success_clears_the_error(world: World, samples: Samples) -> Non
     assert world.asset(upload.asset_id)["processingError"] is None
 
 
+def test_an_asset_id_that_no_database_can_hold_fails_at_once_and_names_the_field(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["Stand photo.jpg"])
+
+    with pytest.raises(PermanentError, match="assetId"):
+        run(asset, world, upload.payload() | {"assetId": "c\0d"})
+
+
+def test_a_canvas_larger_than_its_column_is_no_finding(world: World) -> None:
+    header = b"8BPS" + struct.pack(">H6xHIIHH", 1, 3, 4_000_000_000, 4_000_000_000, 8, 3)
+    upload = world.upload(header + bytes(64), "DESIGN", "image/vnd.adobe.photoshop", "stage.psd")
+
+    run(asset, world, upload.payload())
+
+    row = world.asset(upload.asset_id)
+    assert (row["width"], row["height"], row["processingStatus"]) == (None, None, "COMPLETED")
+
+
+def test_an_asset_whose_last_attempt_ran_out_of_time_is_marked_as_failed(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["Stand photo.jpg"])
+    out_of_time = threading.Event()
+    out_of_time.set()
+
+    with pytest.raises(TemporaryError):
+        run(asset, world, upload.payload(), is_last_attempt=True, cancelled=out_of_time)
+
+    row = world.asset(upload.asset_id)
+    assert row["processingStatus"] == "FAILED"
+    assert "took too long" in row["processingError"]
+
+
 def test_a_cancelled_job_writes_nothing_more(world: World, samples: Samples) -> None:
     upload = world.sample(samples["walkthrough.mp4"])
     cancelled = threading.Event()
     cancelled.set()
 
     with pytest.raises(TemporaryError, match="cancelled"):
-        run(asset, world, upload.payload(), is_last_attempt=True, cancelled=cancelled)
+        run(asset, world, upload.payload(), is_last_attempt=True, cancelled=cancelled, abandoned="another worker has it")
 
     assert world.asset(upload.asset_id)["processingStatus"] == "PROCESSING"
 

@@ -217,7 +217,7 @@ def test_a_cancelled_transcoding_stops_and_records_nothing(world: World, samples
     threading.Timer(0.4, cancelled.set).start()
 
     with pytest.raises(TemporaryError, match="cancelled"):
-        run(variant, world, upload.payload(variants=ALL), cancelled=cancelled, is_last_attempt=True)
+        run(variant, world, upload.payload(variants=ALL), cancelled=cancelled, is_last_attempt=True, abandoned="this worker stops")
 
     assert world.variants(upload.asset_id) == {}
 

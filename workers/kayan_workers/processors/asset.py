@@ -37,9 +37,9 @@ def process(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, object]
             assets.begin_processing(connection, payload.asset_id)
         try:
             return _work(payload, job, edges)
-        except Exception as error:
+        except BaseException as error:  # whatever ends a thread whose time is up, too
             if is_final(error, job):
-                _note_failure(payload, error, edges)
+                _note_failure(payload, error, job, edges)
             raise
 
 
@@ -173,10 +173,10 @@ def _draw(payload: Payload, source: Source, job: JobHandle, edges: Edges) -> dic
     }
 
 
-def _note_failure(payload: Payload, error: Exception, edges: Edges) -> None:
+def _note_failure(payload: Payload, error: BaseException, job: JobHandle, edges: Edges) -> None:
     """Mark the asset FAILED with the reason. Trouble in doing so never hides the reason itself."""
     try:
         with edges.database.transaction() as connection:
-            assets.fail_processing(connection, payload.asset_id, in_words(error))
+            assets.fail_processing(connection, payload.asset_id, in_words(error, job))
     except Exception as trouble:
         error.add_note(f"and the asset could not be marked as failed: {trouble}")

@@ -35,6 +35,11 @@ class JobHandle(Protocol):
         """Set when the result is no longer wanted (timeout, lost lock, forced stop). Long work watches it and gives up."""
         ...
 
+    @property
+    def abandoned(self) -> str | None:
+        """Why the job is no longer this worker's to judge (lost lock, forced stop); None while it is, even when its time is up."""
+        ...
+
     def progress(self, value: float | dict[str, object]) -> None:
         """Publish how far the work is: a percentage 0-100, or any JSON object."""
         ...

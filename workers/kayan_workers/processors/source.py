@@ -14,6 +14,7 @@ import msgspec
 
 from kayan_workers.errors import KayanError, PermanentError, TemporaryError
 from kayan_workers.media.sniff import Kind, sniff
+from kayan_workers.processors.parents import storable
 
 if TYPE_CHECKING:
     from kayan_workers.edges import Edges
@@ -42,6 +43,10 @@ class MediaPayload(msgspec.Struct, rename="camel"):
     file_type: FileType
     mime_type: str | None = None
     original_filename: str | None = None
+
+    def __post_init__(self) -> None:
+        if not storable(self.asset_id):
+            raise ValueError("assetId: holds a NUL character or half a surrogate pair, which no id has")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +93,14 @@ def stop_if_cancelled(job: JobHandle) -> None:
 
 
 def is_final(error: BaseException, job: JobHandle) -> bool:
-    """Whether this error ends the job for good. One that was cancelled is another's to judge."""
-    return not job.cancelled.is_set() and (isinstance(error, PermanentError) or job.is_last_attempt)
+    """Whether this error ends the job for good. One that was taken from us is another's to judge."""
+    return job.abandoned is None and (isinstance(error, PermanentError) or job.is_last_attempt)
 
 
-def in_words(error: BaseException) -> str:
+def in_words(error: BaseException, job: JobHandle) -> str:
     """What the row of the asset says about an error that ended its job."""
+    if job.cancelled.is_set() and not isinstance(error, PermanentError):
+        return "it took too long and was stopped; the role's time limit can be raised"
     return str(error) if isinstance(error, KayanError) else f"unexpected trouble in the worker ({type(error).__name__}): {error}"
 
 

@@ -81,9 +81,9 @@ def process(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, str]:
                 made = make(source, recipes, job, edges)
                 stop_if_cancelled(job)
                 rows = _store(made, recipes, keys, edges)
-        except Exception as error:
+        except BaseException as error:  # whatever ends a thread whose time is up, too
             if is_final(error, job):
-                _note_failure(payload, recipes, keys, error, edges)
+                _note_failure(payload, recipes, keys, error, job, edges)
             raise
         _record(payload, rows, keys, edges)
         return {str(wanted): key for wanted, key in keys.items()}
@@ -156,12 +156,13 @@ def _record(payload: Payload, rows: list[assets.Variant], keys: Mapping[VariantT
 
 
 def _note_failure(
-    payload: Payload, recipes: Mapping[VariantType, Recipe], keys: Mapping[VariantType, str], error: Exception, edges: Edges
-) -> None:
+    payload: Payload, recipes: Mapping[VariantType, Recipe], keys: Mapping[VariantType, str], error: BaseException, job: JobHandle,
+    edges: Edges,
+) -> None:  # fmt: skip
     """Tell the app which variants will not come. Trouble in telling it never hides the error itself."""
     try:
         with edges.database.transaction() as connection:
             for wanted, recipe in recipes.items():
-                assets.fail_variant(connection, payload.asset_id, wanted, keys[wanted], recipe.format, in_words(error))
+                assets.fail_variant(connection, payload.asset_id, wanted, keys[wanted], recipe.format, in_words(error, job))
     except Exception as trouble:
         error.add_note(f"and the failure could not be recorded: {trouble}")
