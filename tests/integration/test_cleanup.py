@@ -238,6 +238,23 @@ def test_an_object_that_an_asset_names_itself_stays_when_the_variants_row_goes(a
     assert [found.key for found in storage.list("variants/")] == keys[1:]
 
 
+def test_a_key_that_no_store_takes_keeps_its_row_and_holds_up_nobody(
+    app: App, edges: Any, storage: FolderStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(old_variants, "VARIANTS", 2)
+    archived = app.asset(isArchived=True)
+    for number in range(3):
+        app.variant(archived, id=f"a{number}", fileKey=f"/old//variant-{number}.jpg")
+    app.variant(archived, id="b", fileKey="variants/mobile.jpg")
+    storage.upload(b"x", "variants/mobile.jpg", "image/jpeg")
+    job = FakeJob()
+
+    assert process(Payload("OLD_VARIANTS"), job, edges) == {"deleted": 1}
+    assert app.rows("asset_variants", "id") == ["a0", "a1", "a2"]
+    assert not storage.exists("variants/mobile.jpg")
+    assert "a0 is kept: storage key '/old//variant-0.jpg'" in job.rows[0]
+
+
 def test_a_store_that_refuses_leaves_the_rows_for_the_next_try(app: App, edges: Any, tmp_path: Path) -> None:
     edges.storage = CountingStore(tmp_path / "counting")
     app.variant(app.asset(isArchived=True))
@@ -345,6 +362,12 @@ def test_a_key_that_climbs_out_of_the_store_spares_its_row_and_is_reported(app: 
     assert cleanup("TEMP_FILES", edges, job=job)["spared"] == 1
     assert app.rows("assets", "id") == [asset]
     assert asset in job.rows[0]
+
+
+def test_a_key_too_long_for_the_disk_does_not_end_the_cleanup(app: App, edges: Any) -> None:
+    app.asset(fileKey=f"assets/{'n' * 300}.png", uploadStatus="PENDING", createdAt=YESTERDAY)
+
+    assert cleanup("TEMP_FILES", edges)["deleted"] == 1
 
 
 def test_spared_rows_are_met_once_however_many_there_are(

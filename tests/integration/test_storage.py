@@ -180,6 +180,16 @@ def test_an_upload_under_way_is_not_listed_but_a_file_called_part_is(folder: Fol
     assert [found.key for found in folder.list("")] == ["a/film.part"]
 
 
+def test_a_name_too_long_for_the_disk_names_no_object(folder: FolderStorage, tmp_path: Path) -> None:
+    key = f"assets/{'n' * 300}.png"
+    assert not folder.exists(key)
+    folder.delete([key])
+    with pytest.raises(PermanentError, match="holds no object"):
+        folder.download(key, tmp_path / "back")
+    with pytest.raises(PermanentError, match="too long"):
+        folder.upload(b"x", key, "image/png")
+
+
 def test_the_address_of_a_file_is_the_apps_own_route(folder: FolderStorage) -> None:
     assert folder.url("thumbnails/2025/11/a.jpg") == "/api/files/thumbnails/2025/11/a.jpg"
     assert FolderStorage(folder.root, "https://app.example/api/files/").url("a.jpg") == "https://app.example/api/files/a.jpg"

@@ -6,10 +6,12 @@ PermanentError, what may heal a TemporaryError. Trouble with S3 is never answere
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 import secrets
+import stat
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 _CHUNK = 1024 * 1024
 _PART = re.compile(r"\.[0-9a-f]{16}\.part")
 """An upload to a folder that is under way, or whose worker was killed."""
+_NO_FILE = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG}
+"""What a system says of a path where no file is, or can be."""
 _MAX_KEY_BYTES = 1024
 """S3's own limit."""
 
@@ -104,7 +108,9 @@ class FolderStorage:
         with _folder_trouble(f"reading {key!r} from the storage folder {self.root}"):
             try:
                 size, _ = _copy(path, to)
-            except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+            except OSError as error:
+                if error.errno not in _NO_FILE:
+                    raise
                 raise PermanentError(f"storage folder {self.root} holds no object {key!r}") from error
         return size
 
@@ -112,10 +118,14 @@ class FolderStorage:
         path = self._path(key)
         part = path.parent / f".{secrets.token_hex(8)}.part"
         with _folder_trouble(f"writing {key!r} to the storage folder {self.root}"):
-            path.parent.mkdir(parents=True, exist_ok=True)
             try:
+                path.parent.mkdir(parents=True, exist_ok=True)
                 size, checksum = _copy(source, part)
                 part.replace(path)
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:
+                    raise
+                raise PermanentError(f"storage key {key[:80]!r} has a part that is too long for a file's name") from error
             finally:
                 part.unlink(missing_ok=True)
         return Stored(key, self.url(key), size, checksum)
@@ -123,18 +133,29 @@ class FolderStorage:
     def delete(self, keys: Sequence[str]) -> None:
         for path in [self._path(key) for key in keys]:
             with _folder_trouble(f"deleting {path} from the storage folder"):
-                path.unlink(missing_ok=True)
+                try:
+                    path.unlink()
+                except OSError as error:
+                    if error.errno not in _NO_FILE - {errno.EISDIR}:
+                        raise
 
     def exists(self, key: str) -> bool:
-        return self._path(key).is_file()
+        path = self._path(key)
+        with _folder_trouble(f"looking for {key!r} in the storage folder {self.root}"):
+            try:
+                return stat.S_ISREG(path.stat().st_mode)
+            except OSError as error:
+                if error.errno not in _NO_FILE:
+                    raise
+                return False
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         found = []
         for path in self.root.rglob("*"):
             key = path.relative_to(self.root).as_posix()
             if key.startswith(prefix) and not _PART.fullmatch(path.name) and path.is_file() and not path.is_symlink():
-                stat = path.stat()
-                found.append(StoredObject(key, stat.st_size, datetime.fromtimestamp(stat.st_mtime, tz=UTC)))
+                status = path.stat()
+                found.append(StoredObject(key, status.st_size, datetime.fromtimestamp(status.st_mtime, tz=UTC)))
         yield from sorted(found)
 
     def url(self, key: str) -> str:

@@ -104,6 +104,14 @@ def test_a_scene_that_runs_in_a_circle_is_refused(tmp_path: Path) -> None:
         models.describe(path)
 
 
+def test_a_glb_that_does_not_begin_with_its_scene_is_not_blamed_on_its_version(tmp_path: Path) -> None:
+    path = tmp_path / "headless.glb"
+    path.write_bytes(b"glTF" + struct.pack("<II", 2, 20) + struct.pack("<I4s", 4, b"BIN\0") + b"nope")
+
+    with pytest.raises(PermanentError, match="damaged: it does not begin with its JSON part"):
+        models.describe(path)
+
+
 @pytest.mark.parametrize(
     ("name", "content"),
     [

@@ -86,7 +86,9 @@ def _read_glb(source: Path) -> Mesh:
     with source.open("rb") as file:
         _, version, length = struct.unpack("<4sII", _exactly(file, 12))
         size, chunk = struct.unpack("<I4s", _exactly(file, 8))
-        if version != 2 or chunk != b"JSON":
+        if version == 2 and chunk != b"JSON":
+            raise PermanentError("the GLB model is damaged: it does not begin with its JSON part")
+        if version != 2:
             raise PermanentError(f"the GLB model is of version {version}; version 2 is what can be read")
         if length > os.fstat(file.fileno()).st_size:
             raise PermanentError("the GLB model breaks off: it is shorter than its header says")
