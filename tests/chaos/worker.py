@@ -149,7 +149,8 @@ async def main(name: str, redis_url: str, sink_url: str, settings_text: str) -> 
     work = handlers(sink_url, name)
     consumers = [
         Consumer(
-            Queue(queue, server), work[queue], concurrency=slots, batch=batch, settings=settings, observer=Teller(), pod=name, keeper=keeper,
+            Queue(queue, server), work[queue], concurrency=slots, batch=batch, settings=settings, observer=Teller(), pod=name,
+            keeper=keeper,
         )
         for queue, slots, batch in ((ASYNC, 20, 1), (THREAD, 5, 1), (BATCH, 3, 25))
     ]

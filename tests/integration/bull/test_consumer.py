@@ -12,9 +12,12 @@ from at_work import queue_at, server_at, working
 from kayan_workers.bull.consumer import Consumer, ConsumerSettings
 from kayan_workers.bull.keys import fence
 from kayan_workers.bull.options import Backoff, JobOptions
+from kayan_workers.bull.server import RedisAddress, Server
 from kayan_workers.bull.settle import Limiter
 from kayan_workers.errors import PermanentError, TemporaryError
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from waiting import wait_until
 
 TWICE = JobOptions(attempts=2, backoff=Backoff(type="fixed", delay_ms=50))
@@ -456,3 +459,25 @@ async def test_odd_numbers_in_a_jobs_hash_count_as_nothing(redis_url: str, redis
         await redis.hset(f"bull:mail:{added.id}", mapping={"attemptsMade": "abc", "timestamp": "inf", "priority": "urgent", "delay": ""})
         async with working(queue, nothing) as (_, seen):
             await wait_until(lambda: seen.said("job_completed") == [added.id])
+
+
+async def test_a_call_on_a_line_whose_transport_is_gone_fails_like_any_lost_connection(redis_url: str) -> None:
+    server = server_at(redis_url)
+    line = await server.open_line("x")
+    line._transport.abort()  # as the network would; the news of it is still on its way
+    with pytest.raises(RedisConnectionError):
+        await line.send("PING")
+    line.tell("PING")
+    await wait_until(lambda: not line.is_open)
+    with pytest.raises(RedisConnectionError):
+        await line.send("PING")
+    await server.close()
+
+
+async def test_a_server_that_does_not_answer_in_time_costs_the_line(redis_url: str, redis: Redis) -> None:
+    server = Server(RedisAddress(url=redis_url), call_timeout=0.3)
+    line = await server.open_line("x")
+    with pytest.raises(RedisTimeoutError):
+        await line.send("BLPOP", "nothing", 5)
+    assert not line.is_open
+    await server.close()

@@ -147,7 +147,7 @@ class Caretaker:
     async def _listen(self) -> None:
         """Hear of delayed jobs that are due sooner than what the timer knows."""
         while True:
-            line = await self._server.line(self._keys.delayed, timeout=None)
+            line = await self._server.line(self._keys.delayed, timeout=math.inf)
             try:
                 line.subscribe(self._keys.delayed, self._hear)
                 await asyncio.shield(line.closed)

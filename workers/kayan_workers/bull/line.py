@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -34,8 +35,8 @@ _MOVED_AWAY = ("READONLY", "MOVED", "ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN
 class Line(asyncio.Protocol):
     """One connection. Made by ``Server.open_line``; closed for good by the first error of its transport."""
 
-    def __init__(self, timeout: float | None) -> None:
-        """``timeout`` is in seconds: a line whose oldest call waits longer is dead. None: it may block for ever."""
+    def __init__(self, timeout: float) -> None:
+        """``timeout`` is in seconds: a line whose oldest call waits longer is dead. Infinity: it may block for ever."""
         self._timeout = timeout
         self._reader = hiredis.Reader(replyError=_error_of_reply)
         self._waiting: deque[tuple[float, asyncio.Future[Any]]] = deque()
@@ -52,19 +53,30 @@ class Line(asyncio.Protocol):
         self._connection = connection
         self._transport = connection._writer.transport
         self._transport.set_protocol(self)
-        if self._timeout is not None:
+        if math.isfinite(self._timeout):
             self._watchdog = self._loop.call_later(self._timeout / 2, self._watch)
 
     # -- calls ---------------------------------------------------------------------------------------------------------------
 
     def send(self, *command: Any) -> asyncio.Future[Any]:
         """Send a command; the future resolves to its reply (bytes, ints, lists) or raises ResponseError or ConnectionError."""
-        if self._transport is None or self.closed.done():
-            raise RedisConnectionError("the connection to Redis is closed")
         answer: asyncio.Future[Any] = self._loop.create_future()
-        self._waiting.append((self._loop.time(), answer))
-        self._transport.write(hiredis.pack_command(command))
+        if self._write(hiredis.pack_command(command)):
+            self._waiting.append((self._loop.time(), answer))
+        else:
+            answer.set_exception(RedisConnectionError("the connection to Redis is closed"))
         return answer
+
+    def _write(self, data: bytes) -> bool:
+        """False when the connection is closed."""
+        if self._transport is None or self.closed.done():
+            return False
+        try:
+            self._transport.write(data)
+        except RuntimeError as error:  # uvloop: closed already, and connection_lost is still on its way to us
+            self.close(RedisConnectionError(f"connection to Redis lost: {error}"))
+            return False
+        return True
 
     def tell(self, *command: Any) -> None:
         """Send a command whose reply nobody waits for."""
@@ -91,9 +103,9 @@ class Line(asyncio.Protocol):
 
     def subscribe(self, channel: str, hear: Callable[[list[Any]], None]) -> None:
         """Give this line to one channel: from here on ``hear`` gets every message as [kind, channel, payload], and nothing may be sent."""
-        assert self._transport is not None and not self._waiting
+        assert not self._waiting
         self._hear = hear
-        self._transport.write(hiredis.pack_command(("SUBSCRIBE", channel)))  # type: ignore[arg-type]
+        self._write(hiredis.pack_command(("SUBSCRIBE", channel)))  # type: ignore[arg-type]
 
     @property
     def is_open(self) -> bool:
@@ -152,7 +164,7 @@ class Line(asyncio.Protocol):
 
     def _watch(self) -> None:
         """Close the line when its oldest call has waited too long: the server hangs, or the network dropped it silently."""
-        if self._timeout is None or self.closed.done():
+        if self.closed.done():
             return
         if self._waiting and self._loop.time() - self._waiting[0][0] > self._timeout:
             self.close(RedisTimeoutError(f"Redis did not answer within {self._timeout:g} s"))

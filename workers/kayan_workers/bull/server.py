@@ -111,11 +111,11 @@ class Server:
     @cached_property
     def commands(self) -> Any:
         """A pooled redis-py client (Redis or RedisCluster) for everything that is not the hot path. Replies are bytes."""
-        return self._client()
+        return self._client(socket_timeout=self.call_timeout)
 
     def connection(self, *, name: str | None = None) -> Any:
         """A redis-py client of its own, for pub/sub and long scans; the caller closes it. ``name`` is its CLIENT SETNAME."""
-        return self._client(client_name=name, socket_timeout=None)
+        return self._client(client_name=name)
 
     def blocking_client(self) -> Any:
         """A synchronous redis-py client, for the thread that renews locks."""
@@ -129,7 +129,7 @@ class Server:
             return redis.RedisCluster(**_for_cluster(options))
         return redis.Redis(**options)
 
-    def _client(self, *, client_name: str | None = None, socket_timeout: float | None = CALL_TIMEOUT) -> Any:
+    def _client(self, *, client_name: str | None = None, socket_timeout: float | None = None) -> Any:
         # Never let redis-py send a command twice on its own: what a lost reply means differs from call to call.
         options = self._options() | {
             "retry": AsyncRetry(NoBackoff(), 0),
@@ -159,17 +159,21 @@ class Server:
 
     # -- lines ---------------------------------------------------------------------------------------------------------------
 
-    async def open_line(self, key: str, *, name: str | None = None, timeout: float | None = CALL_TIMEOUT) -> Line:
-        """A line to whichever server holds ``key``. Raises RedisError or OSError when it cannot be reached now."""
+    async def open_line(self, key: str, *, name: str | None = None, timeout: float | None = None) -> Line:
+        """A line to whichever server holds ``key``; ``timeout`` is how many seconds a call may take, None for the server's own
+        ``call_timeout``, infinity for calls that block. Raises RedisError or OSError when it cannot be reached now."""
         connection = await self._connection_for(key)
         connection.client_name = name
         connection.retry = AsyncRetry(NoBackoff(), 0)
-        await connection.connect()
+        try:
+            await connection.connect()
+        except RuntimeError as error:  # uvloop's word for a transport that closes while redis-py still greets the server
+            raise redis.exceptions.ConnectionError(f"the connection closed while it was made: {error}") from error
         if (task := asyncio.current_task()) and task.cancelling():
             # Python 3.11's wait_for, which redis-py connects with, forgets a cancellation that comes while it returns
             await connection.disconnect(nowait=True)
             raise asyncio.CancelledError
-        line = Line(timeout)
+        line = Line(self.call_timeout if timeout is None else timeout)
         line.take_over(connection)
         return line
 
@@ -184,7 +188,7 @@ class Server:
         pool = self.commands.connection_pool
         return pool.connection_class(**pool.connection_kwargs)
 
-    async def line(self, key: str, *, name: str | None = None, timeout: float | None = CALL_TIMEOUT) -> Line:
+    async def line(self, key: str, *, name: str | None = None, timeout: float | None = None) -> Line:
         """Like ``open_line``, but tries for ever, with growing, jittered pauses. ``is_up`` says how it stands."""
         pause = 0.05
         while True:
