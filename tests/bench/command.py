@@ -47,6 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def suites_of(arguments: Sequence[str]) -> list[str]:
+    """The suites that a command line asks for."""
+    return _parser().parse_args(arguments).suites or list(SUITES)
+
+
 def _run(console: Console, suite: str, chosen: argparse.Namespace) -> int:
     """One suite from its server to its table; returns how many goals it missed."""
     began = time.perf_counter()
@@ -69,12 +74,19 @@ def _conditions(place: Stage) -> str:
     return f"N = {place.jobs:,}, {place.rounds} rounds, Redis {version}, Python {platform.python_version()}, {os.cpu_count()} cores"
 
 
+def _suite(name: str) -> str:
+    if name not in SUITES:
+        raise argparse.ArgumentTypeError(f"{name!r} is no suite; there are {', '.join(SUITES)}")
+    return name
+
+
 def _parser() -> argparse.ArgumentParser:
     listing = "\n".join(f"  {name:9} {text}" for name, text in SUITES.items())
     parser = argparse.ArgumentParser(
         prog="python tests/bench", description=__doc__, epilog=f"suites:\n{listing}", formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("suites", nargs="*", choices=list(SUITES), metavar="SUITE", help="default: all of them")
+    # argparse would check an empty list against `choices` as well, as if it were a suite
+    parser.add_argument("suites", nargs="*", type=_suite, metavar="SUITE", help="default: all of them")
     parser.add_argument("--jobs", type=int, default=100_000, metavar="N", help="jobs per round of process and add (default 100000)")
     parser.add_argument("--rounds", type=int, default=5, metavar="R", help="alternating rounds A B A B (default 5)")
     parser.add_argument("--seconds", type=float, default=30, metavar="S", help="length of a timed window (default 30; fleet: at most 10)")

@@ -78,3 +78,12 @@ def test_the_sampler_finds_the_function_that_burns_the_time() -> None:
 
     assert "burn" in told
     assert sampler.own.total() > 5
+
+
+def test_no_suite_named_means_all_and_a_wrong_name_is_refused() -> None:
+    from bench.command import SUITES, suites_of
+
+    assert suites_of([]) == list(SUITES)
+    assert suites_of(["idle"]) == ["idle"]
+    with pytest.raises(SystemExit):
+        suites_of(["idel"])
