@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kayan_workers import logs
 from kayan_workers.bull.observer import Observer
-from kayan_workers.bull.outcome import JobTimeoutError
+from kayan_workers.bull.outcome import JobTimeoutError, message_of
 from kayan_workers.errors import KayanError, PermanentError
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Lifecycle(Observer):
 
 def _described(error: BaseException) -> dict[str, Any]:
     """The error's own words; with its traceback when nobody raised it on purpose."""
-    said = {"error": str(error) or type(error).__name__, "error_type": type(error).__name__}
+    said = {"error": message_of(error) or type(error).__name__, "error_type": type(error).__name__}
     return said if isinstance(error, KayanError | JobTimeoutError) else said | {"exc_info": error}
 
 

@@ -20,6 +20,9 @@ Strategies = Mapping[str, Strategy]
 
 GIVE_UP = -1
 
+_MOST_DOUBLINGS = 40
+"""Of any delay that makes centuries; beyond it the arithmetic only overflows."""
+
 
 def delay_ms(
     backoff: Any, attempts_made: int, error: Exception, *, series: Series = "documented", strategies: Strategies | None = None
@@ -44,7 +47,8 @@ def delay_ms(
     if isinstance(delay, bool) or not isinstance(delay, int | float):
         return 0
     if kind == "exponential":
-        factor = 2 ** (attempts_made - 1) if series == "documented" else 2**attempts_made - 1
+        doublings = min(attempts_made, _MOST_DOUBLINGS)
+        factor = 2 ** (doublings - 1) if series == "documented" else 2**doublings - 1
         return _whole(factor * delay)
     return _whole(delay)
 

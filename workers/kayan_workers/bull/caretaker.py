@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from kayan_workers.bull import repeat, scripts
 from kayan_workers.bull.ending import end
+from kayan_workers.bull.job import text_of
 from kayan_workers.bull.line import LOST_CONNECTION, now_ms
 
 if TYPE_CHECKING:
@@ -179,5 +180,5 @@ class Caretaker:
         observer, queue = self._household.observer, self._keys.queue
         for tell, ids in ((observer.jobs_given_up, failed), (observer.jobs_stalled, stalled), (observer.jobs_forgiven, forgiven)):
             if ids:
-                tell(queue, [job_id.decode() for job_id in ids])
+                tell(queue, [text_of(job_id) for job_id in ids])
         return float(max(wait_ms, 1) if wait_ms > 0 else self._stalled_ms)

@@ -21,6 +21,7 @@ from kayan_workers.bull.attempt import Handler
 from kayan_workers.bull.backoff import Series, Strategies
 from kayan_workers.bull.caretaker import Caretaker
 from kayan_workers.bull.ending import end
+from kayan_workers.bull.job import text_of
 from kayan_workers.bull.lanes import MOST_CLAIMS, Lanes
 from kayan_workers.bull.line import Line
 from kayan_workers.bull.locks import LockKeeper
@@ -232,7 +233,7 @@ class Consumer:
     # -- for the lanes -------------------------------------------------------------------------------------------------------
 
     def new_job(self, claimed: settle.Claimed, token: str, now: int) -> ActiveJob:
-        return ActiveJob(self.queue.name, claimed[-1].decode(), token, claimed, now, self)
+        return ActiveJob(self.queue.name, text_of(claimed[-1]), token, claimed, now, self)
 
     def receive(self, claimed: list[ActiveJob], asked: int, *, fenced: bool) -> None:
         if not asked:

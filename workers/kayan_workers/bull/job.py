@@ -148,6 +148,15 @@ class _Unread:
 UNREAD = _Unread()
 
 
+def text_of(job_id: bytes) -> str:
+    """A job's id as text. Ids are whatever a producer wrote; bytes that are no UTF-8 come back unharmed from ``bytes_of``."""
+    return job_id.decode(errors="surrogateescape")
+
+
+def bytes_of(job_id: str) -> bytes:
+    return job_id.encode(errors="surrogateescape")
+
+
 def whole(text: bytes | None) -> int:
     """A number of a job's hash as an int; what is none counts as 0."""
     number = _number(text)

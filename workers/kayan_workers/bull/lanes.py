@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from kayan_workers.bull import settle
 from kayan_workers.bull.ending import end
+from kayan_workers.bull.job import whole
 from kayan_workers.bull.line import LOST_CONNECTION, Line, now_ms
 from kayan_workers.bull.outcome import Completed, Failed, retention
 from kayan_workers.bull.running import ActiveJob
@@ -309,7 +310,7 @@ class Lanes:
         if isinstance(outcome, Failed):
             if finished_on is None and attempts_made is None:
                 return outcome.fate == "failed" and retention(job.options.keep_failed)[0] == 0
-            return int(attempts_made or 0) >= job.attempt
+            return whole(attempts_made) >= job.attempt
         if finished_on is None:
             return retention(job.options.keep_completed)[0] == 0
-        return int(finished_on) in sent
+        return whole(finished_on) in sent

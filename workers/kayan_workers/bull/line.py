@@ -61,7 +61,11 @@ class Line(asyncio.Protocol):
     def send(self, *command: Any) -> asyncio.Future[Any]:
         """Send a command; the future resolves to its reply (bytes, ints, lists) or raises ResponseError or ConnectionError."""
         answer: asyncio.Future[Any] = self._loop.create_future()
-        if self._write(hiredis.pack_command(command)):
+        try:
+            data = hiredis.pack_command(command)
+        except UnicodeEncodeError:  # an id that is no UTF-8, as text_of reads it
+            data = hiredis.pack_command(tuple(part.encode(errors="surrogateescape") if isinstance(part, str) else part for part in command))  # type: ignore[arg-type]
+        if self._write(data):
             self._waiting.append((self._loop.time(), answer))
         else:
             answer.set_exception(RedisConnectionError("the connection to Redis is closed"))

@@ -12,9 +12,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
 from kayan_workers.bull import scripts
+from kayan_workers.bull.job import bytes_of, text_of
 from kayan_workers.bull.keys import Keys
 from kayan_workers.bull.server import Server
 
@@ -80,11 +81,11 @@ class LockKeeper:
     def _renew(self, holder: Holder, jobs: list[ActiveJob]) -> None:
         args: list[Any] = [holder.keys.base, holder.lock_ms]
         for job in jobs:
-            args += (job.id, job.token)
+            args += (bytes_of(job.id), job.token)
         asked = time.monotonic()
         try:
-            lost = {job_id.decode() for job_id in self._call((holder.keys.stalled, holder.keys.active), args)}
-        except (RedisError, OSError) as error:
+            lost = {text_of(job_id) for job_id in self._call((holder.keys.stalled, holder.keys.active), args)}
+        except Exception as error:
             # Not lost, only unknown: the locks live on for a while, and the next round comes soon. The lock test at the end decides.
             log.debug("locks could not be renewed: %s", error)
             self._redis = None

@@ -60,18 +60,18 @@ class Failed(NamedTuple):
     @property
     def reason(self) -> str:
         """The message alone; Bull writes the four letters ``null`` for an error without one."""
-        return str(self.error) or "null"
+        return message_of(self.error) or "null"
 
     @property
     def event(self) -> str:
-        members = {"jobId": self.job.id} | ({"val": str(self.error)} if str(self.error) else {})
-        return stringify(members)
+        message = message_of(self.error)
+        return stringify({"jobId": self.job.id} | ({"val": message} if message else {}))
 
     @property
     def stacktrace(self) -> str:
         """All attempts' traces as a JSON array, this one's last, cut to the job's own limit."""
         trace = "".join(traceback.format_exception(type(self.error), self.error, _of_handler(self.error.__traceback__))).rstrip()
-        traces = [*self.job.stacktrace, trace]
+        traces = [*self.job.stacktrace, _printable(trace)]
         limit = self.job.options.stack_limit
         if isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0:
             traces = traces[-limit:] if limit else []
@@ -106,10 +106,26 @@ def failed(job: ActiveJob, error: BaseException, *, series: backoff.Series, stra
     """The outcome of a handler that raised: another attempt, at once or later, or none."""
     if isinstance(error, PermanentError) or job.is_last_attempt or not isinstance(error, Exception):
         return Failed(job, error, "failed", 0, job.seconds)
-    delay = backoff.delay_ms(job.options.backoff, job.attempt, error, series=series, strategies=strategies)
+    try:
+        delay = backoff.delay_ms(job.options.backoff, job.attempt, error, series=series, strategies=strategies)
+    except Exception:  # a strategy of somebody's own must not strand the job (W13)
+        delay = backoff.delay_ms(job.options.backoff, job.attempt, error, series=series)
     if delay == backoff.GIVE_UP:
         return Failed(job, error, "failed", 0, job.seconds)
     return Failed(job, error, "delayed" if delay else "retry", delay, job.seconds)
+
+
+def message_of(error: BaseException) -> str:
+    """What an error says, whatever it is made of: a name of a file that is no UTF-8, or a ``__str__`` that raises itself."""
+    try:
+        return _printable(str(error))
+    except Exception:
+        return type(error).__name__
+
+
+def _printable(text: str) -> str:
+    """``text`` without lone surrogates, which have no place in UTF-8."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def retention(keep: Any) -> tuple[int, int]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from kayan_workers.bull import scripts
+from kayan_workers.bull.job import text_of
 from kayan_workers.bull.keys import Keys
 from kayan_workers.bull.line import Line
 from kayan_workers.bull.outcome import Completed, Failed, retention
@@ -137,7 +138,7 @@ async def hand_back(line: Line, keys: Keys, jobs: Iterable[tuple[str, str]]) -> 
 async def claimed_by(line: Line, keys: Keys, prefix: str) -> list[tuple[str, str]]:
     """(id, token) of the active jobs whose lock token begins with ``prefix``."""
     flat = await line.run(CLAIMED_BY, (keys.active,), (keys.base, prefix))
-    return [(flat[at].decode(), flat[at + 1].decode()) for at in range(0, len(flat), 2)]
+    return [(text_of(flat[at]), text_of(flat[at + 1])) for at in range(0, len(flat), 2)]
 
 
 def mark_started(line: Line, keys: Keys, jobs: Iterable[ActiveJob]) -> None:
@@ -146,4 +147,4 @@ def mark_started(line: Line, keys: Keys, jobs: Iterable[ActiveJob]) -> None:
 
 
 def _codes(flat: Sequence[Any]) -> dict[str, int]:
-    return {flat[at].decode(): flat[at + 1] for at in range(0, len(flat), 2)}
+    return {text_of(flat[at]): flat[at + 1] for at in range(0, len(flat), 2)}

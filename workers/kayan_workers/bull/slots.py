@@ -176,10 +176,10 @@ class Slots:
         return outcome.failed(job, error, series=self._series, strategies=self._strategies)
 
     def _timeout_of(self, jobs: Sequence[ActiveJob]) -> float | None:
-        """The shortest of the jobs' own timeouts, else the consumer's; in ms."""
-        own = [job.options.timeout for job in jobs if job.options.timeout]
+        """A job's own timeout, else the consumer's; in ms. A batch may take as long as the most patient of its jobs."""
+        own = [job.options.timeout for job in jobs]
         timeouts = [timeout for timeout in own if isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout > 0]
-        return min(timeouts) if timeouts else self._timeout_ms
+        return max(timeouts) if len(timeouts) == len(jobs) else self._timeout_ms
 
     async def _until_it_returns(self, lingering: asyncio.Future[object], job: ActiveJob) -> None:
         """The job has failed, but its thread sits in code that cannot be interrupted: the slot stays taken until it comes back."""

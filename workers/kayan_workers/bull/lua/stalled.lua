@@ -27,14 +27,23 @@ local function policy(job)
   if keep == true then
     return 0, -1
   elseif type(keep) == "number" then
-    return keep, -1
+    return keep < 0 and -1 or math.floor(keep), -1
   elseif type(keep) == "string" then
     return keep == "" and -1 or 0, -1
   elseif type(keep) == "table" then
-    local count, age = tonumber(keep["count"]) or -1, tonumber(keep["age"])
-    return count, age and age * 1000 or -1
+    local count, age = tonumber(keep["count"]) or -1, tonumber(keep["age"]) or -1
+    return count < 0 and -1 or math.floor(count), age < 0 and -1 or math.floor(age * 1000)
   end
   return -1, -1
+end
+
+local function count_stall(job)
+  local count = redis.pcall("HINCRBY", job, "stalledCounter", 1)
+  if type(count) == "number" then
+    return count
+  end
+  call("HSET", job, "stalledCounter", 1) -- it was no number, and an error here would lose the job from every list
+  return 1
 end
 
 local function give_up(id, job)
@@ -62,13 +71,13 @@ for _, id in ipairs(call("SMEMBERS", stalled)) do
   local job = base .. id
   call("SREM", stalled, id)
   if call("EXISTS", job .. ":lock") == 0 and call("LREM", base .. "active", 1, id) > 0 then
-    if call("EXISTS", job) == 0 then
+    if call("TYPE", job).ok ~= "hash" then
       call("ZREM", base .. "priority", id)
     elseif call("SREM", unstarted, id) == 1 and call("SADD", forgiven, id) == 1 then
       call("PEXPIRE", forgiven, 86400000)
       forgiven_ids[#forgiven_ids + 1] = id
       give_back(id)
-    elseif call("HINCRBY", job, "stalledCounter", 1) > max then
+    elseif count_stall(job) > max then
       give_up(id, job)
     else
       stalled_ids[#stalled_ids + 1] = id

@@ -12,10 +12,9 @@ local function promote_due(base, events, now)
   local due = redis.call("ZRANGEBYSCORE", delayed, 0, string.format("%.0f", now * 4096), "LIMIT", 0, 1000)
   redis.call("ZREM", delayed, unpack(due))
   for _, id in ipairs(due) do
-    local priority = redis.call("HGET", base .. id, "priority")
-    if priority or redis.call("EXISTS", base .. id) == 1 then
+    if redis.call("TYPE", base .. id).ok == "hash" then
       redis.call("LREM", base .. "active", 0, id)
-      push_waiting(base, id, tonumber(priority) or 0, false)
+      push_waiting(base, id, priority_of(base, id), false)
       redis.call("HSET", base .. id, "delay", 0)
       redis.call("PUBLISH", base .. "waiting@" .. events, id)
     end

@@ -32,8 +32,13 @@ local function push_waiting(base, id, priority, lifo)
 end
 
 -- push_front(base, id): make an id the next to run. It keeps its place in the priority index, which counts the ids at the tail.
+local function priority_of(base, id)
+  local priority = redis.pcall("HGET", base .. id, "priority")
+  return type(priority) == "string" and tonumber(priority) or 0
+end
+
 local function push_front(base, id)
-  local priority = tonumber(redis.call("HGET", base .. id, "priority") or 0) or 0
+  local priority = priority_of(base, id)
   if priority > 0 then
     redis.call("ZADD", base .. "priority", priority, id)
   end
