@@ -1,4 +1,4 @@
-"""Where the time of this process goes: a sample of the stack for every millisecond of CPU, counted by function.
+"""Where the time of this process goes: a sample of the stack every few milliseconds of CPU, counted by function.
 
 Unlike cProfile it slows nothing down, so that the shares are those of the real run. Time in C (hiredis, the event loop) counts for
 the Python function that called it.
@@ -13,6 +13,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 
 EVERY_SECONDS = 0.001
+"""What is asked for; most kernels count CPU time in steps of 4 ms."""
 _LINES = 22
 
 
@@ -31,7 +32,7 @@ class Sampler:
         """The functions that took most, by their own time and with what they called."""
         signal.setitimer(signal.ITIMER_PROF, 0)
         samples = max(1, self.own.total())
-        lines = [f"{samples} samples of CPU time, one a millisecond", "", "  own  within  function"]
+        lines = [f"{samples} samples of the stack, evenly over the CPU time", "", "  own  within  function"]
         for name, count in self.own.most_common(_LINES):
             lines.append(f"{count / samples:5.1%}  {self.within[name] / samples:6.1%}  {name}")
         return "\n".join(lines)
