@@ -26,6 +26,7 @@ class Crew:
         self._arguments = (redis_url, sink_url, json.dumps(settings))
         self._sink = redis.Redis.from_url(sink_url)
         self._members: dict[str, asyncio.subprocess.Process] = {}
+        self._doomed: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._born = 0
         self._leaving = False
@@ -44,12 +45,11 @@ class Crew:
 
     async def kill(self, dice: random.Random) -> None:
         """kill -9, at whatever instant this is."""
-        name = dice.choice(list(self._members))
-        await self._kill(name)
+        await self._kill(await self._victim(dice))
 
     async def light(self, dice: random.Random) -> None:
         """Have a worker kill itself at one of its next commands to Redis: instants that chance alone would hardly hit."""
-        name = dice.choice(list(self._members))
+        name = await self._victim(dice)
         process = self._members[name]
         assert process.stdin is not None
         process.stdin.write(f"fuse {dice.randint(1, 40)} {dice.choice(['before', 'sent', 'answered'])}\n".encode())
@@ -65,6 +65,14 @@ class Crew:
         await asyncio.gather(*self._tasks)
         self._sink.close()
         return list(codes)
+
+    async def _victim(self, dice: random.Random) -> str:
+        """A worker that nobody is about to kill already: each kill is to be one."""
+        while not (alive := [name for name in self._members if name not in self._doomed]):
+            await asyncio.sleep(0.05)
+        name = dice.choice(alive)
+        self._doomed.add(name)
+        return name
 
     # -- inside --------------------------------------------------------------------------------------------------------------
 

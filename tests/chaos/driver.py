@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import time
+from collections.abc import Awaitable, Iterator
 
 import redis
 from chaos import verdict
@@ -64,12 +65,21 @@ async def _add_all(plan: Plan, url: str, dice: random.Random) -> dict[int, float
             name, job = some_job(number, dice)
             chunks[name].append(job)
             due[number] = time.time() + ((job.options.delay_ms or 0) / 1000 if job.options else 0)
-        await asyncio.gather(*(queues[name].add_bulk(jobs) for name, jobs in chunks.items() if jobs))
+        await asyncio.gather(*_adds(queues, chunks, in_bulk=dice.random() < 0.5))
         await asyncio.sleep(max(0.0, began + plan.seconds * (first + _CHUNK) / plan.jobs - time.monotonic()))
     for queue in queues.values():
         await queue.close()
     await server.close()
     return due
+
+
+def _adds(queues: dict[str, Queue], chunks: dict[str, list[BulkJob]], *, in_bulk: bool) -> Iterator[Awaitable[object]]:
+    """The two ways to add, by turns of the dice: a call for many, or one by one and all at the same time."""
+    for name, jobs in chunks.items():
+        if in_bulk:
+            yield queues[name].add_bulk(jobs)
+        else:
+            yield from (queues[name].add(job.data, options=job.options) for job in jobs)
 
 
 async def _until_quiet(server: RedisProcess, seconds: float) -> bool:

@@ -75,8 +75,8 @@ class Fuse:
                 die()
             answer = send(line, *command)
             if fatal and self.when == "sent":
-                die()
-            if fatal:
+                asyncio.get_running_loop().call_later(0.0005, die)  # the event loop writes at the end of its turn
+            elif fatal:
                 answer.add_done_callback(lambda _: die())
             return answer
 
@@ -102,17 +102,21 @@ def handlers(sink_url: str, name: str) -> dict[str, Any]:
 
     async def on_loop(job: ActiveJob) -> int:
         await waiting.begin([job])
-        await asyncio.sleep(job.data["ms"] / 1000)
-        await waiting.apply([job])
-        await waiting.end([job])
+        try:
+            await asyncio.sleep(job.data["ms"] / 1000)
+            await waiting.apply([job])
+        finally:
+            await waiting.end([job])
         fail_if_planned(job)
         return int(job.data["n"])
 
     def in_batches(jobs: Sequence[ActiveJob]) -> list[Any]:
         blocking.begin(jobs)
-        time.sleep(max(job.data["ms"] for job in jobs) / 1000)
-        blocking.apply(jobs)
-        blocking.end(jobs)
+        try:
+            time.sleep(max(job.data["ms"] for job in jobs) / 1000)
+            blocking.apply(jobs)
+        finally:
+            blocking.end(jobs)
         outcomes: list[Any] = []
         for job in jobs:
             try:
