@@ -190,9 +190,6 @@ def _ignore(answer: asyncio.Future[Any]) -> None:
         log.debug("nobody waits for this reply: %s", error)
 
 
-Clock = Callable[[], int]
-
-
 def now_ms() -> int:
     """Unix time in milliseconds: every time stamp on the wire is the client's."""
     return time.time_ns() // 1_000_000

@@ -84,7 +84,7 @@ async def settle(
         for one in run:
             args += (one.job.id, one.job.token, one.text, one.event, one.job.debounce_id or "")
     reply = await line.run(SETTLE, (keys.wait, keys.turn, keys.unstarted, keys.fence(pod)), args)
-    return Reply(_codes(reply[0]), reply[1], reply[3] == 1)
+    return Reply(_codes(reply[0]), reply[1], reply[2] == 1)
 
 
 def _runs(finished: Iterable[Completed]) -> Iterable[tuple[int, int, list[Completed]]]:

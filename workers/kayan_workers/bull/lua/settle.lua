@@ -18,10 +18,9 @@
 --      10 limit_max, 11 limit_ms, 12 limit_grouped    rate limiter; limit_max 0 for none
 --      13… runs of jobs with one retention policy: count, keep_count (-1 all, 0 none), keep_age_ms (-1 any), then per job
 --          id, token, returnvalue (JSON), event (JSON), debounce id or ''
--- Returns {refused, claimed, next_due, fenced}
+-- Returns {refused, claimed, fenced}
 --   refused   flat: id, code for each finish that was not ours: -1 no such job, -2 no lock, -3 not active, -6 another's lock
 --   claimed   per job: the hash members of FIELDS below, then stacktrace (after a failed attempt) and the id
---   next_due  lowest score left in `delayed`, or ''
 -- Wire  Bull 4.16.5, moveToFinished and moveToActive
 -- include: promote_due
 -- include: retain
@@ -156,9 +155,8 @@ local function claim(id)
   claimed[index] = fields
 end
 
-local next_due = ""
 if want > 0 and not fenced then
-  next_due = promote_due(base, events, now) or ""
+  promote_due(base, events, now)
   -- A few at a time, and no more once the payloads are large or the limiter turns most of them away: whoever watches comes again.
   local looked = 0
   while #taken < want and looked < want + 200 and bytes < 4000000 do
@@ -186,4 +184,4 @@ end
 if ARGV[8] == "1" and #taken == 0 and not fenced and (want > 0 or call("EXISTS", wait) == 0) then
   call("PUBLISH", base .. "drained", "")
 end
-return {refused, claimed, next_due, fenced and want > 0 and 1 or 0}
+return {refused, claimed, fenced and want > 0 and 1 or 0}

@@ -31,12 +31,13 @@ local function push_waiting(base, id, priority, lifo)
   end
 end
 
--- push_front(base, id): make an id the next to run. It keeps its place in the priority index, which counts the ids at the tail.
+-- priority_of(base, id): what stands in its hash, 0 for what is no number and for what is no hash.
 local function priority_of(base, id)
   local priority = redis.pcall("HGET", base .. id, "priority")
   return type(priority) == "string" and tonumber(priority) or 0
 end
 
+-- push_front(base, id): make an id the next to run. It keeps its place in the priority index, which counts the ids at the tail.
 local function push_front(base, id)
   local priority = priority_of(base, id)
   if priority > 0 then
