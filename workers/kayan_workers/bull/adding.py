@@ -1,6 +1,6 @@
 """The add path: jobs gather while a call is under way, and the next call takes them all.
 
-An idle add goes out at once; under load one script call carries up to 500 jobs. A lost reply is answered by sending the same
+An idle add goes out at once; under load one script call carries up to 200 jobs. A lost reply is answered by sending the same
 call again: the script knows each producer's last call by its number and never does it twice (wire document, W21). That is
 why a lane has one call under way at a time.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,14 +18,14 @@ import msgspec
 from kayan_workers.bull import scripts
 from kayan_workers.bull.errors import QueueUnreachable
 from kayan_workers.bull.insist import insist
-from kayan_workers.bull.job import Job
+from kayan_workers.bull.job import UNREAD, Job
 from kayan_workers.bull.keys import Keys
 from kayan_workers.bull.line import Line
 from kayan_workers.bull.server import Server
 
-MOST_JOBS = 500
+MOST_JOBS = 200
 MOST_BYTES = 1_000_000
-"""What one call carries at most: some milliseconds of Redis' time."""
+"""What one call carries at most: a millisecond or two of Redis' time, in which this side writes the next call."""
 
 REMEMBERED_MS = 600_000
 """How long Redis remembers a producer's last call; far beyond the deadline of an add."""
@@ -34,8 +34,8 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(list[Any]).decode
 
 
-class NewJob(NamedTuple):
-    """A job that has no number yet. ``more`` is what the script needs beyond an ordinary job; see ``lua/add.lua``.
+class NewJob(msgspec.Struct, array_like=True, frozen=True):
+    """A job that has no number yet, as the script takes it. ``more`` is what an ordinary job does not have; see ``lua/add.lua``.
 
     The timestamp is text, which Redis stores at half the price of a Lua number.
     """
@@ -50,23 +50,37 @@ class NewJob(NamedTuple):
     def size(self) -> int:
         return len(self.data) + len(self.opts) + len(self.name)
 
-    def packed(self) -> Sequence[Any]:
-        return self if self.more else self[:4]
 
-    def named(self, queue: str, job_id: str) -> Job:
-        """The job as it now stands in Redis."""
-        more = self.more or {}
-        fields = {
-            b"name": self.name.encode(),
-            b"data": self.data.encode(),
-            b"opts": self.opts.encode(),
-            b"timestamp": self.timestamp_ms.encode(),
-            b"delay": str(more.get("delay", "0")).encode(),
-            b"priority": b"%d" % more.get("priority", 0),
-        }
-        if "deid" in more:
-            fields[b"deid"] = more["deid"].encode()
-        return Job(queue, job_id, fields)
+class AddedJob(Job):
+    """A job as it stands in Redis now that it has its id. Many are returned and few are read, so the members wait to be asked for."""
+
+    __slots__ = ("_fields", "_new")
+
+    def __init__(self, queue: str, job_id: str, new: NewJob) -> None:
+        # Job.__init__ is not called: `fields` is a property here
+        self.queue = queue
+        self.id = job_id
+        self._data = UNREAD
+        self._opts = None
+        self._fields: Mapping[bytes, bytes] | None = None
+        self._new = new
+
+    @property
+    def fields(self) -> Mapping[bytes, bytes]:  # type: ignore[override]
+        if self._fields is None:
+            new, more = self._new, self._new.more or {}
+            fields = {
+                b"name": new.name.encode(),
+                b"data": new.data.encode(),
+                b"opts": new.opts.encode(),
+                b"timestamp": new.timestamp_ms.encode(),
+                b"delay": str(more.get("delay", "0")).encode(),
+                b"priority": b"%d" % more.get("priority", 0),
+            }
+            if "deid" in more:
+                fields[b"deid"] = more["deid"].encode()
+            self._fields = fields
+        return self._fields
 
 
 class _Batch(NamedTuple):
@@ -91,8 +105,8 @@ class AddLane:
         self._sender: asyncio.Task[None] | None = None
         self._line: Line | None = None
 
-    async def add(self, jobs: Sequence[NewJob]) -> list[str]:
-        """Add up to 500 jobs in one call; returns their ids, or those of the older jobs that made an add a no-op.
+    def add(self, jobs: Sequence[NewJob]) -> asyncio.Future[list[str]]:
+        """Add up to MOST_JOBS jobs in one call; resolves to their ids, or those of the older jobs that made an add a no-op.
 
         Raises QueueUnreachable after the deadline, and redis' ResponseError when Redis refuses (full, no permission).
         Cancelled before its call went out, it adds nothing; later, the jobs may have been added.
@@ -101,7 +115,7 @@ class AddLane:
         self._waiting.append(_Batch(jobs, sum(job.size for job in jobs), ids))
         if self._sender is None or self._sender.done():
             self._sender = asyncio.create_task(self._send_all(), name=f"adds to {self._keys.queue}")
-        return await ids
+        return ids
 
     async def close(self) -> None:
         """Send what waits, then close the connection."""
@@ -116,7 +130,7 @@ class AddLane:
     async def _send_all(self) -> None:
         while batches := self._take_batches():
             try:
-                outcome: Any = await self._send([job.packed() for batch in batches for job in batch.jobs])
+                outcome: Any = await self._send([job for batch in batches for job in batch.jobs])
             except Exception as error:
                 outcome = error
             except BaseException:
@@ -139,7 +153,7 @@ class AddLane:
             self._waiting.popleft()
         return taken
 
-    async def _send(self, jobs: list[Sequence[Any]]) -> list[str]:
+    async def _send(self, jobs: list[NewJob]) -> list[str]:
         """Make one numbered call, again and again until its reply comes or the deadline passes."""
         self._sequence += 1
         args = (self._keys.base, self._sequence, REMEMBERED_MS, self._token, _pack(jobs))

@@ -25,19 +25,25 @@ class Job:
     who does not read it.
     """
 
-    __slots__ = ("_data", "_opts", "fields", "id", "queue", "raw_data", "raw_opts")
+    __slots__ = ("_data", "_opts", "fields", "id", "queue")
 
     def __init__(self, queue: str, job_id: str, fields: Mapping[bytes, bytes]) -> None:
         self.queue = queue
         self.id = job_id
         self.fields = fields
-        self.raw_data = fields.get(b"data", b"{}")
-        self.raw_opts = fields.get(b"opts", b"{}")
         self._data: Any = UNREAD
         self._opts: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.queue}:{self.id}>"
+
+    @property
+    def raw_data(self) -> bytes:
+        return self.fields.get(b"data", b"{}")
+
+    @property
+    def raw_opts(self) -> bytes:
+        return self.fields.get(b"opts", b"{}")
 
     @property
     def name(self) -> str:

@@ -6,14 +6,13 @@ import asyncio
 import uuid
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 from redis.exceptions import RedisError
 
 from kayan_workers.bull import repeat
-from kayan_workers.bull.adding import MOST_BYTES, MOST_JOBS, AddLane, NewJob
+from kayan_workers.bull.adding import MOST_BYTES, MOST_JOBS, AddedJob, AddLane, NewJob
 from kayan_workers.bull.core import QueueCore
 from kayan_workers.bull.errors import BulkError
 from kayan_workers.bull.job import DEFAULT_NAME, Job
@@ -29,8 +28,7 @@ ADD_DEADLINE_SECONDS = 120.0
 """How long an add tries to reach Redis. A failover takes seconds, a restart with a large AOF a minute."""
 
 
-@dataclass(frozen=True, slots=True)
-class BulkJob:
+class BulkJob(msgspec.Struct, frozen=True):
     """One job of ``add_bulk``."""
 
     data: Any
@@ -66,23 +64,25 @@ class Producer(QueueCore):
             return await self._add_repeatable(name, data, options)
         job = self.new_job(data, name, options)
         [job_id] = await self._lane.add([job])
-        return job.named(self.name, job_id)
+        return AddedJob(self.name, job_id, job)
 
     async def add_bulk(self, jobs: Iterable[BulkJob | Mapping[str, Any]]) -> list[Job]:
-        """Add many jobs, in order, in calls of up to 500; returns them with their ids.
+        """Add many jobs, in order, in calls of up to 200; returns them with their ids.
 
         A mapping has the members of BulkJob. The jobs of one call are added together or not at all; a job that cannot be
         added takes no other with it. Raises BulkError, with every job's outcome, when any of them was not added. Options
         with ``repeat`` start a schedule, as in ``add`` (Bull's own addBulk ignores them). Wire: 3.2, W9.
         """
         outcomes: list[Job | Exception] = []
-        under_way: deque[asyncio.Task[list[Job | Exception]]] = deque()
+        under_way: deque[tuple[list[_Entry], asyncio.Future[list[str]] | None]] = deque()
         for chunk in _chunks(self._entry(job) for job in jobs):
-            under_way.append(asyncio.create_task(self._add_chunk(chunk)))
-            if len(under_way) > 1:  # the next chunk is written while Redis works on this one
-                outcomes += await under_way.popleft()
-        for task in under_way:
-            outcomes += await task
+            new = [entry for entry in chunk if isinstance(entry, NewJob)]
+            under_way.append((chunk, self._lane.add(new) if new else None))
+            await asyncio.sleep(0)  # out with it: the next chunk is written while Redis works on this one
+            if len(under_way) > 1:
+                outcomes += await self._outcomes(*under_way.popleft())
+        for chunk, ids in under_way:
+            outcomes += await self._outcomes(chunk, ids)
         added = [outcome for outcome in outcomes if isinstance(outcome, Job)]
         if len(added) < len(outcomes):
             raise BulkError(outcomes)
@@ -113,17 +113,16 @@ class Producer(QueueCore):
         except (ValueError, TypeError) as error:
             return error
 
-    async def _add_chunk(self, chunk: Sequence[_Entry]) -> list[Job | Exception]:
-        """Add what can be added; one outcome per entry, in order."""
-        new = [entry for entry in chunk if isinstance(entry, NewJob)]
-        outcomes: list[Job | Exception] = []
+    async def _outcomes(self, chunk: Sequence[_Entry], added: asyncio.Future[list[str]] | None) -> list[Job | Exception]:
+        """What became of each entry, in order, once the chunk's new jobs are added."""
         try:
-            ids = iter(await self._lane.add(new) if new else ())
+            ids = iter(await added if added else ())
         except (KayanError, RedisError) as error:
             return [entry if isinstance(entry, Exception) else error for entry in chunk]
+        outcomes: list[Job | Exception] = []
         for entry in chunk:
             if isinstance(entry, NewJob):
-                outcomes.append(entry.named(self.name, next(ids)))
+                outcomes.append(AddedJob(self.name, next(ids), entry))
             elif isinstance(entry, BulkJob):
                 outcomes.append(await self._outcome_of_repeatable(entry))
             else:
@@ -200,7 +199,7 @@ def _grouped(job: NewJob, data: Any, group_key: str) -> NewJob:
     job_id = f"{own}:{group}"
     check_job_id(job_id)
     opts = stringify({**msgspec.json.decode(job.opts), "jobId": job_id})
-    return job._replace(opts=opts, more={**(job.more or {}), "id": job_id})
+    return msgspec.structs.replace(job, opts=opts, more={**(job.more or {}), "id": job_id})
 
 
 def _data_text(data: Any) -> str:

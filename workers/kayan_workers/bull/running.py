@@ -76,8 +76,6 @@ class ActiveJob(Job):
         self.queue = queue
         self.id = job_id
         self.token = token
-        self.raw_data = values[1] or b"{}"
-        self.raw_opts = values[2] or b"{}"
         self._data = UNREAD
         self._opts = None
         self._values = values
@@ -93,9 +91,17 @@ class ActiveJob(Job):
         self.abandoned: str | None = None
         self.on_abandon: Callable[[], None] | None = None
         try:
-            self.options = _decode_options(self.raw_opts)
+            self.options = _decode_options(values[2] or b"{}")
         except (msgspec.DecodeError, UnicodeDecodeError):
             self.options = _NO_OPTIONS
+
+    @property
+    def raw_data(self) -> bytes:
+        return self._values[1] or b"{}"
+
+    @property
+    def raw_opts(self) -> bytes:
+        return self._values[2] or b"{}"
 
     @property
     def fields(self) -> Mapping[bytes, bytes]:  # type: ignore[override]

@@ -35,14 +35,23 @@ def _prepare(value: Any) -> Any:
     """``value`` with everything replaced that msgspec prints differently; the same object when there is nothing."""
     kind = type(value)
     if kind is dict:
+        changed: dict[str, Any] | None = None
         for key, member in value.items():
-            if type(member) not in _PLAIN or type(key) is not str:
-                return {_key(name): each if type(each) in _PLAIN else _prepare(each) for name, each in value.items()}
-        return value
+            prepared = member if type(member) in _PLAIN else _prepare(member)
+            if changed is None:
+                if prepared is member and type(key) is str:
+                    continue
+                changed = {}
+                for before, unchanged in value.items():
+                    if before is key:
+                        break
+                    changed[before] = unchanged
+            changed[_key(key)] = prepared
+        return value if changed is None else changed
     if kind is list or kind is tuple:
-        for member in value:
-            if type(member) not in _PLAIN:
-                return [each if type(each) in _PLAIN else _prepare(each) for each in value]
+        for index, member in enumerate(value):
+            if type(member) not in _PLAIN and (prepared := _prepare(member)) is not member:
+                return [*value[:index], prepared, *(each if type(each) in _PLAIN else _prepare(each) for each in value[index + 1 :])]
         return value
     if kind is float:
         return int(value) if value.is_integer() and abs(value) < _EXACT else value
