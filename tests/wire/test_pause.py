@@ -42,6 +42,7 @@ async def test_a_pause_by_bull_stops_us_and_a_resume_by_us_wakes_bull(queue: Que
     assert starts[0].at_ms - resumed_at < 100
     assert node.started() == ids
     assert await dump_of_pause(redis) == {}
+    await node.saw("global:paused")
     await node.saw("global:resumed")
     assert len(node.args_of("global:paused")) == len(node.args_of("global:resumed")) == 1
 

@@ -34,6 +34,7 @@ async def test_bull_finishes_the_job_of_a_worker_of_ours_that_was_killed(queue: 
     await node.process("mail", "value", value="done")
     await finished(redis, "mail", 1)
 
+    await node.saw("global:stalled")
     assert node.args_of("global:stalled") == [[job.id]]
     fields = await job_hash(redis, "mail", job.id)
     assert (fields["stalledCounter"], fields["returnvalue"]) == ("1", '"done"')
@@ -55,6 +56,7 @@ async def test_we_finish_the_job_of_a_node_worker_that_was_killed(queue: Queue, 
     await finished(redis, "mail", 1)
 
     assert worker.seen.stalled == [job.id]
+    await listener.saw("global:stalled")
     assert listener.args_of("global:stalled") == [[job.id]]
     assert await redis.hget(f"bull:mail:{job.id}", "stalledCounter") == "1"
 
@@ -101,6 +103,7 @@ async def test_a_job_that_kills_two_node_workers_is_failed_by_us(queue: Queue, w
 
 
 async def _given_up(redis: Redis, listener: NodePeer, job_id: str) -> None:
+    await listener.saw("global:failed")
     assert listener.args_of("global:failed") == [[job_id, "job stalled more than maxStalledCount", "active"]]
     fields = await redis.hgetall(f"bull:mail:{job_id}")
     assert (fields["failedReason"], fields["stalledCounter"]) == ("job stalled more than allowable limit", "2")
