@@ -33,6 +33,12 @@ from kayan_workers.bull.slots import Slots
 from kayan_workers.bull.watch import Watch
 
 
+_QUICK_SECONDS = 0.001
+"""Up to here a job is over sooner than a call to Redis, and claiming ahead of free slots keeps nobody else from it."""
+_LOOK_SECONDS = 0.05
+"""How long a job that was claimed ahead may wait for its slot."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerSettings:
     """How a consumer behaves. All workers of a queue, Node's too, should agree on locks, stalls, limiter and metrics."""
@@ -109,8 +115,7 @@ class Consumer:
         self._draining = False
         self._stop_requested = asyncio.Event()
         self._watch_may_go = asyncio.Event()
-        self._slots_a_lane = math.ceil(concurrency / 2)
-        self.share = self._slots_a_lane * batch
+        self._looking_at: object = None
 
     # -- for whoever runs it -------------------------------------------------------------------------------------------------
 
@@ -200,19 +205,29 @@ class Consumer:
     def may_claim(self) -> bool:
         return not (self._draining or self.paused)
 
+    @property
+    def _claims_ahead(self) -> bool:
+        """Work this quick is over before another call to Redis would be: claim for slots that are about to be free."""
+        return self._slots.usual_seconds < _QUICK_SECONDS and not self._spread
+
+    @property
+    def share(self) -> int:
+        slots = self._concurrency if self._claims_ahead else math.ceil(self._concurrency / 2)
+        return slots * self._batch
+
     def appetite(self, finished: int) -> int:
         """For a lane: claim while the queue is believed to hold more; heavy work only in exchange for what has finished."""
-        if not (self._hungry and self.may_claim and self._free_slots > 0):
+        room = self._free_slots + (self._concurrency if self._claims_ahead else 0)
+        if not (self._hungry and self.may_claim and room > 0):
             return 0
-        slots = min(finished, 1) if self._spread else self._slots_a_lane
-        return self._reserve(slots)
+        return self._reserve(min(room, finished, 1) if self._spread else min(room, self.share // self._batch))
 
     def reserve(self) -> int:
         """For the watch: all free slots, or one for heavy work."""
-        return self._reserve(1 if self._spread else self._free_slots) if self.may_claim else 0
+        return self._reserve(min(self._free_slots, 1) if self._spread else self._free_slots) if self.may_claim else 0
 
     def _reserve(self, slots: int) -> int:
-        slots = min(slots, self._free_slots, max(1, MOST_CLAIMS // self._batch))
+        slots = min(slots, max(1, MOST_CLAIMS // self._batch))
         self._free_slots -= slots
         return slots * self._batch
 
@@ -230,6 +245,18 @@ class Consumer:
         if self._hungry and not self._spread and self._loop is not None:
             self._lanes.wake()
 
+    def _look_at_waiting(self) -> None:
+        """Jobs that were claimed ahead and do not come to begin go back: the work is not as quick as it was."""
+        oldest = self._slots.oldest_waiting
+        if oldest is not None and oldest is self._looking_at:
+            jobs, slots = self._slots.take_back()
+            self._free_slots += slots
+            self._lanes.later(self._hand_back(jobs, "the jobs before it take longer than usual", None))
+            oldest = None
+        self._looking_at = oldest
+        if oldest is not None and self._loop is not None:
+            self._loop.call_later(_LOOK_SECONDS, self._look_at_waiting)
+
     # -- for the lanes -------------------------------------------------------------------------------------------------------
 
     def new_job(self, claimed: settle.Claimed, token: str, now: int) -> ActiveJob:
@@ -242,6 +269,8 @@ class Consumer:
             self.running[job.token] = job
         self._free_slots += math.ceil(asked / self._batch) - self._slots.put(claimed)
         self._hungry = len(claimed) >= asked
+        if self._free_slots < 0 and self._looking_at is None:
+            self._look_at_waiting()
         if fenced is not self.fenced:
             self.fenced = fenced
             self.observer.queue_fenced(self.queue.name, fenced)
@@ -314,7 +343,7 @@ class Consumer:
     def _busy(self) -> bool:
         return self._free_slots < self._concurrency
 
-    async def _hand_back(self, jobs: list[ActiveJob], why: str, deadline: float) -> None:
+    async def _hand_back(self, jobs: list[ActiveJob], why: str, deadline: float | None) -> None:
         if not jobs:
             return
         for job in jobs:

@@ -12,7 +12,8 @@ import logging
 import math
 import secrets
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
@@ -42,8 +43,10 @@ class Crew(Protocol):
     keys: Keys
     lock_ms: int
     running: dict[str, ActiveJob]
-    share: int
-    """How many jobs one of the lanes carries when both are busy."""
+
+    @property
+    def share(self) -> int:
+        """How many jobs one of the lanes carries when both are busy."""
 
     @property
     def may_claim(self) -> bool:
@@ -135,20 +138,21 @@ class Lanes:
         await asyncio.gather(*(line.send("SCRIPT", "LOAD", script.text) for script in settle.HOT))
         await self._sweep(line)
         # What the old connection had sent may still reach Redis after the new one did: look once more.
-        self._later(_SWEEP_AGAIN_SECONDS, line)
+        self.later(self._sweep_again(line))
 
-    def _later(self, seconds: float, line: Line) -> None:
-        async def sweep() -> None:
-            await asyncio.sleep(seconds)
-            if line.is_open:
-                try:
-                    await self._sweep(line)
-                except (RedisError, OSError) as error:
-                    log.debug("no second look at %s: %s", self._keys.queue, error)
-
-        task = asyncio.create_task(sweep(), name=f"sweep of {self._keys.queue}")
+    def later(self, chore: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the lanes, at most as long as they live."""
+        task = asyncio.create_task(chore, name=f"chore of {self._keys.queue}")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _sweep_again(self, line: Line) -> None:
+        await asyncio.sleep(_SWEEP_AGAIN_SECONDS)
+        if line.is_open:
+            try:
+                await self._sweep(line)
+            except (RedisError, OSError) as error:
+                log.debug("no second look at %s: %s", self._keys.queue, error)
 
     async def _sweep(self, line: Line) -> None:
         """Hand back the jobs that are locked under our tokens and that we do not run: claims whose reply was lost."""
@@ -232,7 +236,7 @@ class Lanes:
             await waiter
 
     def _take(self) -> list[Completed | Failed]:
-        """Half of what the slots hold, so that the other lane's call is as full as this one."""
+        """No more than a lane's share, so that the other lane's call is as full as this one."""
         done = self._done
         most = min(_MOST_FINISHES, self._crew.share)
         if len(done) <= most:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from kayan_workers.bull import scripts
@@ -78,28 +79,20 @@ async def settle(
         limiter.max,
         limiter.duration_ms,
         1 if limiter.grouped else 0,
+        len(finished),
     ]
-    for count, age_ms, run in _runs(finished):
-        args += (len(run), count, age_ms)
-        for one in run:
-            args += (one.job.id, one.job.token, one.text, one.event, one.job.debounce_id or "")
+    for one in finished:
+        job = one.job
+        args += (job.id, job.token, one.text, one.event, job.debounce_id or "")
+    for policy, run in groupby(finished, _policy):
+        args += (len(list(run)), *policy)
     reply = await line.run(SETTLE, (keys.wait, keys.turn, keys.unstarted, keys.fence(pod)), args)
     return Reply(_codes(reply[0]), reply[1], reply[2] == 1)
 
 
-def _runs(finished: Iterable[Completed]) -> Iterable[tuple[int, int, list[Completed]]]:
-    """Neighbours with one retention policy, together: the script trims the set once for each such run."""
-    run: list[Completed] = []
-    policy = previous = (0, 0)
-    for one in finished:
-        policy = retention(one.job.options.keep_completed)
-        if run and policy != previous:
-            yield *previous, run
-            run = []
-        run.append(one)
-        previous = policy
-    if run:
-        yield *previous, run
+def _policy(one: Completed) -> tuple[int, int]:
+    """Neighbours with one policy go together: the script trims the set once for each such run."""
+    return retention(one.job.options.keep_completed)
 
 
 async def fail(line: Line, keys: Keys, failures: Sequence[Failed], *, now: int, metrics_minutes: int = 0) -> dict[str, int]:

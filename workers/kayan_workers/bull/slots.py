@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from kayan_workers.bull.queue import Queue
 
 _NUDGE_SECONDS = 10.0
+_MEMORY = 16
+"""Over how many jobs the usual time of work is averaged."""
 
 
 class Foreman(Protocol):
@@ -74,6 +77,8 @@ class Slots:
         """Jobs whose handler has begun and whose beginning Redis has not been told of."""
         self._telling = False
         self._closed = False
+        self.usual_seconds = 1.0
+        """How long a slot is taken, on average of late; a longer one counts at once."""
 
     async def run(self) -> None:
         """Work what ``put`` brings, until cancelled."""
@@ -93,9 +98,19 @@ class Slots:
         self._wake()
         return len(work)
 
+    @property
+    def oldest_waiting(self) -> Sequence[ActiveJob] | None:
+        """What has waited longest for a slot."""
+        return self._waiting[0] if self._waiting else None
+
     def close(self) -> tuple[list[ActiveJob], int]:
-        """Begin nothing more. The jobs that wait for a slot, and how many slots they would have filled."""
+        """Begin nothing more; what waits is given back as by ``take_back``."""
         self._closed = True
+        return self.take_back()
+
+    def take_back(self) -> tuple[list[ActiveJob], int]:
+        """The jobs that wait for a slot, and how many slots they would have filled. Work counts as slow until it has proved quick."""
+        self.usual_seconds = 1.0
         unstarted = [job for jobs in self._waiting for job in jobs]
         slots = len(self._waiting)
         self._waiting.clear()
@@ -138,6 +153,8 @@ class Slots:
             self._telling = True
             loop.call_soon(self._tell_begun)
         results = await self._attempt(jobs)
+        took = time.monotonic() - now
+        self.usual_seconds = max(took, self.usual_seconds + (took - self.usual_seconds) / _MEMORY)
         lingering: asyncio.Future[object] | None = None
         for job, result in zip(jobs, results, strict=True):
             self._begun.pop(job.token, None)

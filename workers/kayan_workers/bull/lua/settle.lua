@@ -16,8 +16,9 @@
 --       8 say_drained          1: tell listeners when nothing is left to claim
 --       9 metrics_size         minutes kept in Bull's metrics, 0 for none
 --      10 limit_max, 11 limit_ms, 12 limit_grouped    rate limiter; limit_max 0 for none
---      13… runs of jobs with one retention policy: count, keep_count (-1 all, 0 none), keep_age_ms (-1 any), then per job
---          id, token, returnvalue (JSON), event (JSON), debounce id or ''
+--      13 jobs                how many to finish, then for each: id, token, returnvalue (JSON), event (JSON), debounce id or ''
+--         …                     then for each run of jobs with one retention policy: length, keep_count (-1 all, 0 none),
+--                               keep_age_ms (-1 any)
 -- Returns {refused, claimed, fenced}
 --   refused   flat: id, code for each finish that was not ours: -1 no such job, -2 no lock, -3 not active, -6 another's lock
 --   claimed   per job: the hash members of FIELDS below, then stacktrace (after a failed attempt) and the id
@@ -27,91 +28,120 @@
 -- include: metrics
 -- include: limiter
 -- include: release_debounce
-local FIELDS = {"name", "data", "opts", "timestamp", "priority", "attemptsMade"}
-local call = redis.call
+local call, ARGV = redis.call, ARGV
 local wait, turn, unstarted, fence = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local base, now, lock_ms, events, token = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local now_text = ARGV[2] -- written as it came: Redis takes twice as long over a number
 local want, turn_token, metrics_size = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[9])
 local active, completed, stalled = base .. "active", base .. "completed", base .. "stalled"
-local refused, refusals, healthy, doomed = {}, 0, {}, {}
+local jobs, FIRST, STEP = tonumber(ARGV[13]), 14, 5
 
 -- Everything the decisions need, read at once: who holds the locks, whether the hashes are there, the fence, the turn.
 local locks, hashes = {}, {}
-do
-  local at = 13
-  while ARGV[at] do
-    local last = at + 2 + tonumber(ARGV[at]) * 5
-    for job = at + 3, last, 5 do
-      local hash = base .. ARGV[job]
-      hashes[#hashes + 1] = hash
-      locks[#locks + 1] = hash .. ":lock"
-    end
-    at = last + 1
-  end
+for n = 1, jobs do
+  local hash = base .. ARGV[FIRST + (n - 1) * STEP]
+  hashes[n] = hash
+  locks[n] = hash .. ":lock"
 end
-local jobs = #hashes
 locks[jobs + 1] = fence
 locks[jobs + 2] = turn .. ":current"
 local holders = call("MGET", unpack(locks))
 local fenced, current_turn = holders[jobs + 1], holders[jobs + 2]
 local all_there = jobs == 0 or call("EXISTS", unpack(hashes)) == jobs
 
-local function finish(at, n, keep)
-  local id = ARGV[at]
-  local code
-  if not all_there and call("EXISTS", hashes[n]) == 0 then
-    code = -1
-  elseif not holders[n] then
-    code = -2
-  elseif holders[n] ~= ARGV[at + 1] then
-    code = -6
-  else
-    doomed[#doomed + 1] = locks[n]
-    if call("LREM", active, -1, id) == 1 then
-      healthy[#healthy + 1] = id
-      if keep then
-        call("HSET", hashes[n], "returnvalue", ARGV[at + 2], "finishedOn", now_text)
-      else
-        doomed[#doomed + 1] = hashes[n]
-        doomed[#doomed + 1] = hashes[n] .. ":logs"
-      end
-      if ARGV[at + 4] ~= "" then
-        release_debounce(base, ARGV[at + 4])
-      end
-      call("PUBLISH", completed, ARGV[at + 3])
-      return true
-    end
-    code = -3
-  end
+local refused, refusals = {}, 0
+local function refuse(id, code)
   refused[refusals + 1] = id
   refused[refusals + 2] = code
   refusals = refusals + 2
-  return false
 end
 
-local n, at = 0, 13
-while ARGV[at] do
-  local last, keep_count, keep_age_ms = at + 2 + tonumber(ARGV[at]) * 5, tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  local scored = {}
-  for job = at + 3, last, 5 do
-    n = n + 1
-    if finish(job, n, keep_count ~= 0) and keep_count ~= 0 then
-      scored[#scored + 1] = now_text
-      scored[#scored + 1] = ARGV[job]
+-- Whose lock is still the caller's; the others are refused.
+local is_ours, ours, our_count = {}, {}, 0
+for n = 1, jobs do
+  local at = FIRST + (n - 1) * STEP
+  if not all_there and call("EXISTS", hashes[n]) == 0 then
+    refuse(ARGV[at], -1)
+  elseif not holders[n] then
+    refuse(ARGV[at], -2)
+  elseif holders[n] ~= ARGV[at + 1] then
+    refuse(ARGV[at], -6)
+  else
+    our_count = our_count + 1
+    ours[our_count] = ARGV[at]
+    is_ours[n] = true
+  end
+end
+
+-- Jobs that were claimed together often finish together. Then they are the tail of `active` and leave it in one go.
+local function are_the_tail()
+  local tail = call("LRANGE", active, -our_count, "-1")
+  local seen = {}
+  for i = 1, #tail do
+    seen[tail[i]] = true
+  end
+  for i = 1, our_count do
+    if not seen[ours[i]] then
+      return false
     end
   end
-  if #scored > 0 then
-    call("ZADD", completed, unpack(scored))
-    retain(base, completed, keep_count, keep_age_ms, now, doomed)
+  return true
+end
+
+local left_together = our_count > 2 and are_the_tail()
+if left_together then
+  call("RPOP", active, our_count)
+end
+
+local healthy, health, doomed, doom = {}, 0, {}, 0
+
+local function finish(n, keep)
+  local at = FIRST + (n - 1) * STEP
+  doom = doom + 1
+  doomed[doom] = locks[n]
+  if not left_together and call("LREM", active, "-1", ARGV[at]) == 0 then
+    refuse(ARGV[at], -3)
+    return false
   end
-  at = last + 1
+  health = health + 1
+  healthy[health] = ARGV[at]
+  if keep then
+    call("HSET", hashes[n], "returnvalue", ARGV[at + 2], "finishedOn", now_text)
+  else
+    doomed[doom + 1] = hashes[n]
+    doomed[doom + 2] = hashes[n] .. ":logs"
+    doom = doom + 2
+  end
+  if ARGV[at + 4] ~= "" then
+    release_debounce(base, ARGV[at + 4])
+  end
+  call("PUBLISH", completed, ARGV[at + 3])
+  return true
+end
+
+local at, n = FIRST + jobs * STEP, 0
+while ARGV[at] do
+  local last, keep_count, keep_age_ms = n + tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
+  local scored, scores = {}, 0
+  while n < last do
+    n = n + 1
+    if is_ours[n] and finish(n, keep_count ~= 0) and keep_count ~= 0 then
+      scored[scores + 1] = now_text
+      scored[scores + 2] = ARGV[FIRST + (n - 1) * STEP]
+      scores = scores + 2
+    end
+  end
+  if scores > 0 then
+    call("ZADD", completed, unpack(scored))
+    doom = retain(base, completed, keep_count, keep_age_ms, now, doomed)
+  end
+  at = at + 3
 end
 unlink_all(doomed)
-if #healthy > 0 then
+if health > 0 then
   call("SREM", unstarted, unpack(healthy))
   if metrics_size > 0 then
-    count_finished(base .. "metrics:completed", #healthy, now, metrics_size)
+    count_finished(base .. "metrics:completed", health, now, metrics_size)
   end
 end
 
@@ -120,47 +150,47 @@ if turn_token ~= "" and current_turn == turn_token then
   call("RPUSH", turn, turn_token)
 end
 
-local claimed, taken, prioritised, bytes = {}, {}, {}, 0
+local claimed, taken, count, prioritised, bytes = {}, {}, 0, {}, 0
 local announcements = active .. "@" .. events
 local limit_max, limit_ms, limit_grouped = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12] == "1"
 
 local function claim(id)
   local job = base .. id
-  local fields = redis.pcall("HMGET", job, unpack(FIELDS))
+  local fields = redis.pcall("HMGET", job, "name", "data", "opts", "timestamp", "priority", "attemptsMade")
   if fields.err or not (fields[2] or fields[1] or fields[4]) then
-    call("LREM", active, 1, id) -- removed meanwhile, or not a job at all: running it would leave a ghost behind
+    call("LREM", active, "1", id) -- removed meanwhile, or not a job at all: running it would leave a ghost behind
     prioritised[#prioritised + 1] = id
     return
   end
   if limit_max > 0 and held_back(base, id, now, limit_max, limit_ms, limit_grouped) then
     return
   end
-  local index = #taken + 1
-  if not call("SET", job .. ":lock", token .. "." .. index, "NX", "PX", lock_ms) then
+  if not call("SET", job .. ":lock", token .. "." .. count + 1, "NX", "PX", lock_ms) then
     -- somebody runs it already: one entry in `active` is enough for its owner to finish it
-    if #call("LPOS", active, id, "COUNT", 2) > 1 then
-      call("LREM", active, 1, id)
+    if #call("LPOS", active, id, "COUNT", "2") > 1 then
+      call("LREM", active, "1", id)
     end
     return
   end
   if fields[5] ~= "0" then
     prioritised[#prioritised + 1] = id
   end
-  taken[index] = id
   call("HSET", job, "processedOn", now_text)
   call("PUBLISH", announcements, id)
   fields[7] = fields[6] and fields[6] ~= "0" and call("HGET", job, "stacktrace")
   fields[8] = id
   bytes = bytes + #(fields[2] or "")
-  claimed[index] = fields
+  count = count + 1
+  taken[count] = id
+  claimed[count] = fields
 end
 
 if want > 0 and not fenced then
   promote_due(base, events, now)
   -- A few at a time, and no more once the payloads are large or the limiter turns most of them away: whoever watches comes again.
   local looked = 0
-  while #taken < want and looked < want + 200 and bytes < 4000000 do
-    local ids = call("RPOP", wait, limit_max > 0 and 1 or math.min(want - #taken, 16))
+  while count < want and looked < want + 200 and bytes < 4000000 do
+    local ids = call("RPOP", wait, limit_max > 0 and 1 or math.min(want - count, 16))
     if not ids then
       break
     end
@@ -168,20 +198,21 @@ if want > 0 and not fenced then
     looked = looked + #ids
     for i = 1, #ids do
       claim(ids[i])
-      healthy[#healthy + 1] = ids[i]
+      health = health + 1
+      healthy[health] = ids[i]
     end
   end
-  if #taken > 0 then
+  if count > 0 then
     call("SADD", unstarted, unpack(taken))
   end
   if #prioritised > 0 then
     call("ZREM", base .. "priority", unpack(prioritised))
   end
 end
-if #healthy > 0 then
+if health > 0 then
   call("SREM", stalled, unpack(healthy))
 end
-if ARGV[8] == "1" and #taken == 0 and not fenced and (want > 0 or call("EXISTS", wait) == 0) then
+if ARGV[8] == "1" and count == 0 and not fenced and (want > 0 or call("EXISTS", wait) == 0) then
   call("PUBLISH", base .. "drained", "")
 end
 return {refused, claimed, fenced and want > 0 and 1 or 0}

@@ -5,7 +5,7 @@
 -- Returns the lowest score left, or nil (wire document 3.7).
 local function promote_due(base, events, now)
   local delayed = base .. "delayed"
-  local first = redis.call("ZRANGE", delayed, 0, 0, "WITHSCORES")
+  local first = redis.call("ZRANGE", delayed, "0", "0", "WITHSCORES")
   if #first == 0 or tonumber(first[2]) > now * 4096 then
     return first[2]
   end
@@ -19,7 +19,7 @@ local function promote_due(base, events, now)
       redis.call("PUBLISH", base .. "waiting@" .. events, id)
     end
   end
-  first = redis.call("ZRANGE", delayed, 0, 0, "WITHSCORES")
+  first = redis.call("ZRANGE", delayed, "0", "0", "WITHSCORES")
   if #first > 0 then
     redis.call("PUBLISH", delayed, string.format("%.4f", tonumber(first[2]) / 4096))
   end

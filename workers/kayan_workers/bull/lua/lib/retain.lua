@@ -2,7 +2,7 @@
 --
 -- keep_count < 0 and keep_age_ms < 0 mean no limit. Deletes hash and logs of every job that goes. Applies to the whole set,
 -- whatever policy the other jobs carried (wire document 3.8.5). A thousand jobs a call at most: what is left goes next time.
--- Their keys are added to `doomed`, for the caller to UNLINK with others in one go.
+-- Their keys are added to `doomed`, for the caller to UNLINK with others in one go; returns how many those are now.
 
 -- Redis keeps a set of up to 128 members as one flat list and walks it twice for every member added: with the usual hundred kept jobs
 -- that is a sixth of all its work for a job. One member longer than a flat list may hold turns the set into a tree for good.
@@ -37,15 +37,16 @@ local function retain(base, set, keep_count, keep_age_ms, now, doomed)
     end
   end
   if keep_count > 0 then
-    local surplus = redis.call("ZCARD", set) - keep_count
-    if surplus > 0 then
+    local surplus = redis.call("ZREVRANGE", set, keep_count, keep_count + 999)
+    if #surplus > 0 then
       spread_out(set, now)
-      local oldest = redis.call("ZPOPMIN", set, math.min(surplus, 1000))
-      for i = 1, #oldest, 2 do
-        forget(oldest[i])
+      redis.call("ZREM", set, unpack(surplus))
+      for i = 1, #surplus do
+        forget(surplus[i])
       end
     end
   end
+  return n
 end
 
 -- unlink_all(keys): free what has been doomed.
