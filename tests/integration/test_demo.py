@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import os
 import shutil
@@ -79,24 +80,57 @@ def test_the_demo_works_all_seven_queues_and_finds_everything_as_it_should_be_tw
     assert not servers_started_under(temp_dir)
 
 
-async def test_ctrl_c_stops_the_worker_and_the_servers(tmp_path: Path, temp_dir: Path) -> None:
+@pytest.mark.parametrize(("signals", "code"), [([signal.SIGINT], 130), ([signal.SIGTERM], 143), ([signal.SIGHUP], 129),
+                                              ([signal.SIGINT, signal.SIGINT, signal.SIGTERM], 130)])
+async def test_a_signal_stops_the_worker_and_the_servers_whatever_comes_after_it(
+    tmp_path: Path, temp_dir: Path, signals: list[signal.Signals], code: int
+) -> None:
     demo = start_demo(tmp_path / "results", TMPDIR=str(temp_dir))
-    await wait_until(lambda: (tmp_path / "results" / "worker.log").exists(), 60)
-    os.killpg(demo.pid, signal.SIGINT)  # as a terminal does: to the whole group
+    log = tmp_path / "results" / "worker.log"
+    await wait_until(lambda: log.exists() and "job.started" in log.read_text(), 60)
+    for one in signals:
+        os.killpg(demo.pid, one)  # as a terminal does: to the whole group
+        await asyncio.sleep(0.2)
     output, _ = demo.communicate(timeout=60)
 
-    assert demo.returncode == 130, output
+    assert demo.returncode == code, output
     assert "Interrupted" in output
     assert "Traceback" not in output
     assert not servers_started_under(temp_dir)
     assert not list(temp_dir.iterdir())
 
 
+async def test_a_signal_while_the_servers_start_leaves_nothing_behind(tmp_path: Path, temp_dir: Path) -> None:
+    demo = start_demo(tmp_path / "results", TMPDIR=str(temp_dir))
+    await wait_until(lambda: list(temp_dir.iterdir()), 60)
+    os.killpg(demo.pid, signal.SIGINT)
+    output, _ = demo.communicate(timeout=60)
+
+    assert demo.returncode == 130, output
+    assert not servers_started_under(temp_dir)
+    assert not list(temp_dir.iterdir())
+
+
+def test_two_demos_do_not_write_to_one_folder(tmp_path: Path) -> None:
+    with prepare(tmp_path / "results"), pytest.raises(SettingsError, match="just now"), prepare(tmp_path / "results"):
+        pass
+    with prepare(tmp_path / "results") as again:
+        assert again.objects.is_dir()
+
+
+def test_a_folder_that_cannot_be_written_is_named_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match="name another folder"), prepare(tmp_path / "file"):
+        pass
+    with pytest.raises(SettingsError, match="Not a directory"), prepare(tmp_path / "file" / "results"):
+        pass
+
+
 def test_a_folder_that_is_not_a_demos_own_is_refused_and_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("years of work")
 
-    with pytest.raises(SettingsError, match="name another folder"):
-        prepare(tmp_path)
+    with pytest.raises(SettingsError, match="name another folder"), prepare(tmp_path):
+        pass
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
     code, output = run_demo(tmp_path)

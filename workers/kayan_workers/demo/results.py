@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,22 +49,33 @@ class Results:
         return self.folder / "worker.log"
 
 
-def prepare(folder: Path | None) -> Results:
-    """An empty results folder: ``folder``, emptied if an earlier demo left it, or a new temporary one.
+@contextmanager
+def prepare(folder: Path | None) -> Iterator[Results]:
+    """An empty results folder: ``folder``, emptied if an earlier demo left it, or a new temporary one. Ours alone within the block.
 
-    Raises SettingsError when ``folder`` holds something that no demo has put there.
+    Raises SettingsError when ``folder`` holds something that no demo has put there, belongs to a demo that is running, or cannot be
+    written.
     """
-    if folder is None:
-        folder = Path(tempfile.mkdtemp(prefix="kayan-demo-results-"))
-    elif folder.exists() and any(folder.iterdir()):
-        if not (folder / _MARK).exists():
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="kayan-demo-results-")) if folder is None else folder.absolute()
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(folder.iterdir()) and not (folder / _MARK).exists():
             raise SettingsError([f"{folder} is not empty and not an earlier demo's results: name another folder for --keep"])
-        shutil.rmtree(folder)
-    results = Results(folder.absolute())
-    for path in (results.objects, results.outbox, results.tables):
-        path.mkdir(parents=True)
-    (results.folder / _MARK).touch()
-    return results
+        mark = (folder / _MARK).open("a")
+    except OSError as error:
+        raise SettingsError([f"{folder} cannot take the demo's results ({error.strerror}): name another folder for --keep"]) from error
+    with mark:
+        try:
+            fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SettingsError([f"a demo is writing to {folder} just now: wait for it, or name another folder for --keep"]) from error
+        results = Results(folder)
+        for old in folder.iterdir():
+            if old.name != _MARK:
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
+        for path in (results.objects, results.outbox, results.tables):
+            path.mkdir()
+        yield results
 
 
 def save_tables(connection: psycopg.Connection, results: Results) -> None:

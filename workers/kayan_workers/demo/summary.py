@@ -48,7 +48,7 @@ def show(console: Console, finished: Mapping[str, Finished], outcome: Outcome, r
     console.print(f"\n{len(jobs)} jobs in {span_seconds(jobs):.1f} s: {_rate(jobs)} jobs a second over all queues.", highlight=False)
     produced = ", ".join(f"{count} {what}" for what, count in outcome.produced.items())
     console.print(f"Produced: {produced}.", highlight=False, soft_wrap=True)
-    _show_failures(console, finished)
+    _show_failures(console, finished, on_purpose=not outcome.differences)
     console.print(f"\nWhere to look, in {results.folder}:", highlight=False, soft_wrap=True)
     for path, what in (
         ("objects/", "the object store: assets/ as uploaded, thumbnails/, variants/ and previews as made from them"),
@@ -82,9 +82,9 @@ def _rate(jobs: Sequence[Job]) -> str:
     return f"{len(jobs) / seconds:.0f}" if seconds >= 0.01 else "–"
 
 
-def _show_failures(console: Console, finished: Mapping[str, Finished]) -> None:
+def _show_failures(console: Console, finished: Mapping[str, Finished], *, on_purpose: bool) -> None:
     failed = [(queue, job) for queue, its in finished.items() for job in its.failed]
     if failed:
-        console.print("Failed, two of them on purpose:" if len(failed) != 2 else "Failed, both on purpose:")
+        console.print("Failed, both on purpose:" if on_purpose else "Failed:")
     for queue, job in failed:
         console.print(f"  job {job.id} of {queue}: {escape(job.failed_reason or '')}", highlight=False, soft_wrap=True)
