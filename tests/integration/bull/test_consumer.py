@@ -404,6 +404,17 @@ async def test_an_error_in_another_jobs_shape_never_stops_the_consumer(redis_url
             await wait_until(lambda: seen.said("job_completed") == [added.id])
 
 
+async def test_an_id_without_a_job_behind_it_is_dropped_and_somebody_is_told(redis_url: str, redis: Redis) -> None:
+    async with queue_at(redis_url) as queue:
+        await redis.lpush("bull:mail:wait", "evicted", "odd")
+        await redis.set("bull:mail:odd", "a string where a hash belongs")
+        async with working(queue, nothing) as (_, seen):
+            await wait_until(lambda: len(seen.said("queue_warning")) == 2)
+        warnings = [message for name, _, message in (call for call in seen.calls if call[0] == "queue_warning")]
+        assert ["evicted" in warnings[0], "odd" in warnings[1]] == [True, True], warnings
+        assert not await redis.exists("bull:mail:active", "bull:mail:wait", "bull:mail:evicted")
+
+
 async def test_redis_going_away_and_coming_back_costs_time_and_nothing_else(private_redis: Any) -> None:
     async def work(job: Any) -> int:
         await asyncio.sleep(0.01)

@@ -32,7 +32,6 @@ from kayan_workers.bull.scripts import Script
 from kayan_workers.bull.slots import Slots
 from kayan_workers.bull.watch import Watch
 
-
 _QUICK_SECONDS = 0.001
 """Up to here a job is over sooner than a call to Redis, and claiming ahead of free slots keeps nobody else from it."""
 _LOOK_SECONDS = 0.05

@@ -20,7 +20,7 @@ from redis.exceptions import RedisError
 
 from kayan_workers.bull import settle
 from kayan_workers.bull.ending import end
-from kayan_workers.bull.job import whole
+from kayan_workers.bull.job import text_of, whole
 from kayan_workers.bull.line import LOST_CONNECTION, Line, now_ms
 from kayan_workers.bull.outcome import Completed, Failed, retention
 from kayan_workers.bull.running import ActiveJob
@@ -279,6 +279,11 @@ class Lanes:
                 )
                 refused |= reply.refused
                 fenced = reply.fenced
+                for job_id in reply.gone:
+                    self._crew.warn(
+                        f"job {text_of(job_id)} waited, but there is no such hash; it is dropped. "
+                        "Redis evicts keys unless its maxmemory-policy is noeviction"
+                    )
                 claimed = [self._crew.new_job(one, f"{token}.{index}", now) for index, one in enumerate(reply.claimed, 1)]
         except BaseException:
             self._doubt(outcomes, now)

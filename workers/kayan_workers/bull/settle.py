@@ -47,6 +47,8 @@ class Reply(NamedTuple):
     """Job id -> code of WHY."""
     claimed: list[Claimed]
     fenced: bool
+    gone: list[bytes]
+    """Ids that waited without a job behind them, and were dropped."""
 
 
 async def settle(
@@ -87,7 +89,7 @@ async def settle(
     for policy, run in groupby(finished, _policy):
         args += (len(list(run)), *policy)
     reply = await line.run(SETTLE, (keys.wait, keys.turn, keys.unstarted, keys.fence(pod)), args)
-    return Reply(_codes(reply[0]), reply[1], reply[2] == 1)
+    return Reply(_codes(reply[0]), reply[1], reply[2] == 1, reply[3])
 
 
 def _policy(one: Completed) -> tuple[int, int]:

@@ -19,9 +19,10 @@
 --      13 jobs                how many to finish, then for each: id, token, returnvalue (JSON), event (JSON), debounce id or ''
 --         …                     then for each run of jobs with one retention policy: length, keep_count (-1 all, 0 none),
 --                               keep_age_ms (-1 any)
--- Returns {refused, claimed, fenced}
+-- Returns {refused, claimed, fenced, gone}
 --   refused   flat: id, code for each finish that was not ours: -1 no such job, -2 no lock, -3 not active, -6 another's lock
 --   claimed   per job: the hash members of FIELDS below, then stacktrace (after a failed attempt) and the id
+--   gone      ids that were dropped because there is no such hash
 -- Wire  Bull 4.16.5, moveToFinished and moveToActive
 -- include: promote_due
 -- include: retain
@@ -150,7 +151,7 @@ if turn_token ~= "" and current_turn == turn_token then
   call("RPUSH", turn, turn_token)
 end
 
-local claimed, taken, count, prioritised, bytes = {}, {}, 0, {}, 0
+local claimed, taken, count, prioritised, gone, bytes = {}, {}, 0, {}, {}, 0
 local announcements = active .. "@" .. events
 local limit_max, limit_ms, limit_grouped = tonumber(ARGV[10]), tonumber(ARGV[11]), ARGV[12] == "1"
 
@@ -158,7 +159,8 @@ local function claim(id)
   local job = base .. id
   local fields = redis.pcall("HMGET", job, "name", "data", "opts", "timestamp", "priority", "attemptsMade")
   if fields.err or not (fields[2] or fields[1] or fields[4]) then
-    call("LREM", active, "1", id) -- removed meanwhile, or not a job at all: running it would leave a ghost behind
+    call("LREM", active, "1", id) -- evicted, or not a job at all: running it would leave a ghost behind
+    gone[#gone + 1] = id
     prioritised[#prioritised + 1] = id
     return
   end
@@ -215,4 +217,4 @@ end
 if ARGV[8] == "1" and count == 0 and not fenced and (want > 0 or call("EXISTS", wait) == 0) then
   call("PUBLISH", base .. "drained", "")
 end
-return {refused, claimed, fenced and want > 0 and 1 or 0}
+return {refused, claimed, fenced and want > 0 and 1 or 0, gone}
