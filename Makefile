@@ -8,6 +8,9 @@ BIN := $(VENV)/bin
 PINS := workers/requirements/development.txt
 INSTALLED := $(VENV)/.installed
 UV_VERSION := 0.13.9
+FAMILIES := media messaging analytics maintenance operator
+PIN := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --quiet --generate-hashes --no-annotate --no-header \
+	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test lint bench chaos pins clean
@@ -45,8 +48,8 @@ chaos: install ## 100,000 jobs while workers are killed and Redis restarts; prin
 
 pins: install ## resolve the pinned dependencies anew (after a change of pyproject.toml)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(BIN)/uv pip compile pyproject.toml --extra development --universal --python-version 3.11 --upgrade --quiet \
-		--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links --output-file $(PINS)
+	$(PIN) --extra development --upgrade --output-file $(PINS)
+	for family in $(FAMILIES); do $(PIN) --extra $$family --constraint $(PINS) --output-file workers/requirements/$$family.txt || exit 1; done
 
 clean: ## remove .venv, build/ and caches
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,6 +16,7 @@ import pytest
 from app import App
 from kayan import kayan, worker
 from kayan_workers.cli.app import app as command_line
+from kayan_workers.metrics import STATES, Metrics
 from kayan_workers.processors.table import ROLES
 from kayan_workers.settings import Settings
 from servers import PROJECT
@@ -137,3 +138,14 @@ def test_what_a_readme_points_to_is_there(page: Path) -> None:
 
     assert [link for link in links if not (page.parent / link).exists()] == []
     assert [file for file in files if not (PROJECT / file).exists()] == []
+
+
+def test_every_metric_that_the_readme_names_is_there() -> None:
+    metrics = Metrics()
+    metrics.of("email", slots=1)
+    metrics.set_depth("email", dict.fromkeys((*STATES, "is_paused"), 0))
+    there = metrics.exposition().decode()
+    named = set(re.findall(r"\bkayan_(?:jobs?|queue|redis|worker)_\w+", README))
+
+    assert len(named) > 15
+    assert [name for name in sorted(named) if name not in there] == []
