@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 _TAKE_TURN = scripts.load("take_turn")
 
 TURN_SECONDS = 5.0
-"""How long one blocking call lasts. An idle worker sends one command in this time, the holder of the turn two."""
+"""How long one blocking call lasts. An idle worker sends two commands in this time."""
 
-_WATCHER_MS = 9000
+_WATCH_SECONDS = 6.5
+"""How long the holder of the turn watches in one call; then it says that it is still there."""
+_WATCHER_MS = 10_000
 _FENCED_SECONDS = 1.0
 
 
@@ -90,10 +92,12 @@ class Watch:
         if not self._turn:
             answer = await line.send("BLPOP", self._keys.turn, TURN_SECONDS)
             if not answer:
-                await line.run(_TAKE_TURN, (self._keys.turn, self._keys.watcher), (_WATCHER_MS, self._who, ""))
+                watcher = await line.send("GET", self._keys.watcher)
+                if watcher in (None, self._who.encode()):  # perhaps the turn was lost with its holder
+                    await line.run(_TAKE_TURN, (self._keys.turn, self._keys.watcher), (_WATCHER_MS, self._who, ""))
                 return
             self._turn = answer[1]
-        if not await line.send("BLMOVE", self._keys.wait, self._keys.wait, "RIGHT", "RIGHT", TURN_SECONDS):
+        if not await line.send("BLMOVE", self._keys.wait, self._keys.wait, "RIGHT", "RIGHT", _WATCH_SECONDS):
             line.tell("SET", self._keys.watcher, self._who, "PX", _WATCHER_MS)
             return
         turn, self._turn = self._turn, b""
