@@ -170,15 +170,18 @@ class Caretaker:
 
     async def _recover(self) -> float:
         """One stalled pass; returns after how many ms the next is due."""
-        line = await self._household.open_line()
-        # The guard lives a little shorter than the interval: with both the same, every other pass would find it standing (W17).
-        failed, stalled, forgiven, wait_ms = await line.run(
-            _STALLED,
-            (self._keys.stalled, self._keys.unstarted, self._keys.forgiven),
-            (self._keys.base, now_ms(), int(self._stalled_ms * 0.9), self._max_stalled),
-        )
         observer, queue = self._household.observer, self._keys.queue
-        for tell, ids in ((observer.jobs_given_up, failed), (observer.jobs_stalled, stalled), (observer.jobs_forgiven, forgiven)):
-            if ids:
-                tell(queue, [text_of(job_id) for job_id in ids])
-        return float(max(wait_ms, 1) if wait_ms > 0 else self._stalled_ms)
+        going_on = 0
+        while True:
+            line = await self._household.open_line()
+            # The guard lives a little shorter than the interval: with both the same, every other pass would find it standing (W17).
+            failed, stalled, forgiven, wait_ms, going_on = await line.run(
+                _STALLED,
+                (self._keys.stalled, self._keys.unstarted, self._keys.forgiven),
+                (self._keys.base, now_ms(), int(self._stalled_ms * 0.9), self._max_stalled, going_on),
+            )
+            for tell, ids in ((observer.jobs_given_up, failed), (observer.jobs_stalled, stalled), (observer.jobs_forgiven, forgiven)):
+                if ids:
+                    tell(queue, [text_of(job_id) for job_id in ids])
+            if not going_on:
+                return float(max(wait_ms, 1) if wait_ms > 0 else self._stalled_ms)

@@ -4,9 +4,13 @@
 -- and never started is given back without counting a stall, once a day at most (a job whose very first steps kill the process would
 -- go round for ever otherwise). A job over the limit fails with Bull's own words.
 --
+-- A thousand jobs a call at most, so that the death of a fleet with fifty thousand jobs in hand does not stop Redis: the caller calls
+-- again to go on with its pass. `active` is walked from its head, so that what is put back last, to run first, is the oldest; and
+-- there what is taken off costs next to nothing to find.
+--
 -- KEYS  1 stalled  2 unstarted (ours)  3 forgiven (ours)
--- ARGV  1 base  2 now  3 guard_ms (life of the guard)  4 max_stalled_count
--- Returns {failed ids, stalled ids, forgiven ids, next pass in ms (when another's guard stands)}
+-- ARGV  1 base  2 now  3 guard_ms (life of the guard)  4 max_stalled_count  5 going_on (1: whatever the guard says)
+-- Returns {failed ids, stalled ids, forgiven ids, next pass in ms (when another's guard stands), 1 when the pass is to go on}
 -- Wire  Bull 4.16.5, moveStalledJobsToWait, with the retention of moveToFinished
 -- include: push_waiting
 -- include: retain
@@ -14,11 +18,12 @@
 local call = redis.call
 local stalled, unstarted, forgiven = KEYS[1], KEYS[2], KEYS[3]
 local base, now, max = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
-local guard = base .. "stalled-check"
+local active, guard = base .. "active", base .. "stalled-check"
 local failed_ids, stalled_ids, forgiven_ids = {}, {}, {}
+local MOST = 1000
 
-if not call("SET", guard, now, "NX", "PX", ARGV[3]) then
-  return {failed_ids, stalled_ids, forgiven_ids, call("PTTL", guard)}
+if ARGV[5] ~= "1" and not call("SET", guard, now, "NX", "PX", ARGV[3]) then
+  return {failed_ids, stalled_ids, forgiven_ids, call("PTTL", guard), 0}
 end
 
 local function policy(job)
@@ -67,27 +72,46 @@ local function give_back(id)
   call("PUBLISH", base .. "stalled@", id)
 end
 
-for _, id in ipairs(call("SMEMBERS", stalled)) do
+local function recover(id)
   local job = base .. id
-  call("SREM", stalled, id)
-  if call("EXISTS", job .. ":lock") == 0 and call("LREM", base .. "active", 1, id) > 0 then
-    if call("TYPE", job).ok ~= "hash" then
-      call("ZREM", base .. "priority", id)
-    elseif call("SREM", unstarted, id) == 1 and call("SADD", forgiven, id) == 1 then
-      call("PEXPIRE", forgiven, 86400000)
-      forgiven_ids[#forgiven_ids + 1] = id
-      give_back(id)
-    elseif count_stall(job) > max then
-      give_up(id, job)
-    else
-      stalled_ids[#stalled_ids + 1] = id
-      give_back(id)
+  if call("TYPE", job).ok ~= "hash" then
+    call("ZREM", base .. "priority", id)
+  elseif call("SREM", unstarted, id) == 1 and call("SADD", forgiven, id) == 1 then
+    call("PEXPIRE", forgiven, 86400000)
+    forgiven_ids[#forgiven_ids + 1] = id
+    give_back(id)
+  elseif count_stall(job) > max then
+    give_up(id, job)
+  else
+    stalled_ids[#stalled_ids + 1] = id
+    give_back(id)
+  end
+end
+
+local suspects = {}
+for _, id in ipairs(call("SMEMBERS", stalled)) do
+  suspects[id] = true
+end
+if next(suspects) then
+  local looked = 0
+  for _, id in ipairs(call("LRANGE", active, 0, -1)) do
+    if suspects[id] then
+      if looked == MOST then
+        return {failed_ids, stalled_ids, forgiven_ids, 0, 1}
+      end
+      looked = looked + 1
+      suspects[id] = nil
+      call("SREM", stalled, id)
+      if call("EXISTS", base .. id .. ":lock") == 0 and call("LREM", active, 1, id) > 0 then
+        recover(id)
+      end
     end
   end
 end
 
-local ids = call("LRANGE", base .. "active", 0, -1)
+call("DEL", stalled)
+local ids = call("LRANGE", active, 0, -1)
 for first = 1, #ids, 1000 do
   call("SADD", stalled, unpack(ids, first, math.min(first + 999, #ids)))
 end
-return {failed_ids, stalled_ids, forgiven_ids, 0}
+return {failed_ids, stalled_ids, forgiven_ids, 0, 0}
