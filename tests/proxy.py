@@ -33,6 +33,7 @@ class Proxy:
         """Connections taken so far."""
         self.cuts = 0
         """Replies swallowed so far."""
+        self._withheld: bytes | None = None
         self._needle: bytes | None = None
         self._times = 0
         self._before = False
@@ -61,6 +62,16 @@ class Proxy:
     def drop_request(self, command: bytes, *, times: int = 1) -> None:
         """Cut the connection instead of passing on the next ``times`` requests that contain ``command``."""
         self._needle, self._times, self._before = command, times, True
+
+    def withhold_replies_to(self, command: bytes) -> None:
+        """Pass on requests that contain ``command``, and keep every answer on such a connection back until ``release``."""
+        self._withheld = command
+
+    def release(self) -> None:
+        """Let the answers go that were withheld."""
+        self._withheld = None
+        for link in self._links:
+            link.withheld = False
 
     def cut_all(self) -> None:
         """Cut every connection, as a network would: no goodbye, whatever is under way."""
@@ -99,11 +110,14 @@ class _Link:
     def __init__(self, proxy: Proxy, client: asyncio.StreamWriter, server: asyncio.StreamWriter) -> None:
         self.proxy, self.client, self.server = proxy, client, server
         self.doomed = False
+        self.withheld = False
 
     async def requests(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(ConnectionError, OSError):
             while chunk := await reader.read(65_536):
                 await self._hold()
+                if self.proxy._withheld is not None and self.proxy._withheld in chunk:
+                    self.withheld = True
                 if self.proxy._strikes(chunk):
                     if self.proxy._before:
                         break
@@ -118,6 +132,8 @@ class _Link:
                 if self.doomed:
                     break
                 await self._hold()
+                while self.withheld:
+                    await asyncio.sleep(0.01)
                 self.client.write(chunk)
                 await self.client.drain()
         self.cut()

@@ -19,7 +19,7 @@ from kayan_workers.bull.queue import Queue
 from kayan_workers.cli.adding import APP_OPTIONS
 from PIL import Image
 from redis_process import RedisProcess
-from waiting import wait_until
+from waiting import wait_until, wait_until_ready
 
 SLOW = '''
 """A processor that takes its time, for tests of leaving."""
@@ -259,6 +259,91 @@ async def test_a_second_signal_exits_at_once(redis_url: str, slow: SlowWorker) -
             assert running.get("/readyz")[0] == 503
             running.signal(signal.SIGTERM)
             assert running.exit_code(3) == 128 + signal.SIGTERM
+
+
+async def test_without_a_grace_period_what_runs_goes_back_at_once(redis_url: str, slow: SlowWorker) -> None:
+    with slow.running(REDIS_URL=redis_url, KAYAN_GRACE_SECONDS="0") as running:
+        async with app_queue(redis_url, "slow") as queue:
+            await _busy(running, queue, 30, 30, 30)
+            running.signal(signal.SIGTERM)
+            assert running.exit_code(10) == 0
+            waiting = await queue.jobs("waiting")
+    assert [(job.id, job.stalled_count, job.attempts_made) for job in waiting] == [("1", 0, 0), ("2", 0, 0), ("3", 0, 0)]
+    assert running.events("queue.warning") == []
+
+
+@pytest.mark.parametrize("how", ["gone", "hanging"])
+async def test_a_worker_told_to_stop_while_redis_is_away_exits_in_time_and_says_what_it_could_not_write(
+    private_redis: RedisProcess, slow: SlowWorker, how: str
+) -> None:
+    """Of its two jobs one ends while Redis is away and one outlasts the grace period. Neither is lost, whatever still arrives later."""
+    with slow.running(REDIS_URL=private_redis.url, KAYAN_GRACE_SECONDS="2") as running:
+        async with app_queue(private_redis.url, "slow") as queue:
+            await _busy(running, queue, 1.5, 60)
+        assert private_redis.process is not None
+        if how == "gone":
+            private_redis.stop()
+        else:
+            private_redis.process.send_signal(signal.SIGSTOP)
+        running.signal(signal.SIGTERM)
+        assert running.exit_code(2 + 10) == 0
+        said = [event["message"] for event in running.events("queue.warning")]
+        if how == "gone":
+            private_redis.start()
+        else:
+            private_redis.process.send_signal(signal.SIGCONT)
+    assert said == [
+        "Redis is away: 1 results could not be written, their jobs may run again elsewhere: 1",
+        "1 jobs could not be handed back, the stalled pass will recover them: 2",
+    ]
+    assert running.events("worker.stopped")[0]["exit_code"] == 0
+    async with app_queue(private_redis.url, "slow") as queue:
+        counts = await queue.counts()
+    assert counts.active + counts.waiting + counts.completed == 2
+    assert counts.failed == 0
+
+
+async def test_a_second_signal_exits_at_once_although_redis_hangs(private_redis: RedisProcess, slow: SlowWorker) -> None:
+    with slow.running(REDIS_URL=private_redis.url, KAYAN_GRACE_SECONDS="60") as running:
+        async with app_queue(private_redis.url, "slow") as queue:
+            await _busy(running, queue, 60, 60)
+        assert private_redis.process is not None
+        private_redis.process.send_signal(signal.SIGSTOP)
+        running.signal(signal.SIGINT)
+        running.wait_for("worker.draining")
+        running.signal(signal.SIGTERM)
+        assert running.exit_code(3) == 128 + signal.SIGTERM
+        private_redis.process.send_signal(signal.SIGCONT)
+
+
+def test_a_signal_while_the_connection_is_being_made_ends_the_worker(private_redis: RedisProcess) -> None:
+    """Redis has taken the connection and never says a word."""
+    settings = {"REDIS_URL": private_redis.url, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    assert private_redis.process is not None
+    private_redis.process.send_signal(signal.SIGSTOP)
+    with worker("messaging", variables=settings) as running:
+        running.wait_for("worker.started")
+        running.signal(signal.SIGTERM)
+        assert running.exit_code(10) == 0
+        assert running.events("worker.stopped")[0]["exit_code"] == 0
+    private_redis.process.send_signal(signal.SIGCONT)
+
+
+def test_a_signal_while_the_worker_still_loads_ends_it_with_zero(redis_url: str) -> None:
+    """From the moment in which the command has turned into the worker, whatever it is doing then: nothing has begun."""
+    settings = {"REDIS_URL": redis_url, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    codes: dict[float, int] = {}
+    for moment in (0.0, 0.05, 0.1, 0.2, 0.4):
+        with worker("messaging", variables=settings) as running:
+            wait_until_ready(lambda running=running: _has_become_a_worker(running), 20, what="the worker")
+            time.sleep(moment)
+            running.signal(signal.SIGTERM)
+            codes[moment] = running.exit_code(15)
+    assert set(codes.values()) == {0}, codes
+
+
+def _has_become_a_worker(running: WorkerProcess) -> None:
+    assert "kayan_workers.start" in Path(f"/proc/{running.process.pid}/cmdline").read_text()
 
 
 # -- a queue of one's own --------------------------------------------------------------------------------------------------------

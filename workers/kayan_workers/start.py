@@ -6,6 +6,7 @@ They would stay for the worker's whole life: 10 MB in each pod, to read three wo
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,18 +17,23 @@ from kayan_workers.processors.table import ROLES
 from kayan_workers.settings import Settings
 
 USAGE = 2
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def become_worker(roles: Sequence[str], concurrency: int | None) -> NoReturn:
     """Replace this process by a worker of these roles. Process id, standard streams and environment stay."""
     sys.stdout.flush()
     sys.stderr.flush()
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # one that comes while the new interpreter loads waits until somebody listens
     # -P: the working directory is no place to import from, as it is none for the command itself.
     os.execv(sys.executable, [sys.executable, "-P", "-m", "kayan_workers.start", str(concurrency or 0), *roles])  # noqa: S606  ourselves
 
 
 def main() -> NoReturn:
     """Run the worker. Arguments: slots of each queue (0: as the environment and the table say), then names of roles."""
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: os._exit(0))  # nothing has begun: there is nothing to finish
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     slots, names = int(sys.argv[1]), sys.argv[2:]
     chosen = [role for role in ROLES if role.name in names]
     try:

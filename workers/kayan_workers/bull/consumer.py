@@ -11,6 +11,7 @@ import asyncio
 import math
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +37,8 @@ _QUICK_SECONDS = 0.001
 """Up to here a job is over sooner than a call to Redis, and claiming ahead of free slots keeps nobody else from it."""
 _LOOK_SECONDS = 0.05
 """How long a job that was claimed ahead may wait for its slot."""
+_LAST_SECONDS = 3.0
+"""What a consumer that stops has beyond the grace period, to hand back jobs and to write results."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +118,8 @@ class Consumer:
         self._stop_requested = asyncio.Event()
         self._watch_may_go = asyncio.Event()
         self._looking_at: object = None
+        self._returning: dict[str, tuple[ActiveJob, str]] = {}
+        """What a consumer that stops is about to hand back: lock token -> (job, why)."""
 
     # -- for whoever runs it -------------------------------------------------------------------------------------------------
 
@@ -154,8 +159,9 @@ class Consumer:
             for task in done - {stopping}:
                 task.result()  # none of them returns: this raises what went wrong in ours
             self._draining = True
-            await end(takers)
-            await self._drain()
+            deadline = self._loop.time() + self.settings.grace_seconds
+            await asyncio.gather(self._hand_back_unstarted(deadline), end(takers))
+            await self._drain(deadline)
         finally:
             stopping.cancel()
             await end(tasks)
@@ -250,11 +256,21 @@ class Consumer:
         if oldest is not None and oldest is self._looking_at:
             jobs, slots = self._slots.take_back()
             self._free_slots += slots
-            self._lanes.later(self._hand_back(jobs, "the jobs before it take longer than usual", None))
+            self._lanes.later(self._give_back(jobs))
             oldest = None
         self._looking_at = oldest
         if oldest is not None and self._loop is not None:
             self._loop.call_later(_LOOK_SECONDS, self._look_at_waiting)
+
+    async def _give_back(self, jobs: list[ActiveJob]) -> None:
+        """When Redis goes away meanwhile, the lanes find these jobs after it has come back, as nobody here runs them."""
+        for job in jobs:
+            self.running.pop(job.token, None)
+        with suppress(RedisError, OSError):
+            refused = await settle.hand_back(await self._lanes.line(), self.keys, [(job.id, job.token) for job in jobs])
+            for job in jobs:
+                if job.id not in refused:
+                    self.observer.job_handed_back(job, "the jobs before it take longer than usual")
 
     # -- for the lanes -------------------------------------------------------------------------------------------------------
 
@@ -316,43 +332,59 @@ class Consumer:
 
     # -- leaving -------------------------------------------------------------------------------------------------------------
 
-    async def _drain(self) -> None:
+    async def _drain(self, deadline: float) -> None:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.settings.grace_seconds
-        await self._hand_back_unstarted(deadline)
+        last = deadline + _LAST_SECONDS
         while self._busy and loop.time() < deadline:
             await asyncio.sleep(0.02)
             await self._hand_back_unstarted(deadline)  # a claim that was under way may bring more
-        left = [job for job in self.running.values() if not job.ended]
+        left = [job for job in self.running.values() if not job.ended and job.token not in self._returning]
         for job in left:
             job.abandon("this worker stops")
-        await self._hand_back(left, "it did not finish within the grace period", deadline + 5)
+        self._returning = {job.token: (job, "it did not finish within the grace period") for job in left} | self._returning
+        await self._hand_back(last)
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout_at(last):
                 await self._lanes.flush()
         except TimeoutError:
-            self.warn("Redis is away: some results could not be written; their jobs run again elsewhere")
+            self._say_what_is_unwritten()
+        await self._hand_back_unstarted(last)
+        if self._returning:
+            ids = [job.id for job, _ in self._returning.values()]
+            self.warn(f"{len(ids)} jobs could not be handed back, the stalled pass will recover them: {_some(ids)}")
 
     async def _hand_back_unstarted(self, deadline: float) -> None:
         unstarted, slots = self._slots.close()
         self._free_slots += slots
-        await self._hand_back(unstarted, "this worker stops before it began", deadline)
+        self._returning |= {job.token: (job, "this worker stops before it began") for job in unstarted}
+        await self._hand_back(deadline)
+
+    async def _hand_back(self, deadline: float) -> None:
+        """Return jobs to the head of the line, in their order. What Redis has not taken back by the deadline is left for another try."""
+        returning = list(self._returning.values())
+        if not returning or asyncio.get_running_loop().time() >= deadline:
+            return
+        try:
+            async with asyncio.timeout_at(deadline):
+                refused = await settle.hand_back(await self._lanes.line(), self.keys, [(job.id, job.token) for job, _ in returning])
+        except (TimeoutError, RedisError, OSError):
+            return
+        self._returning.clear()
+        for job, why in returning:
+            self.running.pop(job.token, None)
+            if job.id not in refused:
+                self.observer.job_handed_back(job, why)
+
+    def _say_what_is_unwritten(self) -> None:
+        unwritten = [job.id for job in self.running.values() if job.ended]
+        if unwritten:
+            what = f"{len(unwritten)} results could not be written, their jobs may run again elsewhere"
+            self.warn(f"Redis is away: {what}: {_some(unwritten)}")
 
     @property
     def _busy(self) -> bool:
         return self._free_slots < self._concurrency
 
-    async def _hand_back(self, jobs: list[ActiveJob], why: str, deadline: float | None) -> None:
-        if not jobs:
-            return
-        for job in jobs:
-            self.running.pop(job.token, None)
-        try:
-            async with asyncio.timeout_at(deadline):
-                refused = await settle.hand_back(await self._lanes.line(), self.keys, [(job.id, job.token) for job in jobs])
-        except (TimeoutError, RedisError, OSError) as error:
-            self.warn(f"{len(jobs)} jobs could not be handed back, the stalled pass will recover them: {error}")
-            return
-        for job in jobs:
-            if job.id not in refused:
-                self.observer.job_handed_back(job, why)
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:20]) + (" …" if len(ids) > 20 else "")

@@ -35,6 +35,8 @@ _LANES = 2
 _MOST_FINISHES = 250
 MOST_CLAIMS = 500
 _SWEEP_AGAIN_SECONDS = 3.0
+_FLUSH_SECONDS = 0.005
+"""How often a consumer that leaves looks whether its last calls are answered."""
 
 
 class Crew(Protocol):
@@ -100,8 +102,6 @@ class Lanes:
         self._doubtful: dict[str, set[int]] = {}
         """Lock token of an outcome whose reply was lost -> the times under which it was sent."""
         self._idle_lanes: deque[asyncio.Future[None]] = deque()
-        self._quiet = asyncio.Event()
-        self._quiet.set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- life ----------------------------------------------------------------------------------------------------------------
@@ -166,11 +166,10 @@ class Lanes:
                 self._crew.warn(f"{back} jobs were claimed by a call whose reply was lost; they wait again at the head of the line")
 
     async def flush(self) -> None:
-        """Wait until everything finished stands in Redis."""
+        """Wait until everything finished stands in Redis, and every claim has arrived."""
         while self._done or self._under_way:
-            self._quiet.clear()
             self.wake()
-            await self._quiet.wait()
+            await asyncio.sleep(_FLUSH_SECONDS)
 
     # -- for the consumer ----------------------------------------------------------------------------------------------------
 
@@ -229,8 +228,6 @@ class Lanes:
                     self._crew.warn(f"Redis refused to write results or to claim jobs, trying again: {error}")
                     await asyncio.sleep(1)
                 continue
-            if not self._under_way:
-                self._quiet.set()
             waiter = asyncio.get_running_loop().create_future()
             self._idle_lanes.append(waiter)
             await waiter
