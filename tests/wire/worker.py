@@ -2,7 +2,7 @@
 
     python worker.py '{"url": "redis://…", "queue": "mail", "handler": "nothing", "die": ["written", "settle", 1], …}'
 
-Prints a JSON line for everything its consumer tells. SIGTERM drains it, as in production.
+Prints a JSON line for everything its consumer tells. SIGTERM drains it, as in production. With ``skew_ms`` its clock is wrong by that much.
 """
 
 from __future__ import annotations
@@ -104,6 +104,11 @@ async def main(config: dict[str, Any]) -> None:
         # the effect that must not be lost: how often each job's handler ran to its end
         await server.commands.hincrby(f"effects:{config['queue']}", job.id, 1)
 
+    async def flaky(job: ActiveJob) -> Any:
+        await nothing(job)
+        if job.attempt == 1:
+            raise ValueError("once")
+
     async def slow(job: ActiveJob) -> Any:
         await asyncio.sleep(config["seconds"])
 
@@ -117,7 +122,7 @@ async def main(config: dict[str, Any]) -> None:
         await asyncio.sleep(0.05)
         die()
 
-    handlers = {"nothing": nothing, "slow": slow, "thread": thread, "block": block, "suicide": suicide}
+    handlers = {"nothing": nothing, "flaky": flaky, "slow": slow, "thread": thread, "block": block, "suicide": suicide}
     consumer = Consumer(
         queue,
         handlers[config["handler"]],
@@ -136,5 +141,12 @@ async def main(config: dict[str, Any]) -> None:
     tell("over")
 
 
+def set_clock_wrong(skew_ms: int) -> None:
+    right = time.time_ns
+    time.time_ns = lambda: right() + skew_ms * 1_000_000
+
+
 if __name__ == "__main__":
-    asyncio.run(main(json.loads(sys.argv[1])))
+    config = json.loads(sys.argv[1])
+    set_clock_wrong(config.get("skew_ms", 0))
+    asyncio.run(main(config))

@@ -25,7 +25,7 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from kayan_workers.bull import scripts
-from kayan_workers.bull.line import Line
+from kayan_workers.bull.line import Line, now_ms
 from kayan_workers.bull.scripts import Script
 from kayan_workers.errors import PermanentError
 
@@ -34,6 +34,9 @@ OLDEST_VERSION = (6, 2)
 
 CALL_TIMEOUT = 15.0
 """Seconds a call may take before its connection counts as dead. Far above any script of ours."""
+
+CLOCKS_APART_MS = 2000
+"""How far our clock may be from Redis's before it is worth a word: every time on the wire is its writer's."""
 
 _LONGEST_WAIT = 5.0
 
@@ -238,14 +241,22 @@ class Server:
                 f"Redis at {self.address} is version {info.get('redis_version')}; the workers need 6.2 or newer (for BLMOVE): "
                 "upgrade the server"
             )
+        warnings = []
         policy = str(info.get("maxmemory_policy", "noeviction"))
-        if policy == "noeviction":
-            return []
-        warning = (
-            f"Redis at {self.address} has maxmemory-policy {policy}: when memory runs out it deletes jobs and locks without a word. "
-            "Set it to noeviction (CONFIG SET maxmemory-policy noeviction), so that a full Redis refuses new jobs instead."
-        )
-        return [warning]
+        if policy != "noeviction":
+            warnings.append(
+                f"Redis at {self.address} has maxmemory-policy {policy}: when memory runs out it deletes jobs and locks without a word. "
+                "Set it to noeviction (CONFIG SET maxmemory-policy noeviction), so that a full Redis refuses new jobs instead."
+            )
+        # `server_time_usec` is what the reply to INFO carries of the server's clock
+        behind_ms = int(info["server_time_usec"]) / 1000 - now_ms() if "server_time_usec" in info else 0.0
+        if abs(behind_ms) > CLOCKS_APART_MS:
+            effect = "late" if behind_ms > 0 else "early"
+            warnings.append(
+                f"The clock of this machine is {abs(behind_ms) / 1000:.0f} s {'behind' if behind_ms > 0 else 'ahead of'} that of Redis at "
+                f"{self.address}: delayed jobs and retries start that much too {effect}. Let both keep the time (NTP)."
+            )
+        return warnings
 
     async def _info(self) -> dict[str, Any]:
         info = await self.commands.info()
