@@ -163,7 +163,7 @@ class ActiveJob(Job):
         self.discarded = True
 
     def _tell(self, script: str, *args: Any) -> None:
-        self._messenger.tell_soon(scripts.load(script), self.id, args)
+        self._messenger.tell_soon(scripts.load(script), self.id, (*args, self.token))
 
     # -- for the consumer ----------------------------------------------------------------------------------------------------
 
