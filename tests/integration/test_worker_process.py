@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import time
@@ -18,6 +19,7 @@ from kayan_workers.bull.options import JobOptions
 from kayan_workers.bull.queue import Queue
 from kayan_workers.cli.adding import APP_OPTIONS
 from PIL import Image
+from redis.asyncio import Redis
 from redis_process import RedisProcess
 from waiting import wait_until, wait_until_ready
 
@@ -373,6 +375,43 @@ async def test_a_processor_that_is_not_installed_ends_the_worker_before_its_firs
     with slow.running(REDIS_URL=redis_url) as running:
         assert running.exit_code() != 0
         assert "role slow: slow_processor cannot be loaded (ModuleNotFoundError" in running.output()
+
+
+# -- what its operator is told ---------------------------------------------------------------------------------------------------
+
+
+async def test_retries_wait_as_bull_waits_when_the_environment_says_so(redis_url: str, redis: Redis, slow: SlowWorker) -> None:
+    """The second wait tells the two series apart: 4 s as documented, 6 s as in Bull."""
+    waits: dict[str, int] = {}
+    for series in ("documented", "bull"):
+        async with app_queue(redis_url, "slow") as queue:
+            job = await queue.add({"fail": "temporary"}, options=JobOptions(attempts=3))
+            await redis.hset(f"bull:slow:{job.id}", "attemptsMade", 1)
+            with slow.running(REDIS_URL=redis_url, KAYAN_BACKOFF=series) as running:
+                waits[series] = running.wait_for("job.retried", job_id=job.id)["delay_ms"]
+    assert waits == {"documented": 4000, "bull": 6000}
+
+
+def test_a_redis_that_may_evict_keys_is_warned_of_and_no_password_is_shown(private_redis: RedisProcess) -> None:
+    """The right password, a wrong one, and passwords of databases that nobody can reach: none of them gets into the log."""
+    with private_redis.client() as client:
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        client.config_set("requirepass", "the-right-word")
+    database = "postgresql://kayan:the-database-word@127.0.0.1:1/none"
+    for password in ("the-right-word", "the-wrong-word"):
+        settings = {"REDIS_URL": f"redis://:{password}@127.0.0.1:{private_redis.port}/0", "DATABASE_URL": database}
+        with worker("analytics", variables=settings) as running:
+            if password == "the-right-word":
+                advice = running.wait_for("redis.advice")["message"]
+                assert "maxmemory-policy allkeys-lru: when memory runs out it deletes jobs and locks" in advice
+            else:
+                assert "password" in running.wait_for("redis.lost")["error"]
+            status, body = running.get("/readyz")
+            assert (status, "redis" in json.loads(body)["problems"]) == (503, password == "the-wrong-word")
+            running.signal(signal.SIGTERM)
+            assert running.exit_code(15) == 0
+        for said in (running.output(), body):
+            assert not [word for word in ("the-right-word", "the-wrong-word", "the-database-word") if word in said]
 
 
 # -- small and quick -------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import pytest
 from at_work import QUICK, Recorder, queue_at, working
 from kayan_workers.bull import scripts
 from kayan_workers.bull.consumer import Consumer, ConsumerSettings
+from kayan_workers.bull.options import JobOptions
 from proxy import Proxy
 from redis.asyncio import Redis
 from waiting import wait_until
@@ -141,3 +142,55 @@ async def test_results_of_the_last_moment_are_written_although_the_line_is_cut(r
     assert seen.said("job_completed") == ["1"]
     assert seen.said("queue_warning") == []
     assert await redis.hget("bull:mail:1", "returnvalue") == '"done"'
+
+
+# -- where a job goes that comes back ------------------------------------------------------------------------------------------------
+
+
+async def test_jobs_handed_back_or_recovered_while_the_queue_is_paused_wait_in_paused(redis_url: str, redis: Redis) -> None:
+    """One whose worker leaves, one whose worker died: neither may slip past the pause."""
+    async with queue_at(redis_url) as queue:
+        died, left = await queue.add({}), await queue.add({})
+        await redis.lmove("bull:mail:wait", "bull:mail:active", "RIGHT", "LEFT")
+        await redis.sadd("bull:mail:stalled", died.id)
+        async with working(queue, for_ever, settings={"grace_seconds": 0.0, "stalled_interval_ms": 0}) as (_, seen):
+            await wait_until(lambda: seen.said("job_started") == [left.id])
+            await queue.pause()
+        assert await redis.lrange("bull:mail:paused", 0, -1) == [left.id]
+        async with working(queue, for_ever) as (_, seen):
+            await wait_until(lambda: seen.said("jobs_stalled"))
+            assert await redis.lrange("bull:mail:paused", 0, -1) == [left.id, died.id]
+            assert not await redis.exists("bull:mail:wait")
+            assert seen.said("job_started") == []
+
+
+async def test_an_urgent_job_that_is_handed_back_keeps_its_place_in_the_order(redis_url: str, redis: Redis) -> None:
+    """It runs next, and an equally urgent one added later stands behind it: its entry in the index of priorities is there again."""
+    urgent = JobOptions(priority=2)
+    async with queue_at(redis_url) as queue:
+        plain, first = await queue.add({}), await queue.add({}, options=urgent)
+        async with working(queue, for_ever, settings={"grace_seconds": 0.0}) as (_, seen):
+            await wait_until(lambda: seen.said("job_started") == [first.id])
+            assert not await redis.exists("bull:mail:priority")
+        later = await queue.add({}, options=urgent)
+        assert await redis.lrange("bull:mail:wait", 0, -1) == [plain.id, later.id, first.id]
+        assert await redis.zrange("bull:mail:priority", 0, -1, withscores=True) == [(first.id, 2.0), (later.id, 2.0)]
+
+
+async def test_a_local_pause_lets_what_runs_finish_and_a_worker_stopped_in_it_leaves_nothing_behind(redis_url: str, redis: Redis) -> None:
+    go = asyncio.Event()
+
+    async def work(job: Any) -> str:
+        await go.wait()
+        return "done"
+
+    async with queue_at(redis_url) as queue:
+        await queue.add_bulk([{"data": {}}] * 3)
+        async with working(queue, work, concurrency=2) as (consumer, seen):
+            await wait_until(lambda: len(seen.said("job_started")) == 2)
+            consumer.pause_locally()
+            go.set()
+            await wait_until(lambda: len(seen.said("job_completed")) == 2)
+        assert seen.said("job_started") == ["1", "2"]
+    assert await redis.lrange("bull:mail:wait", 0, -1) == ["3"]
+    assert not await redis.exists("bull:mail:active")

@@ -110,3 +110,52 @@ async def test_many_jobs_due_or_stalled_at_once_all_come_through(redis_url: str,
     async with queue_at(redis_url) as queue, working(queue, nothing, concurrency=50) as (_, seen):
         await wait_until(lambda: len(seen.said("job_completed")) == 6000, timeout=30)
     assert not await redis.exists("bull:mail:active", "bull:mail:delayed", "bull:mail:wait", "bull:mail:completed")
+
+
+ODD_OPTIONS = [
+    '{"attempts":1e30,"backoff":{"type":"exponential","delay":1e300}}',
+    '{"attempts":-3,"backoff":{"type":[],"delay":{}}}',
+    '{"attempts":[],"backoff":[],"repeat":[],"lifo":{},"debounce":[]}',
+    '{"attempts":2,"backoff":{"type":"fixed","delay":-1}}',
+    '{"attempts":1e400}',
+    '{"timeout":1e300}',
+    '{"timeout":-1}',
+    '{"timeout":"soon"}',
+    '{"delay":1e300}',
+    '{"stackTraceLimit":1e300}',
+    '{"stackTraceLimit":-5}',
+    '{"removeOnComplete":1e300,"removeOnFail":1e300}',
+    '{"removeOnComplete":-1.5,"removeOnFail":"yes"}',
+    '{"removeOnComplete":{"count":1e300,"age":1e300},"removeOnFail":{"count":[],"age":"old"}}',
+    '{"debounce":{"id":{"a":1}}}',
+    '{"repeat":{}}',
+    '{"repeat":true}',
+    '{"repeat":{"every":-5}}',
+    '{"repeat":{"every":1e300}}',
+    '{"repeat":{"cron":"x","key":5}}',
+    '{"repeat":{"cron":"* * * * *","tz":"No/Where"}}',
+    '{"repeat":{"every":1000,"endDate":"nonsense"}}',
+    '{"repeat":{"every":1000,"limit":"x","count":"y"}}',
+    '{"repeat":{"every":1000},"prevMillis":"x"}',
+]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_whatever_stands_in_its_options_a_job_has_an_outcome(redis_url: str, redis: Redis, fails: bool) -> None:
+    """All of them at once on one worker, and a good job behind them."""
+
+    async def work(job: Any) -> str:
+        if fails and job.id != "good":
+            raise ValueError("on purpose")
+        return "done"
+
+    odd = {f"odd-{number}": opts for number, opts in enumerate(ODD_OPTIONS)}
+    for job_id, opts in (odd | {"good": "{}"}).items():
+        await redis.hset(f"bull:mail:{job_id}", mapping=FIELDS | {"opts": opts})
+        await redis.lpush("bull:mail:wait", job_id)
+    async with queue_at(redis_url) as queue, working(queue, work, concurrency=3) as (consumer, seen):
+        names = ("job_failed", "job_retried") if fails else ("job_completed",)
+        await wait_until(lambda: {job_id for name in names for job_id in seen.said(name)} >= odd.keys())
+        await wait_until(lambda: "good" in seen.said("job_completed"))
+        await wait_until(lambda: not consumer.running)
+        assert not await redis.exists("bull:mail:active")

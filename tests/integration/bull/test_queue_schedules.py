@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
+from typing import Any
 
 import pytest
 from at_work import queue_at, working
@@ -216,3 +217,40 @@ async def test_schedules_outlive_cleaning_and_removal_by_pattern(redis_url: str)
             assert len(removed) == 2
             assert sorted(job.data["n"] for job in await queue.jobs("delayed")) == [1, 2]
             assert not set(removed) & set(await queue.ids("delayed"))
+
+
+# -- when a schedule ends, and what a worker makes of a calendar ---------------------------------------------------------------------
+
+
+async def test_a_worker_ends_a_schedule_at_its_end_date(redis_url: str):
+    runs: list[int] = []
+
+    async def note(job: Any) -> None:
+        runs.append(job.opts["prevMillis"])
+
+    end = int(time.time() * 1000) + 1000
+    async with queue_at(redis_url) as queue, working(queue, note):
+        await queue.add({}, options=JobOptions(repeat=Repeat(every_ms=200, end_date=end)))
+        await wait_until(lambda: runs and time.time() * 1000 > end)
+        await wait_until(lambda: _is_quiet(queue))
+
+        assert runs == sorted(set(runs))
+        assert all(slot % 200 == 0 for slot in runs)
+        assert max(runs) <= end + 200  # as in Bull: the run that was scheduled before the end takes place
+        assert await repeat.repair(queue) == 0
+
+
+async def test_a_worker_runs_a_cron_schedule_at_its_slots(redis_url: str):
+    """Six fields, the first of them seconds, in a time zone that is half an hour off."""
+    runs: list[tuple[int, int]] = []
+
+    async def note(job: Any) -> None:
+        runs.append((job.opts["prevMillis"], job.opts["repeat"]["count"]))
+
+    async with queue_at(redis_url) as queue, working(queue, note):
+        first = await queue.add({}, options=JobOptions(repeat=Repeat(cron="* * * * * *", tz="Asia/Kolkata", limit=2)))
+        await wait_until(lambda: len(runs) == 2)
+        await wait_until(lambda: _is_quiet(queue))
+    slot = first.opts["prevMillis"]
+    assert slot % 1000 == 0
+    assert runs == [(slot, 1), (slot + 1000, 2)]
