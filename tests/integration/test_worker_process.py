@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import sys
@@ -18,6 +19,7 @@ from kayan import WorkerProcess, kayan, worker
 from kayan_workers.bull.options import JobOptions
 from kayan_workers.bull.queue import Queue
 from kayan_workers.cli.adding import APP_OPTIONS
+from kayan_workers.worker import ECHO_SECONDS
 from PIL import Image
 from redis.asyncio import Redis
 from redis_process import RedisProcess
@@ -259,8 +261,20 @@ async def test_a_second_signal_exits_at_once(redis_url: str, slow: SlowWorker) -
             running.signal(signal.SIGTERM)
             running.wait_for("worker.draining")
             assert running.get("/readyz")[0] == 503
+            await asyncio.sleep(2 * ECHO_SECONDS)
             running.signal(signal.SIGTERM)
             assert running.exit_code(3) == 128 + signal.SIGTERM
+
+
+async def test_a_signal_that_a_wrapper_sends_twice_counts_once(redis_url: str, slow: SlowWorker) -> None:
+    with slow.running(REDIS_URL=redis_url) as running:
+        async with app_queue(redis_url, "slow") as queue:
+            await _busy(running, queue, 1.0, 1.0)
+            running.signal(signal.SIGTERM)
+            running.wait_for("worker.draining")
+            running.signal(signal.SIGTERM)
+            assert running.exit_code(20) == 0
+            assert (await queue.counts()).completed == 2
 
 
 async def test_without_a_grace_period_what_runs_goes_back_at_once(redis_url: str, slow: SlowWorker) -> None:
@@ -313,6 +327,7 @@ async def test_a_second_signal_exits_at_once_although_redis_hangs(private_redis:
         private_redis.process.send_signal(signal.SIGSTOP)
         running.signal(signal.SIGINT)
         running.wait_for("worker.draining")
+        await asyncio.sleep(2 * ECHO_SECONDS)
         running.signal(signal.SIGTERM)
         assert running.exit_code(3) == 128 + signal.SIGTERM
         private_redis.process.send_signal(signal.SIGCONT)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import os
 import signal
 import sys
@@ -37,6 +38,8 @@ from kayan_workers.settings import Settings
 
 FIRST_REPORT_SECONDS = 10.0
 REPORT_SECONDS = 300.0
+ECHO_SECONDS = 0.2
+"""A signal that comes again this soon is the same one: some wrappers send it to a process and to its group."""
 
 
 def run_worker(roles: Sequence[Role], settings: Settings) -> int:
@@ -86,6 +89,7 @@ class Worker:
         self.consumers: list[Consumer] = []
         self.code = 0
         self.draining = False
+        self._told_at = -math.inf
         self._began = time.monotonic()
 
     async def run(self) -> int:
@@ -230,6 +234,10 @@ class Worker:
             loop.add_signal_handler(number, self._on_signal, number)
 
     def _on_signal(self, number: signal.Signals) -> None:
+        now = asyncio.get_running_loop().time()
+        if now < self._told_at + ECHO_SECONDS:
+            return
+        self._told_at = now
         if self.draining:
             self.log.error("worker.killed", signal=number.name)
             sys.stdout.flush()
