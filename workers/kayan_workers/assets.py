@@ -115,7 +115,10 @@ def set_preview(connection: Connection, asset_id: str, key: str) -> None:
 
 
 def save_variant(connection: Connection, asset_id: str, variant: Variant) -> None:
-    """Insert or replace the row of a finished copy; its key is its identity, so a second run changes nothing."""
+    """Insert or replace the row of a finished copy; its key is its identity, so a second run changes nothing.
+
+    It ends a failure that a Node worker recorded: those rows have no key, and one of them blocks every other asset's.
+    """
     connection.execute(
         """INSERT INTO asset_variants ("id", "assetId", "variantType", "fileKey", "url", "width", "height", "fileSize", "format",
                                         "quality", "status", "error", "createdAt", "updatedAt")
@@ -129,6 +132,11 @@ def save_variant(connection: Connection, asset_id: str, variant: Variant) -> Non
             variant.width, variant.height, variant.stored.size, variant.format, variant.quality,
         ],
     )  # fmt: skip
+    connection.execute(
+        """DELETE FROM asset_variants
+            WHERE "assetId" = %s AND "variantType" = %s::"VariantType" AND "fileKey" = '' AND "status" = 'FAILED'""",
+        [asset_id, str(variant.type)],
+    )
 
 
 def fail_variant(connection: Connection, asset_id: str, variant_type: VariantType, key: str, file_format: str, message: str) -> None:

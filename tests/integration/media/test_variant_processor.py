@@ -158,6 +158,50 @@ def test_a_failed_variant_has_a_row_of_its_own_that_a_later_success_takes_over(w
     assert {(row["status"], row["error"]) for row in world.variants(first.asset_id).values()} == {("COMPLETED", None)}
 
 
+def node_failure(world: World, asset_id: str, kind: str) -> None:
+    """The row of a failed video variant as the Node workers write it: without a key."""
+    world.execute(
+        'INSERT INTO asset_variants (id, "assetId", "variantType", "fileKey", "fileSize", format, status, error, "updatedAt") '
+        "VALUES (%s, %s, %s::\"VariantType\", '', 0, 'mp4', 'FAILED', 'ffmpeg exited with code 1', now())",
+        [f"node-{asset_id}-{kind}", asset_id, kind],
+    )
+
+
+def test_a_success_ends_the_failure_that_a_node_worker_recorded(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["blink.mp4"])
+    node_failure(world, upload.asset_id, "MOBILE")
+
+    run(variant, world, upload.payload(variants=["MOBILE"]))
+
+    [row] = world.execute('SELECT * FROM asset_variants WHERE "assetId" = %s', [upload.asset_id])
+    assert (row["variantType"], row["status"], row["error"]) == ("MOBILE", "COMPLETED", None)
+    assert row["fileKey"]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("blink.mp4", "PREVIEW"), ("silent.webm", "MOBILE")])
+def test_a_success_leaves_the_failures_of_other_sizes_and_assets_alone(world: World, samples: Samples, name: str, kind: str) -> None:
+    upload = world.sample(samples["blink.mp4"])
+    failed = upload if name == "blink.mp4" else world.sample(samples[name])
+    node_failure(world, failed.asset_id, kind)
+
+    run(variant, world, upload.payload(variants=["MOBILE"]))
+
+    assert [row["status"] for row in world.execute("SELECT * FROM asset_variants WHERE \"fileKey\" = ''")] == ["FAILED"]
+
+
+def test_our_failures_are_recorded_beside_one_that_a_node_worker_left_without_a_key(world: World) -> None:
+    first, second = (world.upload(b"no video %d" % n * 500, "VIDEO", "video/mp4", f"{n}.mp4") for n in (1, 2))
+    node_failure(world, first.asset_id, "MOBILE")
+
+    for upload in (first, second):
+        with pytest.raises(PermanentError) as caught:
+            run(variant, world, upload.payload(variants=["MOBILE"]))
+        assert not getattr(caught.value.__cause__, "__notes__", [])
+
+    rows = world.execute("SELECT * FROM asset_variants WHERE \"fileKey\" <> ''")
+    assert {row["assetId"]: row["status"] for row in rows} == {first.asset_id: "FAILED", second.asset_id: "FAILED"}
+
+
 def test_a_failure_never_spoils_a_copy_that_is_there(world: World, samples: Samples) -> None:
     upload = world.sample(samples["logo.png"])
     run(variant, world, upload.payload(variants=["MOBILE"]))
