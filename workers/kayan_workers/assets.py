@@ -6,7 +6,7 @@ told from what the Node workers made by its key (``objects.is_ours``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -22,6 +22,10 @@ from kayan_workers.storage import Stored
 
 _INTEGER_LIMIT = 2**31 - 1
 _ERROR_LENGTH = 2000
+
+
+class AssetGoneError(PermanentError):
+    """The row a job speaks of is not there, or no longer."""
 
 
 class VariantType(StrEnum):
@@ -54,15 +58,21 @@ class Variant:
 
 
 def find(connection: Connection, asset_id: str) -> Asset:
-    """Raises PermanentError when the asset does not exist: it was deleted while its job waited."""
+    """Raises AssetGoneError when the asset does not exist: it was deleted while its job waited."""
     row = connection.execute('SELECT "id", "thumbnailKey", "previewKey" FROM assets WHERE "id" = %s', [asset_id]).fetchone()
     if row is None:
         raise _unknown(asset_id)
     return Asset(*row)
 
 
+def hold(connection: Connection, asset_id: str) -> None:
+    """Keep the asset from being deleted until this transaction ends. Raises AssetGoneError when it does not exist."""
+    if connection.execute('SELECT FROM assets WHERE "id" = %s FOR KEY SHARE', [asset_id]).fetchone() is None:
+        raise _unknown(asset_id)
+
+
 def begin_processing(connection: Connection, asset_id: str) -> Asset:
-    """Mark the asset as being processed. Raises PermanentError when it does not exist."""
+    """Mark the asset as being processed. Raises AssetGoneError when it does not exist."""
     row = connection.execute(
         """UPDATE assets SET "processingStatus" = 'PROCESSING', "updatedAt" = now() WHERE "id" = %s
             RETURNING "id", "thumbnailKey", "previewKey" """,
@@ -76,7 +86,7 @@ def begin_processing(connection: Connection, asset_id: str) -> Asset:
 def complete_processing(connection: Connection, asset_id: str, facts: Facts) -> None:
     """Record what was learned and mark the asset as processed, clearing an earlier run's error.
 
-    A column whose value is unknown keeps what it had. Raises PermanentError when the asset was deleted meanwhile.
+    A column whose value is unknown keeps what it had. Raises AssetGoneError when the asset was deleted meanwhile.
     """
     row = connection.execute(
         f"""UPDATE assets SET
@@ -171,6 +181,17 @@ def remove_variants(connection: Connection, keys: Sequence[str]) -> None:
     connection.execute('DELETE FROM asset_variants WHERE "fileKey" = ANY(%s)', [list(keys)])
 
 
+def unnamed(connection: Connection, keys: Collection[str]) -> list[str]:
+    """Those of ``keys`` that no row names: objects under them belong to nobody."""
+    rows = connection.execute(
+        """SELECT key FROM unnest(%s::text[]) AS key
+            WHERE NOT EXISTS (SELECT FROM assets WHERE key IN ("fileKey", "thumbnailKey", "previewKey"))
+              AND NOT EXISTS (SELECT FROM asset_variants WHERE "fileKey" = key)""",
+        [list(keys)],
+    )
+    return [key for (key,) in rows]
+
+
 def _save_details(connection: Connection, asset_id: str, facts: Facts) -> None:
     """One row of ``asset_metadata`` an asset; a finding replaces an older one, an unknown value does not."""
     columns = list(_DETAILS)
@@ -244,5 +265,5 @@ def _set(connection: Connection, asset_id: str, columns: Mapping[str, str]) -> N
         raise _unknown(asset_id)
 
 
-def _unknown(asset_id: str) -> PermanentError:
-    return PermanentError(f"there is no asset {asset_id[:100]!r}: it was deleted, or the job names the wrong one")
+def _unknown(asset_id: str) -> AssetGoneError:
+    return AssetGoneError(f"there is no asset {asset_id[:100]!r}: it was deleted, or the job names the wrong one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -330,3 +331,6 @@ class Deleting:
     def download(self, key: str, to: Any) -> int:
         self._world.execute("DELETE FROM assets WHERE id = %s", [self._asset_id])
         return self._store.download(key, to)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        self._store.delete(keys)

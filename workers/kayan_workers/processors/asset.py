@@ -14,6 +14,7 @@ from kayan_workers.media.facts import Facts
 from kayan_workers.media.probe import probe
 from kayan_workers.objects import derived_key
 from kayan_workers.processors import thumbnail
+from kayan_workers.processors.orphans import taking_back
 from kayan_workers.processors.pictures import first_page
 from kayan_workers.processors.source import FileType, MediaPayload, Source, blaming, fetched, in_words, is_final, stop_if_cancelled
 
@@ -32,7 +33,7 @@ class Payload(MediaPayload):
 
 def process(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, object]:
     """PROCESSING, then COMPLETED with everything learned; FAILED with the reason only when no attempt is left."""
-    with blaming("processing", payload):
+    with blaming("processing", payload), taking_back([_preview_key(payload, job), thumbnail.key_for(payload, job)], edges):
         with edges.database.transaction() as connection:
             assets.begin_processing(connection, payload.asset_id)
         try:
@@ -163,14 +164,17 @@ def _draw(payload: Payload, source: Source, job: JobHandle, edges: Edges) -> dic
         images.Rendition(to=small, box=thumbnail.BOX, quality=thumbnail.QUALITY),
     ])  # fmt: skip
     stop_if_cancelled(job)
-    key = derived_key(
+    return {
+        "preview": edges.storage.upload(preview, _preview_key(payload, job), "image/jpeg"),
+        "thumbnail": edges.storage.upload(small, thumbnail.key_for(payload, job), "image/jpeg"),
+    }
+
+
+def _preview_key(payload: Payload, job: JobHandle) -> str:
+    return derived_key(
         "previews", asset_id=payload.asset_id, purpose="preview", source_key=payload.file_key, extension="jpg",
         timestamp_ms=job.timestamp_ms,
     )  # fmt: skip
-    return {
-        "preview": edges.storage.upload(preview, key, "image/jpeg"),
-        "thumbnail": edges.storage.upload(small, thumbnail.key_for(payload, job), "image/jpeg"),
-    }
 
 
 def _note_failure(payload: Payload, error: BaseException, job: JobHandle, edges: Edges) -> None:

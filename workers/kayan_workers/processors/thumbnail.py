@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from kayan_workers import assets
 from kayan_workers.media import images
 from kayan_workers.objects import derived_key, is_ours
+from kayan_workers.processors.orphans import taking_back
 from kayan_workers.processors.pictures import picture_of
 from kayan_workers.processors.source import MediaPayload, blaming, fetched, stop_if_cancelled
 
@@ -24,7 +25,7 @@ class Payload(MediaPayload):
 
 def process(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, object]:
     """Store the thumbnail, then point the asset at it. Returns its key and size in pixels."""
-    with blaming("thumbnail", payload):
+    with blaming("thumbnail", payload), taking_back([key_for(payload, job)], edges):
         with edges.database.transaction() as connection:
             before = assets.find(connection, payload.asset_id)
         with fetched(payload, job, edges) as source:

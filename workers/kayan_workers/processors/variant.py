@@ -16,6 +16,7 @@ from kayan_workers.media import images, video
 from kayan_workers.media.geometry import Size
 from kayan_workers.media.probe import probe
 from kayan_workers.objects import derived_key
+from kayan_workers.processors.orphans import taking_back
 from kayan_workers.processors.source import FileType, MediaPayload, Source, blaming, fetched, in_words, is_final, stop_if_cancelled
 
 if TYPE_CHECKING:
@@ -73,19 +74,20 @@ def process(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, str]:
     with blaming("variants", payload):
         recipes = _recipes(payload)
         keys = {wanted: _key(payload, job, wanted, recipe) for wanted, recipe in recipes.items()}
-        with edges.database.transaction() as connection:
-            assets.find(connection, payload.asset_id)
-        try:
-            with fetched(payload, job, edges) as source:
-                make = _videos if payload.file_type is FileType.VIDEO else _pictures
-                made = make(source, recipes, job, edges)
-                stop_if_cancelled(job)
-                rows = _store(made, recipes, keys, edges)
-        except BaseException as error:  # whatever ends a thread whose time is up, too
-            if is_final(error, job):
-                _note_failure(payload, recipes, keys, error, job, edges)
-            raise
-        _record(payload, rows, keys, edges)
+        with taking_back(keys.values(), edges):
+            with edges.database.transaction() as connection:
+                assets.find(connection, payload.asset_id)
+            try:
+                with fetched(payload, job, edges) as source:
+                    make = _videos if payload.file_type is FileType.VIDEO else _pictures
+                    made = make(source, recipes, job, edges)
+                    stop_if_cancelled(job)
+                    rows = _store(made, recipes, keys, edges)
+            except BaseException as error:  # whatever ends a thread whose time is up, too
+                if is_final(error, job):
+                    _note_failure(payload, recipes, keys, error, job, edges)
+                raise
+            _record(payload, rows, keys, edges)
         return {str(wanted): key for wanted, key in keys.items()}
 
 
@@ -144,6 +146,7 @@ def _store(
 def _record(payload: Payload, rows: list[assets.Variant], keys: Mapping[VariantType, str], edges: Edges) -> None:
     """Rows last; then what they replace: objects before rows, so that a crash between them leaves something to find it by."""
     with edges.database.transaction() as connection:
+        assets.hold(connection, payload.asset_id)
         for row in rows:
             assets.save_variant(connection, payload.asset_id, row)
         if VariantType.PREVIEW in keys:
