@@ -116,6 +116,15 @@ def fail_processing(connection: Connection, asset_id: str, message: str) -> None
     )
 
 
+def give_up_processing(connection: Connection, asset_id: str, message: str) -> None:
+    """Mark an asset that somebody left on PROCESSING as failed. One that has got further by now, or is gone, stays as it is."""
+    connection.execute(
+        """UPDATE assets SET "processingStatus" = 'FAILED', "processingError" = %s, "updatedAt" = now()
+            WHERE "id" = %s AND "processingStatus" = 'PROCESSING'""",
+        [_text(message)[:_ERROR_LENGTH], asset_id],
+    )
+
+
 def set_thumbnail(connection: Connection, asset_id: str, stored: Stored) -> None:
     _set(connection, asset_id, {"thumbnailKey": stored.key, "thumbnailPath": stored.url})
 

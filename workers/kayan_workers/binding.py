@@ -61,6 +61,16 @@ class Processors:
 
         return handle
 
+    def given_up(self, role: Role) -> Callable[[RawJob], None] | None:
+        """What the role's processor does for a job that was given up without it; None when there is nothing to do. May take seconds."""
+        self._processor(role)
+        module = sys.modules[role.module]
+        tell = getattr(module, "given_up", None)
+        if tell is None:
+            return None
+        decode = _decoder(module.Payload)
+        return lambda job: tell(decode(job), self._edges)
+
     def _processor(self, role: Role) -> Callable[[Any], Any]:
         if role.name not in self._loaded:
             with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kayan_workers import logs
@@ -17,8 +18,11 @@ if TYPE_CHECKING:
 class Lifecycle(Observer):
     """The observer of one queue."""
 
-    def __init__(self, queue: str, metrics: QueueMetrics, *, level: str) -> None:
-        """``level`` is the lowest that is logged; what lies below it costs nothing."""
+    def __init__(
+        self, queue: str, metrics: QueueMetrics, *, level: str, on_given_up: Callable[[Sequence[str]], None] | None = None
+    ) -> None:
+        """``level`` is the lowest that is logged; what lies below it costs nothing. ``on_given_up`` gets the ids of such jobs."""
+        self._on_given_up = on_given_up
         self._metrics = metrics
         self._log = logs.get(queue=queue)
         self._notes_jobs = logs.LEVELS[level] <= logs.LEVELS["info"]
@@ -72,6 +76,8 @@ class Lifecycle(Observer):
         self._metrics.given_up.inc(len(job_ids))
         for job_id in job_ids:
             self._log.error("job.given_up", job_id=job_id, error="job stalled more than allowable limit")
+        if self._on_given_up:
+            self._on_given_up(job_ids)
 
     def jobs_forgiven(self, queue: str, job_ids: list[str]) -> None:
         self._metrics.forgiven.inc(len(job_ids))

@@ -167,6 +167,7 @@ _PHRASES: Final[dict[str, tuple[str, str]]] = {
     "job.handed_back": ("↩️ ", "{queue} {job_id} handed back: {error}"),
     "job.overdue": ("⚠️ ", "{queue} {job_id} was told to end {duration} after its start and goes on; its slot stays taken"),
     "job.given_up": ("❌", "{queue} {job_id} failed: its worker died or hung too often"),
+    "job.untold": ("⚠️ ", "{queue} {job_id}: the app does not know yet that it failed: {error}"),
     "job.forgiven": ("🔄", "{queue} {job_id} waits again: its worker died before it began"),
     "queue.warning": ("⚠️ ", "{queue}: {message}"),
     "queue.fenced": ("📴", "{queue}: fenced, this pod takes nothing more"),

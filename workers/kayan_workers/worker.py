@@ -29,6 +29,7 @@ from kayan_workers.bull.server import Server
 from kayan_workers.bull.settle import Limiter
 from kayan_workers.edges import Edges
 from kayan_workers.errors import PermanentError, SettingsError
+from kayan_workers.given_up import GivenUp
 from kayan_workers.health import Answer, HealthServer
 from kayan_workers.lifecycle import Lifecycle
 from kayan_workers.metrics import CONTENT_TYPE, Depths, Metrics
@@ -86,6 +87,7 @@ class Worker:
         self.log = logs.get()
         self.edges = Edges(settings, slots=sum(self._slots(role) for role in roles))
         self.processors = Processors(roles, self.edges)
+        self.given_up = GivenUp(self.processors)
         self.consumers: list[Consumer] = []
         self.code = 0
         self.draining = False
@@ -108,6 +110,7 @@ class Worker:
             await self._consume()
         finally:
             await end(aside)
+            await self.given_up.close()
             await health.close()
             keeper.close()
             for queue in queues.values():
@@ -132,10 +135,10 @@ class Worker:
     def _consumer(self, role: Role, queue: Queue, keeper: LockKeeper) -> Consumer:
         slots = self._slots(role)
         numbers = self.metrics.of(role.queue, slots)
+        observer = Lifecycle(role.queue, numbers, level=self.settings.log_level, on_given_up=self.given_up.of(role, queue))
         consumer = Consumer(
             queue, self.processors.handler(role), concurrency=slots, batch=role.batch, spread=role.spread,
-            settings=self._consumer_settings(role), observer=Lifecycle(role.queue, numbers, level=self.settings.log_level),
-            pod=self.settings.pod, keeper=keeper,
+            settings=self._consumer_settings(role), observer=observer, pod=self.settings.pod, keeper=keeper,
         )
         numbers.running.set_function(lambda: consumer.in_flight)
         return consumer

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from integration.media.conftest import World
 from integration.media.running import run
@@ -275,6 +276,28 @@ def test_an_asset_deleted_while_it_was_worked_on_fails_for_good(world: World, sa
 
     with pytest.raises(PermanentError, match="there is no asset"):
         run(asset, world, upload.payload())
+
+
+@pytest.mark.parametrize(("status", "after"), [("PROCESSING", "FAILED"), ("COMPLETED", "COMPLETED"), ("PENDING", "PENDING")])
+def test_giving_up_a_job_marks_only_an_asset_that_is_still_being_processed(
+    world: World, samples: Samples, status: str, after: str
+) -> None:
+    upload = world.sample(samples["logo.png"], processingStatus=status)
+    payload = msgspec.convert(upload.payload(), asset.Payload)
+
+    asset.given_up(payload, world)  # type: ignore[arg-type]
+    once = world.asset(upload.asset_id)
+    asset.given_up(payload, world)  # type: ignore[arg-type]
+
+    assert once["processingStatus"] == after
+    assert (once["processingError"] is None) == (after != "FAILED")
+    assert {**world.asset(upload.asset_id), "updatedAt": None} == {**once, "updatedAt": None}
+
+
+def test_giving_up_the_job_of_a_deleted_asset_is_no_trouble(world: World) -> None:
+    payload = {"assetId": "c-unknown", "fileKey": "a/b.png", "fileType": "IMAGE"}
+
+    asset.given_up(msgspec.convert(payload, asset.Payload), world)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 PREVIEW_BOX = (800, 600)
 PREVIEW_QUALITY = 85
+GIVEN_UP = (
+    "given up: every worker that took it died or hung (the job stalled more than allowable limit); "
+    "the file may need more memory than a worker has"
+)
 
 
 class Payload(MediaPayload):
@@ -42,6 +46,12 @@ def process(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, object]
             if is_final(error, job):
                 _note_failure(payload, error, job, edges)
             raise
+
+
+def given_up(payload: Payload, edges: Edges) -> None:
+    """Every worker that took the job died with it, so none is left to say so: the asset must not be processed for ever."""
+    with edges.database.transaction() as connection:
+        assets.give_up_processing(connection, payload.asset_id, GIVEN_UP)
 
 
 def _work(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, object]:

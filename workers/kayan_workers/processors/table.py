@@ -18,6 +18,7 @@ class Role:
     ``process(payload, job, edges)`` handles one job and returns what Bull stores as its return value (any JSON value or None).
     ``process_batch(work, edges)`` handles up to ``batch`` jobs as one transaction: ``work`` is a list of (payload, job) pairs;
     it returns one entry per pair, in order: the return value, or the exception that this job alone deserves.
+    ``given_up(payload, edges)``, where there is one, hears of a job that no worker will run again because all that took it died.
     """
 
     name: str
