@@ -322,3 +322,12 @@ def test_check_finds_missing_tables_and_a_bucket_that_is_not_there(run: Kayan, p
     found = findings(run("check", "cleanup", "--json", code=1, **settings | {"AWS_S3_BUCKET": s3.bucket}))
     assert found["storage"]["verdict"] == "ok"
     assert s3.keys() == []
+
+
+def test_check_warns_of_urls_that_no_browser_can_load(run: Kayan, s3: Any) -> None:
+    settings = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "AWS_S3_BUCKET": s3.bucket, "AWS_ENDPOINT_URL_S3": s3.endpoint,
+                "AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}  # fmt: skip
+    found = json.loads(run("check", "thumbnail", "--json", code=1, **settings).stdout)
+    [warning] = [finding["says"] for finding in found if (finding["name"], finding["verdict"]) == ("environment", "warning")]
+    assert f"https://{s3.bucket}.s3.us-east-1.amazonaws.com" in warning
+    assert "Set AWS_CLOUDFRONT_URL" in warning

@@ -145,6 +145,15 @@ async def test_a_malformed_payload_fails_at_once_naming_its_field_and_no_log_sho
     assert "ada@example.com" not in running.output()
 
 
+def test_a_worker_whose_urls_no_browser_can_load_says_so_once_when_it_starts(redis_url: str) -> None:
+    settings = {"REDIS_URL": redis_url, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "AWS_S3_BUCKET": "kayanlive-assets",
+                "AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"}  # fmt: skip
+    with worker("thumbnail", "variant", variables=settings) as running:
+        running.wait_for("redis.connected")
+        [warning] = running.events("settings.odd")
+    assert "Set AWS_CLOUDFRONT_URL" in warning["message"]
+
+
 def test_a_wrong_environment_is_reported_whole_before_the_first_job() -> None:
     done = kayan("worker", "media", "email", variables={"REDIS_PORT": "none", "LOG_LEVEL": "loud"})
     assert done.returncode == 2

@@ -135,6 +135,32 @@ def test_a_misspelt_name_is_a_warning_and_another_programs_is_not() -> None:
     assert settings.warnings == ("REDIS_PASWORD is set, but nothing reads it; is REDIS_PASSWORD meant?",)
 
 
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"])
+def test_a_store_of_ones_own_without_an_address_for_browsers_is_a_warning_that_names_the_variable(name: str) -> None:
+    settings = Settings.from_environment(ENOUGH | {name: "http://minio:9000"}, [BY_NAME["thumbnail"]])
+
+    [warning] = settings.warnings
+    assert warning.startswith(f"{name} names a store of your own")
+    assert "https://kayanlive-assets.s3.us-east-1.amazonaws.com" in warning
+    assert "Set AWS_CLOUDFRONT_URL" in warning
+
+
+@pytest.mark.parametrize(
+    ("more", "role"),
+    [
+        ({"AWS_CLOUDFRONT_URL": "https://objects.example.com/kayanlive-assets"}, "thumbnail"),
+        ({"KAYAN_STORAGE": "folder:/tmp"}, "thumbnail"),
+        ({"AWS_ENDPOINT_URL_S3": "https://bucket.vpce-1a2b3c4d.s3.us-east-1.vpce.amazonaws.com"}, "thumbnail"),
+        ({}, "cleanup"),
+        ({}, "email"),
+    ],
+)
+def test_nobody_is_warned_of_urls_that_can_be_loaded_or_are_never_written(more: dict[str, str], role: str) -> None:
+    settings = Settings.from_environment(ENOUGH | {"AWS_ENDPOINT_URL_S3": "http://minio:9000"} | more, [BY_NAME[role]])
+
+    assert settings.warnings == ()
+
+
 def test_secrets_are_known_for_masking_and_shown_by_no_repr() -> None:
     settings = Settings.from_environment(ENOUGH | {"REDIS_URL": "redis://kayan:p%40ss-word@redis:6379", "REDIS_PASSWORD": "another-one"})
     assert set(settings.secrets) == {"s3cret", "p%40ss-word", "p@ss-word", "another-one"}

@@ -24,9 +24,14 @@ class Environment:
         self._variables = variables
         self.known: set[str] = set()
         self.problems: list[str] = []
+        self.warnings: list[str] = []
 
     def complain(self, problem: str) -> None:
         self.problems.append(problem)
+
+    def warn(self, oddity: str) -> None:
+        """Something that works, but hardly as meant; it ends in a remedy as well."""
+        self.warnings.append(oddity)
 
     def text(self, name: str, default: str | None = None) -> str | None:
         self.known.add(name)

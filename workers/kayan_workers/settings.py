@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from kayan_workers.bull.server import RedisAddress
 from kayan_workers.environment import Environment
@@ -113,7 +113,7 @@ class Settings:
             **_process(environment),
         }
         values["secrets"] = _secrets(environment)
-        values["warnings"] = tuple(environment.suspicious(_OUR_PREFIXES))
+        values["warnings"] = (*environment.warnings, *environment.suspicious(_OUR_PREFIXES))
         if environment.problems:
             raise SettingsError(environment.problems)
         return cls(**values)  # type: ignore[arg-type]
@@ -238,12 +238,25 @@ def _storage(environment: Environment, roles: Sequence[Role]) -> dict[str, objec
         environment.complain(f"{missing} is not set, but {given} is: set both, or neither to use the role of the pod or machine")
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SES"):
         environment.url(name, ("https", "http"), "https://objects.example.com")
-    return {
-        "storage_folder": folder,
-        "bucket": bucket,
-        "aws_region": environment.text("AWS_REGION", "us-east-1"),
-        "cdn_url": environment.url("AWS_CLOUDFRONT_URL", ("https", "http"), "https://d111111abcdef8.cloudfront.net"),
-    }
+    region = environment.text("AWS_REGION", "us-east-1")
+    cdn_url = environment.url("AWS_CLOUDFRONT_URL", ("https", "http"), "https://d111111abcdef8.cloudfront.net")
+    writes_urls = any(role.family == "media" and STORAGE in role.needs for role in roles)
+    if writes_urls and bucket and not (folder or cdn_url):
+        _warn_of_urls_nobody_can_load(environment, f"https://{bucket}.s3.{region}.amazonaws.com")
+    return {"storage_folder": folder, "bucket": bucket, "aws_region": region, "cdn_url": cdn_url}
+
+
+def _warn_of_urls_nobody_can_load(environment: Environment, start: str) -> None:
+    """The app's URLs are AWS's own, whatever the endpoint is called; only AWS answers there."""
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        if endpoint := environment.text(name):
+            if not (urlsplit(endpoint).hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn")):
+                environment.warn(
+                    f"{name} names a store of your own, but AWS_CLOUDFRONT_URL is not set: the URLs of thumbnails and variants will start "
+                    f"with {start}, where no browser finds them. Set AWS_CLOUDFRONT_URL to where browsers reach the bucket, "
+                    "for example https://objects.example.com/kayanlive-assets"
+                )
+            return
 
 
 def _mail(environment: Environment, roles: Sequence[Role]) -> dict[str, object]:
