@@ -83,7 +83,9 @@ class SesMailer:
         never_reached = isinstance(error, ConnectTimeoutError | EndpointConnectionError | ProxyConnectionError)
         if isinstance(error, HTTPClientError) and not never_reached:
             return AnswerLostError(f"SES in {self.region} did not answer, so the mail may or may not be on its way: {error}")
-        return TemporaryError(f"SES in {self.region} cannot be used: {error}")
+        return TemporaryError(
+            f"SES in {self.region} cannot be used: {error}; check the network, AWS_SES_REGION and, if set, AWS_ENDPOINT_URL_SES"
+        )
 
     def _refused(self, error: ClientError) -> TemporaryError | PermanentError:
         code = error.response["Error"].get("Code", "unknown")
@@ -120,7 +122,8 @@ class OutboxMailer:
             self.folder.mkdir(parents=True, exist_ok=True)
             _write_whole(data, self.folder / f"{subject}-{name}.eml")
         except OSError as error:
-            raise TemporaryError(f"outbox {self.folder} cannot be written: {error.strerror}") from error
+            remedy = "check its owner, mode and free space, or mend KAYAN_MAIL"
+            raise TemporaryError(f"outbox {self.folder} cannot be written: {error.strerror}; {remedy}") from error
         return name
 
 

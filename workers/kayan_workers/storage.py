@@ -31,6 +31,7 @@ _PART = re.compile(r"\.[0-9a-f]{16}\.part")
 """An upload to a folder that is under way, or whose worker was killed."""
 _NO_FILE = {errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG}
 """What a system says of a path where no file is, or can be."""
+_NOWHERE = "it was deleted, or the web app keeps it elsewhere (in another bucket, or on its own disk after trouble with S3)"
 _MAX_KEY_BYTES = 1024
 """S3's own limit."""
 
@@ -111,7 +112,7 @@ class FolderStorage:
             except OSError as error:
                 if error.errno not in _NO_FILE:
                     raise
-                raise PermanentError(f"storage folder {self.root} holds no object {key!r}") from error
+                raise PermanentError(f"storage folder {self.root} holds no object {key!r}: {_NOWHERE}") from error
         return size
 
     def upload(self, source: Path | bytes, key: str, content_type: str) -> Stored:
@@ -312,7 +313,7 @@ def _translate(error: BaseException | None, doing: str) -> NoReturn:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code in _MISSING:
-        raise PermanentError(f"{doing}: there is no such object") from error
+        raise PermanentError(f"{doing}: there is no such object: {_NOWHERE}") from error
     if code in _DENIED:
         raise TemporaryError(
             f"{doing}: refused ({code}); check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or the pod's role, and that its policy allows "

@@ -72,7 +72,7 @@ def test_the_wrong_one_of_several_is_named_by_its_place_and_never_quoted() -> No
     with pytest.raises(PermanentError) as caught:
         recipients(["ada@example.com", "s3cret person"])
 
-    assert str(caught.value) == "recipient 2 of 2 is not an e-mail address"
+    assert str(caught.value) == "recipient 2 of 2 (`to`) is not an e-mail address"
 
 
 def test_a_sender_may_have_a_name_in_any_script() -> None:

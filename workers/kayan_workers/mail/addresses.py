@@ -29,10 +29,10 @@ def recipients(to: str | Sequence[str] | None) -> list[Address]:
     """
     entries = [to] if isinstance(to, str) else list(to or ())
     if not any(entry.strip() for entry in entries):
-        raise PermanentError("the mail has no recipient: `to` is null or empty")
+        raise PermanentError("the mail has no recipient: `to` is null or empty; add an address, then queue the mail again")
     named: dict[str, Address] = {}
     for position, entry in enumerate(entries, 1):
-        where = f"recipient {position} of {len(entries)}" if len(entries) > 1 else "the recipient"
+        where = f"recipient {position} of {len(entries)} (`to`)" if len(entries) > 1 else "the recipient (`to`)"
         for address in _parse(entry, where):
             named.setdefault(address.addr_spec.lower(), address)
     return list(named.values())

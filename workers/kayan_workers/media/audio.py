@@ -20,7 +20,7 @@ def describe(probe: Probe) -> Facts:
     """
     audio = probe.audio
     if audio is None:
-        raise PermanentError("it has no sound, only pictures")
+        raise PermanentError("it has no sound, only pictures; upload it as a video")
     bit_rate = audio.bit_rate or probe.bit_rate
     metadata = present({
         "codec": audio.codec,

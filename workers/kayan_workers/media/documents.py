@@ -40,7 +40,7 @@ def describe(source: Path) -> Facts:
         return _facts(kind, office.text, {**counts, "title": office.title, "author": office.author})
     if kind.family == "text":
         return _describe_text(source, kind)
-    raise PermanentError(f"it is not a document we can read: its content is {kind}")
+    raise PermanentError(f"it is not a document we can read (PDF, Word, PowerPoint, Excel, OpenDocument, text): its content is {kind}")
 
 
 def preview(source: Path, to: Path, box: Size) -> bool:
@@ -61,7 +61,7 @@ def _facts(kind: Kind, text: str, more: dict[str, object]) -> Facts:
 
 def _describe_text(source: Path, kind: Kind) -> Facts:
     if source.stat().st_size > _MAX_TEXT_BYTES:
-        raise PermanentError(f"the text has more than {_MAX_TEXT_BYTES // 1_000_000} MB")
+        raise PermanentError(f"the text has more than the {_MAX_TEXT_BYTES // 1_000_000} MB that are read here")
     data = source.read_bytes()
     encoding = encoding_of(data)
     text = data.decode(encoding, "replace").removeprefix("\ufeff").replace("\r\n", "\n")

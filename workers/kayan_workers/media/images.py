@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import struct
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ _GLANCE = (64, 64)
 """The size at which a picture is decoded only to learn whether it can be."""
 _VIPS_FORMATS = {"JPEG", "PNG", "WebP", "GIF", "TIFF", "AVIF", "HEIC", "SVG"}
 _PILLOW_FORMATS = {"BMP": ["BMP"], "ICO": ["ICO"], "PSD": ["PSD"], "JPEG2000": ["JPEG2000"], "AVIF sequence": ["AVIF"]}
+_READABLE = "JPEG, PNG, WebP, GIF, TIFF, AVIF, SVG, BMP, ICO, PSD, JPEG 2000"
 _OUR_TROUBLE = ("No space left on device", "Cannot allocate memory", "out of memory", "Too many open files", "unable to open for write")
 _OUR_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.EROFS}
 _UPRIGHT_AFTER_QUARTER_TURN = {5, 6, 7, 8}
@@ -107,10 +109,20 @@ def _open(source: Path, kind: Kind) -> Any:
         "HEIC": pyvips.Image.heifload,
     }
     if kind.name not in _VIPS_FORMATS:
-        raise PermanentError(f"it is not a picture we can read: its content is {kind}")
+        raise PermanentError(f"it is not a picture we can read ({_READABLE}): its content is {kind}")
+    if kind.name == "PNG":
+        _check_png(source)
     image = pyvips.Image.svgload_buffer(_svg(source)) if kind.name == "SVG" else loaders[kind.name](path, access="sequential")
     _check_pixels(image.width, image.height, MAX_PIXELS)
     return image
+
+
+def _check_png(source: Path) -> None:
+    """libvips refuses a width of two billion pixels without a word, so its size is read here first."""
+    with source.open("rb") as file:
+        chunk, width, height = struct.unpack(">12x4sII", file.read(24))
+    if chunk == b"IHDR":
+        _check_pixels(width, height, MAX_PIXELS)
 
 
 def _shrunk(source: Path, kind: Kind, image: Any, size: Size) -> Any:
@@ -131,7 +143,7 @@ def _shrunk(source: Path, kind: Kind, image: Any, size: Size) -> Any:
 def _svg(source: Path) -> bytes:
     """An SVG as bytes without an address: there is no folder or host from which it could pull in another file."""
     if source.stat().st_size > _MAX_SVG_BYTES:
-        raise PermanentError(f"the SVG has more than {_MAX_SVG_BYTES // 1_000_000} MB")
+        raise PermanentError(f"the SVG has more than the {_MAX_SVG_BYTES // 1_000_000} MB that are opened here; export it as PNG")
     return source.read_bytes()
 
 
@@ -236,9 +248,11 @@ def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image | None:
 
 def _check_pixels(width: int, height: int, limit: int) -> None:
     if width < 1 or height < 1:
-        raise PermanentError("the picture has no area")
+        raise PermanentError(f"the picture has no area: its header says {width}x{height} pixels")
     if width * height > limit:
-        raise PermanentError(f"the picture has {width}x{height} pixels, more than the {limit // 1_000_000} million we open")
+        raise PermanentError(
+            f"the picture has {width}x{height} pixels, more than the {limit // 1_000_000} million that are opened here; export it smaller"
+        )
 
 
 @contextmanager
@@ -252,7 +266,7 @@ def _blamed(kind: Kind) -> Iterator[None]:
     except KayanError:
         raise
     except pyvips.Error as error:
-        said = str(error.detail or error.message)
+        said = str(error.detail or "")
         if any(trouble in said for trouble in _OUR_TROUBLE):
             raise TemporaryError(f"this machine cannot work on the picture: {_first_line(said)}; check its disk and memory") from error
         if kind.name == "HEIC":
@@ -262,7 +276,7 @@ def _blamed(kind: Kind) -> Iterator[None]:
         if error.errno in _OUR_ERRNO:
             raise TemporaryError(f"this machine cannot work on the picture: {error.strerror}; check its disk and memory") from error
         raise PermanentError(f"the {kind.name} picture is damaged or incomplete: {_first_line(str(error))}") from error
-    except (SyntaxError, ValueError, TypeError, OverflowError, EOFError, IndexError, KeyError) as error:
+    except (SyntaxError, ValueError, TypeError, OverflowError, EOFError, IndexError, KeyError, struct.error) as error:
         raise PermanentError(f"the {kind.name} picture is damaged or incomplete: {_first_line(str(error))}") from error
 
 

@@ -93,13 +93,13 @@ def _read_glb(source: Path) -> Mesh:
         if length > os.fstat(file.fileno()).st_size:
             raise PermanentError("the GLB model breaks off: it is shorter than its header says")
         if size > _MAX_JSON_BYTES:
-            raise PermanentError("the GLB model's description is too large")
+            raise PermanentError(f"the GLB model's description has more than the {_MAX_JSON_BYTES // 1_000_000} MB that are read here")
         return _read_scene(json.loads(_exactly(file, size)))
 
 
 def _read_gltf(source: Path) -> Mesh:
     if source.stat().st_size > _MAX_JSON_BYTES:
-        raise PermanentError("the glTF model's description is too large")
+        raise PermanentError(f"the glTF model's description has more than the {_MAX_JSON_BYTES // 1_000_000} MB that are read here")
     return _read_scene(json.loads(source.read_bytes()))
 
 

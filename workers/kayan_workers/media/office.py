@@ -67,7 +67,7 @@ class _Package:
         self.names = archive.namelist()
         self._left = _MAX_UNPACKED
         if len(self.names) > _MAX_MEMBERS:
-            raise PermanentError(f"the package has {len(self.names)} members, more than the {_MAX_MEMBERS} we open")
+            raise PermanentError(f"the document's package has {len(self.names)} members, more than the {_MAX_MEMBERS} we open")
 
     def has(self, name: str) -> bool:
         return name in self.names
@@ -80,7 +80,7 @@ class _Package:
     def spend(self, size: int) -> None:
         self._left -= size
         if self._left < 0:
-            raise PermanentError(f"the package unpacks to more than {_MAX_UNPACKED // 1_000_000} MB")
+            raise PermanentError(f"the document's package unpacks to more than {_MAX_UNPACKED // 1_000_000} MB")
 
 
 class _Metered:
@@ -100,7 +100,7 @@ def _opened(source: Path) -> Iterator[_Package]:
     try:
         with zipfile.ZipFile(source) as archive:
             if any(info.flag_bits & 1 for info in archive.infolist()):
-                raise PermanentError("the document is protected by a password")
+                raise PermanentError("the document is protected by a password; upload one that is not")
             yield _Package(archive)
     except PermanentError:
         raise

@@ -66,7 +66,7 @@ def _opened(source: Path) -> Iterator[Any]:
             document = pypdfium2.PdfDocument(source)
         except pypdfium2.PdfiumError as error:
             if "password" in str(error).lower() or getattr(error, "err_code", None) == _PASSWORD_NEEDED:
-                raise PermanentError("the PDF is protected by a password") from error
+                raise PermanentError("the PDF is protected by a password; upload one that is not") from error
             raise PermanentError(f"the PDF is damaged: {error}") from error
         try:
             if len(document) < 1:

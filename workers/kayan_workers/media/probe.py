@@ -86,7 +86,7 @@ def probe(ffmpeg: Ffmpeg, source: Path, cancelled: threading.Event | None = None
     ffmpeg.run(source, packet_arguments(), time_limit_seconds=time_limit, cancelled=cancelled, on_output=packets.take)
     video, audio = packets.stream("video"), packets.stream("audio")
     if video is None and audio is None:
-        raise PermanentError("it holds neither video nor sound")
+        raise PermanentError("it holds neither video nor sound: it is damaged, or a file of another kind")
     picture = None
     if video is not None:
         header: list[str] = []

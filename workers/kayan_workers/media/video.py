@@ -64,7 +64,7 @@ def describe(probe: Probe) -> Facts:
 
 def _moving(probe: Probe) -> tuple[Stream, Picture]:
     if probe.video is None or probe.picture is None:
-        raise PermanentError("it has no moving pictures, only sound")
+        raise PermanentError("it has no moving pictures, only sound; upload it as an audio file")
     return probe.video, probe.picture
 
 

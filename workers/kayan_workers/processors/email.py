@@ -30,22 +30,41 @@ if TYPE_CHECKING:
 _TAG = re.compile(r"<[a-zA-Z/!]")
 
 
-class NodeBuffer(msgspec.Struct, tag="Buffer", tag_field="type"):
+_NEVER_FETCHED = "a worker never reads a file or an address on a job's behalf; queue the file's bytes as `content`"
+
+
+class NodeBuffer(msgspec.Struct):
     """A Node Buffer as JSON leaves it: ``{"type":"Buffer","data":[104,105]}``."""
 
-    data: list[Annotated[int, msgspec.Meta(ge=0, le=255)]]
+    type: str | None = None
+    data: list[Annotated[int, msgspec.Meta(ge=0, le=255)]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.type != "Buffer" or self.data is None:
+            raise ValueError(f'it is neither text nor a Buffer ({{"type":"Buffer","data":[…]}}): {_NEVER_FETCHED}')
 
 
 class AttachmentPayload(msgspec.Struct, rename="camel"):
     """A file to send along. Its content is in the job; a path or an address to fetch it from is refused."""
 
     filename: str
-    content: str | NodeBuffer
+    content: str | NodeBuffer | None = None
     """A text is sent as it stands, in UTF-8, never taken for base64."""
     content_type: str | None = None
-    path: None = None
-    href: None = None
-    raw: None = None
+    path: Any = None
+    href: Any = None
+    raw: Any = None
+
+    def __post_init__(self) -> None:
+        """Here and not in the types, so that the refusal says why."""
+        if elsewhere := [name for name in ("path", "href", "raw") if getattr(self, name) is not None]:
+            raise ValueError(f"`{elsewhere[0]}` is refused: {_NEVER_FETCHED}")
+        if self.content is None:
+            raise ValueError("`content` is missing: it is the file, as text or as a Buffer")
+
+    @property
+    def file(self) -> bytes | str:
+        return bytes(self.content.data or ()) if isinstance(self.content, NodeBuffer) else self.content or ""
 
 
 class Payload(msgspec.Struct, rename="camel"):
@@ -98,7 +117,7 @@ def _words(data: Mapping[str, Any], name: str) -> str | None:
     words = data.get(name)
     if words is None or isinstance(words, str):
         return words
-    raise PermanentError(f"data.{name} must be text: files and addresses are never read on a job's behalf")
+    raise PermanentError(f"data.{name} must be text: a worker never reads a file or an address on a job's behalf")
 
 
 def _with_line_breaks(html: str | None) -> str | None:
@@ -109,8 +128,7 @@ def _with_line_breaks(html: str | None) -> str | None:
 
 
 def _attachment(attachment: AttachmentPayload) -> Attachment:
-    content = attachment.content if isinstance(attachment.content, str) else bytes(attachment.content.data)
-    return Attachment(filename=attachment.filename, content=content, content_type=attachment.content_type or None)
+    return Attachment(filename=attachment.filename, content=attachment.file, content_type=attachment.content_type or None)
 
 
 def _deliver(mail: Mail, recipient: Address, who: str, job: JobHandle, edges: Edges) -> None:

@@ -140,7 +140,8 @@ def _search(payload: Payload, job: JobHandle, world: World) -> Effects:
 def _free_activity(payload: Payload, job: JobHandle, world: World) -> Effects:
     activity = _data(payload, Activity)
     if activity.type not in world.activity_types:
-        raise PermanentError(f"data.type: {activity.type[:60]!r} is not an AssetActivityType")
+        known = ", ".join(sorted(world.activity_types))
+        raise PermanentError(f"data.type: {activity.type[:60]!r} is not an AssetActivityType; known are {known}")
     world.parents.require({"assetId": payload.asset_id, "collectionId": activity.collection_id, "userId": payload.user_id})
     description = activity.description or activity.type.replace("_", " ").capitalize()
     parents.require_storable({"data.description": description})

@@ -176,7 +176,7 @@ def type_to_store(queued: str, known: frozenset[str]) -> str:
             f"type: {queued} is not in the database's NotificationType and none of its members means the same; "
             "add it to the enum in the app's schema and to the colours of its bell, then retry the job"
         )
-    raise PermanentError(f"type: {queued[:60]!r} is not a NotificationType")
+    raise PermanentError(f"type: {queued[:60]!r} is not a NotificationType; known are {', '.join(sorted(known))}")
 
 
 def switch_against(stored_type: str, switched_off: frozenset[str]) -> str | None:

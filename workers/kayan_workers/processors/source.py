@@ -72,7 +72,7 @@ def fetched(payload: MediaPayload, job: JobHandle, edges: Edges) -> Iterator[Sou
         folder = Path(name)
         path = folder / f"source{_extension(payload.file_key)}"
         if edges.storage.download(payload.file_key, path) == 0:
-            raise PermanentError("the file is empty (0 bytes)")
+            raise PermanentError("the file is empty (0 bytes); upload it again")
         stop_if_cancelled(job)
         yield Source(path, folder, sniff(path))
 
