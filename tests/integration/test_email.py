@@ -446,13 +446,13 @@ def test_what_is_old_is_forgotten_in_batches(send: Send, edges: Edges) -> None:
     later = datetime.now(UTC) + timedelta(days=1)
 
     with edges.database.transaction() as connection:
-        assert deliveries.trim(connection, datetime.now(UTC) - timedelta(days=1)) == 0
-        assert [deliveries.trim(connection, later, limit=2) for _ in range(3)] == [2, 1, 0]
+        assert deliveries.TABLE.trim(connection, datetime.now(UTC) - timedelta(days=1)) == 0
+        assert [deliveries.TABLE.trim(connection, later, limit=2) for _ in range(3)] == [2, 1, 0]
 
 
 def test_there_is_nothing_to_forget_before_the_first_mail(edges: Edges) -> None:
     with edges.database.transaction() as connection:
-        assert deliveries.trim(connection, datetime.now(UTC)) == 0
+        assert deliveries.TABLE.trim(connection, datetime.now(UTC)) == 0
 
 
 def test_workers_that_all_come_first_make_the_list_once(send: Send, ses: SesServer) -> None:

@@ -150,7 +150,7 @@ def test_trimming_forgets_the_old_in_bounded_steps_and_keeps_the_rest(database: 
     forgotten = []
     for _ in range(3):
         with database.transaction() as connection:
-            forgotten.append(ledger.trim(connection, now - timedelta(days=30), limit=3))
+            forgotten.append(ledger.TABLE.trim(connection, now - timedelta(days=30), limit=3))
 
     assert forgotten == [3, 2, 0]
     assert not record(database, new)
@@ -158,7 +158,7 @@ def test_trimming_forgets_the_old_in_bounded_steps_and_keeps_the_rest(database: 
 
 def test_a_ledger_that_was_never_needed_has_nothing_to_trim(database: Database) -> None:
     with database.transaction() as connection:
-        assert ledger.trim(connection, datetime.now(UTC)) == 0
+        assert ledger.TABLE.trim(connection, datetime.now(UTC)) == 0
 
 
 def test_a_role_that_may_not_create_schemas_is_told_what_an_administrator_should_run(database: Database) -> None:

@@ -38,18 +38,6 @@ _PROGRAM_LIMIT = "54"  # SQLSTATE class: a value too long for its index, a state
 # A dead half of a TCP connection is noticed within a minute, not after the kernel's two hours.
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 
-# CREATE … IF NOT EXISTS is not safe against another session doing the same, so one at a time; the lock ends with the transaction.
-# The schema is asked for first, because CREATE SCHEMA needs its privilege even where there is nothing to create.
-_CREATE_OWN_SCHEMA = """
-SELECT pg_advisory_xact_lock(hashtext('kayan_workers'));
-DO $$ BEGIN
-  IF to_regnamespace('kayan_workers') IS NULL THEN
-    CREATE SCHEMA kayan_workers;
-    COMMENT ON SCHEMA kayan_workers IS 'Owned by the Kayan Live workers, which create and trim it.';
-  END IF;
-END $$
-"""
-
 
 class Database:
     """A pool of at most ``pool_size`` connections, shared by all threads of the process.
@@ -166,17 +154,6 @@ def reason(error: BaseException) -> str:
     primary = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     lines = (primary or str(error)).strip().splitlines()
     return lines[0].strip() if lines else type(error).__name__
-
-
-def make_own_schema(connection: Connection) -> None:
-    """Make sure that the schema ``kayan_workers`` exists. Until the transaction ends, no other worker creates anything in it."""
-    try:
-        connection.execute(_CREATE_OWN_SCHEMA)
-    except errors.InsufficientPrivilege as error:
-        raise TemporaryError(
-            "the workers' schema cannot be created: the database role may not create schemas; "
-            "let an administrator run: CREATE SCHEMA kayan_workers AUTHORIZATION <that role>"
-        ) from error
 
 
 def _begin_statement(schema: str, *, statement_timeout_ms: int) -> sql.Composed:

@@ -19,14 +19,13 @@ import enum
 import threading
 import time
 from contextlib import suppress
-from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from kayan_workers.database import make_own_schema
 from kayan_workers.errors import TemporaryError
+from kayan_workers.own_table import OwnTable
 
 if TYPE_CHECKING:
-    from kayan_workers.database import Connection, Database
+    from kayan_workers.database import Database
 
 CLAIM_SECONDS = 60
 """Longer than one call to SES takes, its time limits included."""
@@ -58,26 +57,26 @@ class Claim(enum.Enum):
     """Handed over before: nothing to do."""
 
 
-_IS_THERE = "SELECT to_regclass('kayan_workers.mails') IS NOT NULL"
-
-_CREATE = """
-CREATE TABLE IF NOT EXISTS kayan_workers.mails (
-  queue         TEXT NOT NULL,
-  job_id        TEXT NOT NULL,
-  added_ms      BIGINT NOT NULL,
-  recipient     TEXT NOT NULL,
-  message_id    TEXT NOT NULL,
-  receiver_id   TEXT,
-  claimed_until TIMESTAMPTZ,
-  maybe_twice   BOOLEAN NOT NULL DEFAULT false,
-  recorded_at   TIMESTAMPTZ NOT NULL DEFAULT now(),
-  sent_at       TIMESTAMPTZ,
-  PRIMARY KEY (queue, job_id, added_ms, recipient)
-);
-CREATE INDEX IF NOT EXISTS mails_recorded_at_idx ON kayan_workers.mails (recorded_at);
-COMMENT ON COLUMN kayan_workers.mails.recipient IS 'SHA-256 of the address';
-COMMENT ON COLUMN kayan_workers.mails.receiver_id IS 'the id under which SES took the mail'
-"""
+TABLE = OwnTable(
+    "mails",
+    """
+    queue         TEXT NOT NULL,
+    job_id        TEXT NOT NULL,
+    added_ms      BIGINT NOT NULL,
+    recipient     TEXT NOT NULL,
+    message_id    TEXT NOT NULL,
+    receiver_id   TEXT,
+    claimed_until TIMESTAMPTZ,
+    maybe_twice   BOOLEAN NOT NULL DEFAULT false,
+    recorded_at   TIMESTAMPTZ NOT NULL DEFAULT now(),
+    sent_at       TIMESTAMPTZ,
+    PRIMARY KEY (queue, job_id, added_ms, recipient)
+    """,
+    """
+    COMMENT ON COLUMN kayan_workers.mails.recipient IS 'SHA-256 of the address';
+    COMMENT ON COLUMN kayan_workers.mails.receiver_id IS 'the id under which SES took the mail'
+    """,
+)
 
 # A claim that has run out was its worker's last sign of life.
 _CLAIM = """
@@ -97,12 +96,6 @@ _RECORD = f"""
 UPDATE kayan_workers.mails SET claimed_until = NULL, sent_at = clock_timestamp(), receiver_id = %s {_OF_THIS}
 """  # noqa: S608
 
-_TRIM = """
-DELETE FROM kayan_workers.mails WHERE ctid = ANY (ARRAY(
-  SELECT ctid FROM kayan_workers.mails WHERE recorded_at < %s ORDER BY recorded_at LIMIT %s FOR UPDATE SKIP LOCKED
-))
-"""
-
 
 def claim(database: Database, delivery: Delivery, stop: threading.Event) -> Claim:
     """Make ``delivery`` ours to send, or learn that it has been sent. Waits while another run of its job may be sending it.
@@ -111,7 +104,7 @@ def claim(database: Database, delivery: Delivery, stop: threading.Event) -> Clai
     """
     while True:
         with database.transaction() as connection:
-            _make_sure_it_exists(connection)
+            TABLE.make_sure_it_exists(connection)
             claimed = connection.execute(_CLAIM, (*delivery, CLAIM_SECONDS)).fetchone()
             if claimed is not None:
                 return Claim.MAYBE_SENT if claimed[0] else Claim.NEW
@@ -146,24 +139,3 @@ def record(database: Database, delivery: Delivery, receiver_id: str) -> None:
             time.sleep(seconds)
         else:
             return
-
-
-def trim(connection: Connection, older_than: datetime, *, limit: int = 5000) -> int:
-    """Forget up to ``limit`` mails first claimed before ``older_than`` (with a time zone). Returns how many; 0 when none is left.
-
-    Whatever is forgotten is sent again if its job comes back, so keep them longer than anybody retries a failed job.
-    """
-    if not _exists(connection):
-        return 0
-    return connection.execute(_TRIM, (older_than, limit)).rowcount
-
-
-def _make_sure_it_exists(connection: Connection) -> None:
-    if not _exists(connection):
-        make_own_schema(connection)
-        connection.execute(_CREATE)
-
-
-def _exists(connection: Connection) -> bool:
-    row = connection.execute(_IS_THERE).fetchone()
-    return bool(row and row[0])

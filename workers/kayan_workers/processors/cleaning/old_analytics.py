@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
 
 from kayan_workers import deliveries, ledger
 from kayan_workers.processors.cleaning.run import ROWS, Run
 
 if TYPE_CHECKING:
-    from kayan_workers.database import Connection
+    from kayan_workers.own_table import OwnTable
 
 MEMORY = timedelta(days=30)
 """Longer than anybody lets a failed job lie before retrying it by hand: a job retried after that would count, or mail, again."""
-
-
-class Trim(Protocol):
-    """How one of the fleet's own tables forgets: up to ``limit`` rows, and it says how many."""
-
-    def __call__(self, connection: Connection, older_than: datetime, *, limit: int) -> int: ...
 
 
 _COUNT = """
@@ -36,13 +30,16 @@ def clean(run: Run) -> dict[str, object]:
     deleted = run.sweep(_COUNT, _DELETE, {"last_day": a_year_before(run.utc.date())})
     forgotten = 0
     if not run.dry_run:
-        forgotten = run.repeat(lambda: _forget(run, ledger.trim), of=0) + run.repeat(lambda: _forget(run, deliveries.trim), of=0)
+        forgotten = sum(_forget(run, table) for table in (ledger.TABLE, deliveries.TABLE))
     return {"deleted": deleted, "forgotten": forgotten}
 
 
-def _forget(run: Run, trim: Trim) -> int:
-    with run.edges.database.transaction() as connection:
-        return trim(connection, run.now - MEMORY, limit=ROWS)
+def _forget(run: Run, table: OwnTable) -> int:
+    def some() -> int:
+        with run.edges.database.transaction() as connection:
+            return table.trim(connection, run.now - MEMORY, limit=ROWS)
+
+    return run.repeat(some, of=0)
 
 
 def a_year_before(day: date) -> date:
