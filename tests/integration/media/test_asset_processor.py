@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from integration.media.conftest import World
-from integration.media.running import run
+from integration.media.running import last_job, run
 from kayan_workers.demo.samples import Sample
 from kayan_workers.errors import PermanentError, TemporaryError
 from kayan_workers.processors import asset
@@ -78,6 +78,34 @@ def test_a_pdf_tells_its_pages_and_shows_the_first(world: World, samples: Sample
     assert Image.open(world.stored(row["previewKey"])).height == 600
     assert Image.open(world.stored(row["thumbnailKey"])).height == 200
     assert row["thumbnailPath"] == f"/api/files/{row['thumbnailKey']}"
+
+
+def test_pictures_of_a_document_that_we_made_under_another_name_are_replaced(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["Proposal.pdf"])
+    run(asset, world, upload.payload())
+    made = world.asset(upload.asset_id)
+    older = [made[column].replace("2025/11", "2024/01") for column in ("previewKey", "thumbnailKey")]
+    for key in older:
+        world.storage.upload(b"old", key, "image/jpeg")
+    world.execute('UPDATE assets SET "previewKey" = %s, "thumbnailKey" = %s', older)
+
+    run(asset, world, upload.payload())
+
+    keys = {found.key for found in world.storage.list("")}
+    assert keys == {upload.file_key, made["previewKey"], made["thumbnailKey"]}
+
+
+def test_an_asset_is_no_failure_because_its_older_picture_cannot_be_removed(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["Proposal.pdf"])
+    run(asset, world, upload.payload())
+    made = world.asset(upload.asset_id)
+    world.execute('UPDATE assets SET "previewKey" = %s', [made["previewKey"].replace("2025/11", "2024/01")])
+    world.storage = Hoarding(world)  # type: ignore[assignment]
+
+    run(asset, world, upload.payload(), is_last_attempt=True)
+
+    assert world.asset(upload.asset_id)["processingStatus"] == "COMPLETED"
+    assert "could not be removed: the bucket keeps everything" in last_job(world).rows[0]
 
 
 def test_a_word_file_that_the_app_calls_other_is_read_all_the_same(world: World, samples: Samples) -> None:
@@ -336,6 +364,19 @@ def test_a_good_file_nobody_here_can_look_into_is_kept_and_its_kind_recorded(
     assert (row["processingStatus"], row["processingError"]) == ("COMPLETED", None)
     assert row["metadata"]["format"] == kind
     assert row["metadata"]["inspected"] is False
+
+
+class Hoarding:
+    """A store that removes nothing."""
+
+    def __init__(self, world: World) -> None:
+        self._store = world.storage
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        raise TemporaryError("the bucket keeps everything")
 
 
 class Unreachable:

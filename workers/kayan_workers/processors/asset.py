@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kayan_workers import assets
 from kayan_workers.errors import PermanentError
@@ -14,14 +14,15 @@ from kayan_workers.media.facts import Facts
 from kayan_workers.media.probe import probe
 from kayan_workers.objects import derived_key
 from kayan_workers.processors import thumbnail
-from kayan_workers.processors.orphans import taking_back
+from kayan_workers.processors.orphans import remove_outdated, taking_back
 from kayan_workers.processors.pictures import first_page
 from kayan_workers.processors.source import FileType, MediaPayload, Source, blaming, fetched, in_words, is_final, stop_if_cancelled
+from kayan_workers.storage import Stored
 
 if TYPE_CHECKING:
+    from kayan_workers.assets import Asset
     from kayan_workers.edges import Edges
     from kayan_workers.processors.handle import JobHandle
-    from kayan_workers.storage import Stored
 
 PREVIEW_BOX = (800, 600)
 PREVIEW_QUALITY = 85
@@ -39,9 +40,9 @@ def process(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, object]
     """PROCESSING, then COMPLETED with everything learned; FAILED with the reason only when no attempt is left."""
     with blaming("processing", payload), taking_back([_preview_key(payload, job), thumbnail.key_for(payload, job)], edges):
         with edges.database.transaction() as connection:
-            assets.begin_processing(connection, payload.asset_id)
+            before = assets.begin_processing(connection, payload.asset_id)
         try:
-            return _work(payload, job, edges)
+            return _work(payload, before, job, edges)
         except BaseException as error:  # whatever ends a thread whose time is up, too
             if is_final(error, job):
                 _note_failure(payload, error, job, edges)
@@ -54,7 +55,7 @@ def given_up(payload: Payload, edges: Edges) -> None:
         assets.give_up_processing(connection, payload.asset_id, GIVEN_UP)
 
 
-def _work(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, object]:
+def _work(payload: Payload, before: Asset, job: JobHandle, edges: Edges) -> dict[str, object]:
     with fetched(payload, job, edges) as source:
         facts = _describe(payload, source, job, edges)
         pictures = _pictures(payload, source, job, edges)
@@ -62,11 +63,12 @@ def _work(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, object]:
     facts = replace(facts, metadata={**facts.metadata, **_claims(payload, source)})
     with edges.database.transaction() as connection:
         assets.complete_processing(connection, payload.asset_id, facts)
-        for kind, stored in pictures.items():
-            if kind == "preview":
-                assets.set_preview(connection, payload.asset_id, stored.key)
-            else:
-                assets.set_thumbnail(connection, payload.asset_id, stored)
+        if pictures:
+            assets.set_preview(connection, payload.asset_id, pictures.preview.key)
+            assets.set_thumbnail(connection, payload.asset_id, pictures.thumbnail)
+    if pictures:
+        remove_outdated(before.preview_key, pictures.preview.key, "preview", payload, job, edges)
+        remove_outdated(before.thumbnail_key, pictures.thumbnail.key, "thumb", payload, job, edges)
     return {"format": source.kind.name, "width": facts.width, "height": facts.height}
 
 
@@ -152,32 +154,37 @@ def _claims(payload: Payload, source: Source) -> dict[str, object]:
     return claims
 
 
-def _pictures(payload: Payload, source: Source, job: JobHandle, edges: Edges) -> dict[str, Stored]:
+class _Pictures(NamedTuple):
+    preview: Stored
+    thumbnail: Stored
+
+
+def _pictures(payload: Payload, source: Source, job: JobHandle, edges: Edges) -> _Pictures | None:
     """Preview and thumbnail of what nobody else is asked to picture: the app queues those jobs for images and videos only.
 
     A document whose text was read is processed even if its first page cannot be drawn.
     """
     if payload.file_type not in (FileType.DOCUMENT, FileType.DESIGN, FileType.OTHER):
-        return {}
+        return None
     with suppress(PermanentError):
         return _draw(payload, source, job, edges)
-    return {}
+    return None
 
 
-def _draw(payload: Payload, source: Source, job: JobHandle, edges: Edges) -> dict[str, Stored]:
+def _draw(payload: Payload, source: Source, job: JobHandle, edges: Edges) -> _Pictures | None:
     picture = source.path if source.kind.family in ("image", "design") else first_page(source, PREVIEW_BOX)
     if picture is None:
-        return {}
+        return None
     preview, small = source.beside("preview.jpg"), source.beside("thumbnail.jpg")
     images.render(picture, [
         images.Rendition(to=preview, box=PREVIEW_BOX, quality=PREVIEW_QUALITY),
         images.Rendition(to=small, box=thumbnail.BOX, quality=thumbnail.QUALITY),
     ])  # fmt: skip
     stop_if_cancelled(job)
-    return {
-        "preview": edges.storage.upload(preview, _preview_key(payload, job), "image/jpeg"),
-        "thumbnail": edges.storage.upload(small, thumbnail.key_for(payload, job), "image/jpeg"),
-    }
+    return _Pictures(
+        preview=edges.storage.upload(preview, _preview_key(payload, job), "image/jpeg"),
+        thumbnail=edges.storage.upload(small, thumbnail.key_for(payload, job), "image/jpeg"),
+    )
 
 
 def _preview_key(payload: Payload, job: JobHandle) -> str:

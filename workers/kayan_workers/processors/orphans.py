@@ -1,4 +1,4 @@
-"""No object outlives the asset it was made for: what was uploaded for an asset that is deleted meanwhile is removed again."""
+"""No object of ours outlives its use: neither the asset it was made for, nor a newer one that takes its place."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 from kayan_workers import assets
 from kayan_workers.errors import TemporaryError
+from kayan_workers.objects import is_ours
 
 if TYPE_CHECKING:
     from kayan_workers.edges import Edges
+    from kayan_workers.processors.handle import JobHandle
+    from kayan_workers.processors.source import MediaPayload
 
 
 @contextmanager
@@ -30,3 +33,15 @@ def taking_back(keys: Collection[str], edges: Edges) -> Iterator[None]:
         except TemporaryError as trouble:
             raise TemporaryError(f"{gone}; what was made of it could not be removed yet: {trouble}") from gone
         raise
+
+
+def remove_outdated(old: str | None, new: str, purpose: str, payload: MediaPayload, job: JobHandle, edges: Edges) -> None:
+    """Remove what the asset's row named before, if an earlier run of ours made it under another name; one of the app's own stays.
+
+    The new object is in place by now, so trouble is a line in the job's own log and no reason to run it again.
+    """
+    if old and old != new and is_ours(old, asset_id=payload.asset_id, purpose=purpose):
+        try:
+            edges.storage.delete([old])
+        except TemporaryError as trouble:
+            job.log(f"{old}, which {new} replaces, could not be removed: {trouble}")

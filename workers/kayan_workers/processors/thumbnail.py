@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from kayan_workers import assets
 from kayan_workers.media import images
-from kayan_workers.objects import derived_key, is_ours
-from kayan_workers.processors.orphans import taking_back
+from kayan_workers.objects import derived_key
+from kayan_workers.processors.orphans import remove_outdated, taking_back
 from kayan_workers.processors.pictures import picture_of
 from kayan_workers.processors.source import MediaPayload, blaming, fetched, stop_if_cancelled
 
@@ -36,9 +36,7 @@ def process(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, object]
             stored = edges.storage.upload(small, key_for(payload, job), "image/jpeg")
         with edges.database.transaction() as connection:
             assets.set_thumbnail(connection, payload.asset_id, stored)
-        old = before.thumbnail_key
-        if old and old != stored.key and is_ours(old, asset_id=payload.asset_id, purpose="thumb"):
-            edges.storage.delete([old])
+        remove_outdated(before.thumbnail_key, stored.key, "thumb", payload, job, edges)
         return {"key": stored.key, "width": width, "height": height}
 
 
