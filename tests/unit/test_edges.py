@@ -23,6 +23,11 @@ def test_folders_stand_for_the_bucket_and_for_ses_when_asked_for(tmp_path: Path)
     assert str(edges.mailer.sender) == "Kayan Live <hi@kayan.example>"
 
 
+def test_the_senders_domain_is_spelled_as_ses_takes_it(tmp_path: Path) -> None:
+    edges = Edges(Settings(outbox=tmp_path, email_from="hi@kayän.example"))
+    assert edges.mailer.sender.addr_spec == "hi@xn--kayn-noa.example"
+
+
 def test_nothing_stands_for_a_bucket_that_was_not_named() -> None:
     with pytest.raises(SettingsError, match="AWS_S3_BUCKET is not set"):
         _ = Edges(Settings()).storage

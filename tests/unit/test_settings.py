@@ -111,6 +111,13 @@ def test_a_folder_is_used_only_when_asked_for_by_name(tmp_path: Path) -> None:
     assert Settings.from_environment(ENOUGH, ROLES).storage_folder is None
 
 
+@pytest.mark.parametrize("address", ["Ünal@kayan.example", "no-reply@kayan", "a..b@kayan.example", f"{'a' * 65}@kayan.example"])
+def test_a_sender_that_no_mail_can_come_from_is_found_before_the_first_mail(address: str) -> None:
+    [problem] = problems(ENOUGH | {"EMAIL_FROM": address}, "email")
+    assert problem.startswith("EMAIL_FROM is ")
+    assert Settings.from_environment(ENOUGH | {"EMAIL_FROM": address}, [BY_NAME["analytics"]]).email_from == address
+
+
 def test_a_cluster_wants_a_hash_tag_and_no_sentinels() -> None:
     found = problems({"REDIS_CLUSTER": "true", "REDIS_SENTINELS": "a:1,b"})
     assert any("BULL_PREFIX={bull}" in problem for problem in found)

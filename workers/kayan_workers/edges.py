@@ -76,12 +76,11 @@ class Edges:
 
     @_MadeOnce
     def mailer(self) -> Mailer:
-        from email.headerregistry import Address
-
+        from kayan_workers.mail.addresses import sender as checked
         from kayan_workers.mailer import OutboxMailer, SesMailer
 
         settings = self._settings
-        sender = Address(settings.email_from_name, addr_spec=settings.email_from)
+        sender = checked(settings.email_from_name, settings.email_from)
         if settings.outbox is not None:
             return OutboxMailer(settings.outbox, sender=sender)
         return SesMailer(sender=sender, region=settings.ses_region, max_connections=max(10, self._slots))

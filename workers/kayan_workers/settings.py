@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 from kayan_workers.bull.server import RedisAddress
 from kayan_workers.environment import Environment
 from kayan_workers.errors import SettingsError
-from kayan_workers.processors.table import DATABASE, ROLES, STORAGE, Role
+from kayan_workers.processors.table import DATABASE, MAIL, ROLES, STORAGE, Role
 
 Backoff = Literal["documented", "bull"]
 LogFormat = Literal["json", "text"]
@@ -260,14 +260,22 @@ def _warn_of_urls_nobody_can_load(environment: Environment, start: str) -> None:
 
 
 def _mail(environment: Environment, roles: Sequence[Role]) -> dict[str, object]:
-    sender = environment.text("EMAIL_FROM", "noreply@kayanlive.com") or ""
-    if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", sender):
-        environment.complain(f"EMAIL_FROM is {sender!r}: write a bare address (noreply@kayanlive.com); the name goes to EMAIL_FROM_NAME")
+    address = environment.text("EMAIL_FROM", "noreply@kayanlive.com") or ""
+    name = environment.text("EMAIL_FROM_NAME", "Kayan Live") or ""
+    if not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+", address):
+        environment.complain(f"EMAIL_FROM is {address!r}: write a bare address (noreply@kayanlive.com); the name goes to EMAIL_FROM_NAME")
+    elif any(MAIL in role.needs for role in roles):
+        from kayan_workers.mail.addresses import sender  # here, not above: most workers send no mail
+
+        try:
+            sender(name, address)
+        except SettingsError as error:
+            environment.complain(f"EMAIL_FROM is {address!r}: {error}. Write an address like noreply@kayanlive.com, verified in SES")
     return {
         "outbox": _named_folder(environment, "KAYAN_MAIL", "ses", "outbox"),
         "ses_region": environment.text("AWS_SES_REGION") or environment.text("AWS_REGION", "us-east-1"),
-        "email_from": sender,
-        "email_from_name": environment.text("EMAIL_FROM_NAME", "Kayan Live"),
+        "email_from": address,
+        "email_from_name": name,
     }
 
 
