@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -198,6 +199,31 @@ def test_text_is_read_in_the_encoding_it_was_written_in(tmp_path: Path, data: by
 
     assert facts.metadata["encoding"] == encoding
     assert facts.custom["text"] == text
+
+
+def test_a_text_larger_than_what_is_kept_is_read_to_its_end_without_standing_in_memory_whole(tmp_path: Path) -> None:
+    path = tmp_path / "visitors.csv"
+    row = "Sara Al-Harbi;LEAP 2026;" + "x" * 2000 + "\r\n"
+    with path.open("w", newline="") as file:
+        for _ in range(30):
+            file.write(row * 1000)
+    tracemalloc.start()
+
+    facts = documents.describe(path)
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert path.stat().st_size > 60_000_000
+    assert (facts.metadata["lines"], facts.metadata["rows"], facts.metadata["columns"]) == (30_000, 30_000, 3)
+    assert len(str(facts.custom["text"])) == documents.MAX_TEXT
+    assert peak < path.stat().st_size / 4
+
+
+def test_a_letter_cut_by_the_end_of_a_piece_is_still_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(b"x" + "م".encode() * 1_000_000)
+
+    assert documents.describe(path).metadata["encoding"] == "utf-8"
 
 
 def test_a_table_tells_rows_and_columns_by_the_separator_it_uses(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
-import csv
 from pathlib import Path
 
 from kayan_workers.errors import PermanentError
@@ -12,11 +10,11 @@ from kayan_workers.media.geometry import Size
 from kayan_workers.media.office import embedded_preview, read_office
 from kayan_workers.media.pdf import read_pdf, render_first_page
 from kayan_workers.media.sniff import Kind, sniff
+from kayan_workers.media.text import read_text, table_shape
 
 MAX_TEXT = 100_000
 """Characters of a document's text that we keep."""
 
-_MAX_TEXT_BYTES = 50_000_000
 _OFFICE = {"DOCX", "PPTX", "XLSX", "ODT", "ODP", "ODS"}
 
 
@@ -60,47 +58,10 @@ def _facts(kind: Kind, text: str, more: dict[str, object]) -> Facts:
 
 
 def _describe_text(source: Path, kind: Kind) -> Facts:
-    if source.stat().st_size > _MAX_TEXT_BYTES:
-        raise PermanentError(f"the text has more than the {_MAX_TEXT_BYTES // 1_000_000} MB that are read here")
-    data = source.read_bytes()
-    encoding = encoding_of(data)
-    text = data.decode(encoding, "replace").removeprefix("\ufeff").replace("\r\n", "\n")
-    more: dict[str, object] = {"encoding": encoding, "lines": text.count("\n") + (not text.endswith("\n"))}
+    text = read_text(source, max_text=MAX_TEXT)
+    more: dict[str, object] = {"encoding": text.encoding, "lines": text.lines}
     if source.suffix.lower() in (".csv", ".tsv"):
-        more |= _table_shape(text)
-    title = next((line.lstrip("# ").strip()[:200] for line in text.splitlines() if line.startswith("# ")), None)
-    return _facts(kind, text[:MAX_TEXT], {**more, "title": title if source.suffix.lower() in (".md", ".markdown") else None})
-
-
-def encoding_of(data: bytes) -> str:
-    """The encoding of a text file: what its byte order mark says, else UTF-8 if it is valid, else the Windows code page whose letters fit.
-
-    This app's customers write Arabic and English. In code page 1256 Arabic letters fill the upper half, so text with many
-    bytes there is Arabic; a few are accents of code page 1252.
-    """
-    marks = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
-    for mark, encoding in marks:
-        if data.startswith(mark):
-            return encoding
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        letters = [byte for byte in data[:100_000] if byte > 127 or chr(byte).isalpha()]
-        return "cp1256" if sum(byte > 127 for byte in letters) > len(letters) * 0.4 else "cp1252"
-    return "utf-8"
-
-
-def _table_shape(text: str) -> dict[str, object]:
-    """Rows and columns of a CSV file, by the separator its first lines suggest."""
-    try:
-        dialect: type[csv.Dialect] = csv.Sniffer().sniff(text[:10_000], delimiters=",;\t|")
-    except csv.Error:
-        dialect = csv.excel
-    rows = columns = 0
-    try:
-        for row in csv.reader(text.splitlines(), dialect):
-            rows += 1
-            columns = max(columns, len(row))
-    except csv.Error:
-        return {}
-    return {"rows": rows, "columns": columns}
+        more |= table_shape(source, text)
+    if source.suffix.lower() in (".md", ".markdown"):
+        more["title"] = next((line.lstrip("# ").strip()[:200] for line in text.beginning.splitlines() if line.startswith("# ")), None)
+    return _facts(kind, text.beginning, more)

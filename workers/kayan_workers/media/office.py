@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -53,8 +54,8 @@ def embedded_preview(source: Path, to: Path) -> bool:
     with _opened(source) as package:
         for name in _PREVIEWS:
             if package.has(name):
-                with package.open(name) as stream:
-                    to.write_bytes(stream.read())
+                with package.open(name) as stream, to.open("wb") as file:
+                    shutil.copyfileobj(stream, file)
                 return True
     return False
 
@@ -88,9 +89,8 @@ class _Metered:
         self._member = member
         self._package = package
 
-    def read(self, size: int = -1) -> bytes:
-        """Up to ``size`` bytes; without one, everything, yet never more than the package may still give."""
-        chunk = self._member.read(_MAX_UNPACKED + 1 if size < 0 else size)
+    def read(self, size: int) -> bytes:
+        chunk = self._member.read(size)
         self._package.spend(len(chunk))
         return chunk
 
