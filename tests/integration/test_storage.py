@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from kayan_workers.errors import PermanentError, TemporaryError
 from kayan_workers.storage import FolderStorage, S3Storage, Storage
+from plain_store import plain_store
 from servers import S3Server
 
 
@@ -219,6 +220,23 @@ def test_an_object_carries_its_type_checksum_and_name_as_the_app_writes_them(s3:
 )
 def test_the_address_of_an_object_is_the_cdns_or_the_buckets(cdn: str | None, expected: str) -> None:
     assert S3Storage("kayan", "eu-west-1", cdn).url("a/b.jpg") == expected
+
+
+def test_a_store_that_knows_no_newer_checksums_than_md5_is_served_as_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    small, large = b"hello", os.urandom(1024) * 9 * 1024
+    (tmp_path / "large").write_bytes(large)
+    with plain_store() as plain:
+        store = s3_storage(S3Server(plain.endpoint, "key", "secret", bucket="kayan"), monkeypatch)
+
+        store.upload(small, "a/small", "text/plain")
+        store.upload(tmp_path / "large", "a/large", "video/mp4")
+        store.download("a/large", tmp_path / "back")
+
+        assert plain.objects == {"/kayan/a/small": small, "/kayan/a/large": large}
+        assert (tmp_path / "back").read_bytes() == large
+        store.delete(["a/small", "a/large"])
+        assert not store.exists("a/small")
+        assert plain.objects == {}
 
 
 def test_wrong_credentials_are_worth_a_retry_and_say_what_to_check(s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

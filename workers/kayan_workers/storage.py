@@ -6,6 +6,7 @@ PermanentError, what may heal a TemporaryError. Trouble with S3 is never answere
 
 from __future__ import annotations
 
+import base64
 import errno
 import hashlib
 import os
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from kayan_workers.errors import KayanError, PermanentError, TemporaryError
 
@@ -287,9 +288,20 @@ def _client(region: str, max_connections: int) -> S3Client:
         read_timeout=60,
         max_pool_connections=max_connections,
         user_agent_extra="kayan-workers",
+        # Many stores know nothing of the checksums that Amazon's has learned, and refuse a request that carries one.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
     )
     # A session of our own: boto3's default session is not safe to build clients from in several threads.
-    return boto3.session.Session().client("s3", config=config)
+    client = boto3.session.Session().client("s3", config=config)
+    client.meta.events.register("before-call.s3.DeleteObjects", _sum_with_md5)
+    return client
+
+
+def _sum_with_md5(params: dict[str, Any], **_: object) -> None:
+    """A deletion of many must carry a checksum. MD5 is the one that every store knows, and Amazon's still takes it."""
+    params["context"].pop("checksum", None)
+    params["headers"]["Content-MD5"] = base64.b64encode(hashlib.md5(params["body"], usedforsecurity=False).digest()).decode()
 
 
 def _transfer() -> TransferConfig:
