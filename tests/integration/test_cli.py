@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from at_work import queue_at, working
 from kayan import COMMAND, environment, kayan
@@ -322,6 +323,14 @@ def test_check_finds_missing_tables_and_a_bucket_that_is_not_there(run: Kayan, p
     found = findings(run("check", "cleanup", "--json", code=1, **settings | {"AWS_S3_BUCKET": s3.bucket}))
     assert found["storage"]["verdict"] == "ok"
     assert s3.keys() == []
+
+
+@pytest.mark.parametrize("table", ["notification_preferences", "search_history", "asset_share_links"])
+def test_check_finds_each_table_that_the_apps_migrations_forget(run: Kayan, database_url: str, table: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(f"DROP TABLE {table} CASCADE")  # type: ignore[arg-type]
+    found = findings(run("check", "notification", "--json", code=1, DATABASE_URL=database_url))
+    assert found["PostgreSQL"]["says"] == f"these tables are missing: {table}"
 
 
 def test_check_warns_of_urls_that_no_browser_can_load(run: Kayan, s3: Any) -> None:

@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 
 _PATIENCE_SECONDS = 10.0
 _LEAST_FREE_BYTES = 1024**3
-_TABLES = ("assets", "asset_metadata", "asset_variants", "asset_analytics", "asset_activities", "notifications", "User")
-"""Those the processors cannot do without."""
+_TABLES = (
+    "User", "assets", "asset_metadata", "asset_variants", "asset_analytics", "asset_activities", "asset_share_links", "search_history",
+    "notifications", "notification_preferences", "projects", "tasks", "milestones", "meetings", "collections",
+)  # fmt: skip
+"""Those the processors cannot do without. The app's migrations lack some of them."""
 _MISSING_TABLES = "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(quote_ident(name)) IS NULL"
 
 
