@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import threading
+import zipfile
 from collections.abc import Sequence
 from typing import Any
 
@@ -106,6 +108,19 @@ def test_an_asset_is_no_failure_because_its_older_picture_cannot_be_removed(worl
 
     assert world.asset(upload.asset_id)["processingStatus"] == "COMPLETED"
     assert "could not be removed: the bucket keeps everything" in last_job(world).rows[0]
+
+
+def test_a_document_whose_first_page_cannot_be_drawn_is_read_all_the_same_and_the_job_says_so(world: World, samples: Samples) -> None:
+    content = samples["Brief.docx"].path.read_bytes()
+    with zipfile.ZipFile(file := io.BytesIO(content), "a") as package:
+        package.writestr("docProps/thumbnail.jpeg", b"no picture")
+    upload = world.upload(file.getvalue(), "DOCUMENT", "", "Brief.docx")
+
+    run(asset, world, upload.payload())
+
+    row = world.asset(upload.asset_id)
+    assert (row["processingStatus"], row["metadata"]["author"], row["previewKey"]) == ("COMPLETED", "Mona", None)
+    assert "it gets no preview: it is not a picture" in last_job(world).rows[0]
 
 
 def test_a_word_file_that_the_app_calls_other_is_read_all_the_same(world: World, samples: Samples) -> None:

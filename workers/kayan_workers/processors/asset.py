@@ -166,9 +166,11 @@ def _pictures(payload: Payload, source: Source, job: JobHandle, edges: Edges) ->
     """
     if payload.file_type not in (FileType.DOCUMENT, FileType.DESIGN, FileType.OTHER):
         return None
-    with suppress(PermanentError):
+    try:
         return _draw(payload, source, job, edges)
-    return None
+    except PermanentError as error:
+        job.log(f"it gets no preview: {error}")
+        return None
 
 
 def _draw(payload: Payload, source: Source, job: JobHandle, edges: Edges) -> _Pictures | None:
