@@ -37,7 +37,9 @@ class RawJob(Protocol):
 
     queue: str
     id: str
-    raw_data: bytes
+
+    @property
+    def raw_data(self) -> bytes: ...
 
 
 class Processors:
