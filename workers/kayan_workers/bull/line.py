@@ -21,7 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from kayan_workers.bull.scripts import Script
+from kayan_workers.bull.scripts import Script, refusal
 
 log = logging.getLogger(__name__)
 
@@ -177,6 +177,7 @@ class Line(asyncio.Protocol):
 
 
 def _error_of_reply(text: str) -> Exception:
+    text = refusal(text)
     code = text.split(" ", 1)[0]
     if code == "NOSCRIPT":
         return NoScriptError(text)

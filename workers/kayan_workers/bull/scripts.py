@@ -14,10 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ReadOnlyError, ResponseError
 
 _FOLDER = Path(__file__).parent / "lua"
 _INCLUDE = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
+_WRAPPED = re.compile(r"(?:ERR )?Error running script \(call to f_\w+\): @user_script:\d+: (?:@user_script: \d+: )?-?(?=[A-Z]{3,} )")
 
 
 class Script(NamedTuple):
@@ -48,9 +49,20 @@ class _Client(Protocol):
     async def execute_command(self, *args: Any, **options: Any) -> Any: ...
 
 
+def refusal(text: str) -> str:
+    """The error reply that a script met, beginning with its code: Redis before 7 puts where it happened in front of it."""
+    wrapped = _WRAPPED.match(text)
+    return text[wrapped.end() :].rstrip() if wrapped else text
+
+
 async def run(client: _Client, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
     """Run a script by its hash; send its text when the server does not know it (first use, restart, SCRIPT FLUSH)."""
     try:
-        return await client.execute_command("EVALSHA", script.sha, len(keys), *keys, *args)
-    except NoScriptError:
-        return await client.execute_command("EVAL", script.text, len(keys), *keys, *args)
+        try:
+            return await client.execute_command("EVALSHA", script.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return await client.execute_command("EVAL", script.text, len(keys), *keys, *args)
+    except ResponseError as error:
+        if (text := refusal(str(error))) == str(error):
+            raise
+        raise (ReadOnlyError if text.startswith("READONLY ") else ResponseError)(text) from error

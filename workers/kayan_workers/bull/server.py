@@ -20,7 +20,7 @@ import redis.asyncio as aredis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, ReadOnlyError, RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -157,8 +157,13 @@ class Server:
         return options | ({"password": self.address.sentinel_password} if self.address.sentinel_password else {})
 
     async def run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
-        """Run a script through the pooled client."""
-        return await scripts.run(self.commands, script, keys, args)
+        """Run a script through the pooled client. A master that has become a replica is left, and asked for anew by the next call."""
+        try:
+            return await scripts.run(self.commands, script, keys, args)
+        except ReadOnlyError:
+            if not self.address.cluster:  # which tells where its masters are
+                await self.commands.connection_pool.disconnect(inuse_connections=False)
+            raise
 
     # -- lines ---------------------------------------------------------------------------------------------------------------
 
