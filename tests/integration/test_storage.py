@@ -284,6 +284,15 @@ def test_a_store_that_cannot_be_reached_is_trouble_to_retry_and_never_a_local_co
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_object_that_this_machine_has_no_place_for_is_worth_a_retry_and_names_the_folder(
+    s3_store: S3Storage, tmp_path: Path
+) -> None:
+    s3_store.upload(b"hello", "a/b", "text/plain")
+
+    with pytest.raises(TemporaryError, match=r"reading 'a/b': .*KAYAN_TEMP_DIR"):
+        s3_store.download("a/b", tmp_path / "gone" / "back")
+
+
 def test_a_half_downloaded_object_leaves_no_file(s3: S3Server, s3_store: S3Storage, tmp_path: Path) -> None:
     with pytest.raises(PermanentError):
         s3_store.download("missing", tmp_path / "back")

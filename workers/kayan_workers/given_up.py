@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from kayan_workers.bull.queue import Queue
     from kayan_workers.processors.table import Role
 
+_FIRST_WAIT_SECONDS = 1.0
 _LONGEST_WAIT_SECONDS = 60.0
 
 
 class GivenUp:
     """Lets a role's processor tell, and keeps at it while the world is away. Whatever goes wrong costs a warning, never the worker."""
 
-    def __init__(self, processors: Processors, *, first_wait_seconds: float = 1.0) -> None:
+    def __init__(self, processors: Processors) -> None:
         self._processors = processors
-        self._first_wait_seconds = first_wait_seconds
         self._tasks: set[asyncio.Task[None]] = set()
 
     def of(self, role: Role, queue: Queue) -> Callable[[Sequence[str]], None]:
@@ -41,14 +41,18 @@ class GivenUp:
         await end(self._tasks)
 
     async def _tell_all(self, role: Role, queue: Queue, job_ids: Sequence[str]) -> None:
-        tell = await asyncio.to_thread(self._processors.given_up, role)
+        try:
+            tell = await asyncio.to_thread(self._processors.given_up, role)
+        except Exception as error:
+            logs.get(queue=queue.name).warning("queue.warning", message=f"{role.module} cannot hear of jobs that were given up: {error}")
+            return
         if tell is not None:
             for job_id in job_ids:
                 await self._insist(tell, queue, job_id)
 
     async def _insist(self, tell: Callable[[RawJob], None], queue: Queue, job_id: str) -> None:
         log = logs.get(queue=queue.name, job_id=job_id)
-        wait = self._first_wait_seconds
+        wait = _FIRST_WAIT_SECONDS
         while True:
             try:
                 job = await queue.get_job(job_id)

@@ -275,6 +275,9 @@ class S3Storage:
             raise TemporaryError(
                 f"bucket {self.bucket}, {doing}: {error}; check AWS_ENDPOINT_URL_S3, the network and the credentials"
             ) from error
+        except OSError as error:
+            why = error.strerror or error
+            raise TemporaryError(f"bucket {self.bucket}, {doing}: {why}, on this machine; check the space in KAYAN_TEMP_DIR") from error
 
 
 def _client(region: str, max_connections: int) -> S3Client:
