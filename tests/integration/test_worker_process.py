@@ -21,6 +21,7 @@ from kayan_workers.bull.queue import Queue
 from kayan_workers.cli.adding import APP_OPTIONS
 from kayan_workers.worker import ECHO_SECONDS
 from PIL import Image
+from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 from redis_process import RedisProcess
 from waiting import wait_until, wait_until_ready
@@ -198,6 +199,35 @@ async def test_a_worker_waits_for_redis_works_when_it_comes_and_says_so_on_ready
         await wait_until(lambda: running.get("/readyz")[0] == 503)
         running.signal(signal.SIGTERM)
         assert running.exit_code(30) == 0
+
+
+@pytest.mark.parametrize("stale_data", ["yes", "no"])
+async def test_a_redis_that_takes_connections_and_refuses_the_work_is_away_and_said_so_once(
+    private_redis: RedisProcess, stale_data: str
+) -> None:
+    """A master that was made a replica, as in a failover behind one address: READONLY or MASTERDOWN is all it has to say."""
+    settings = {"REDIS_URL": private_redis.url, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "KAYAN_MAIL": "outbox:/nowhere"}
+    with worker("email", variables=settings) as running, private_redis.client() as client:
+        running.wait_for("redis.connected")
+        client.config_set("replica-serve-stale-data", stale_data)
+        before = _connections(client)
+        client.replicaof("127.0.0.1", "1")
+        client.client_kill_filter(_type="normal", skipme=True)
+        running.wait_for("redis.lost")
+        await wait_until(lambda: _connections(client) > before + 8, what="it tries again and again")
+        assert len(running.events("redis.lost")) == len(running.events("redis.connected")) == 1
+        status, body = running.get("/readyz")
+        assert (status, "redis" in json.loads(body)["problems"]) == (503, True)
+        client.replicaof("NO", "ONE")
+        async with app_queue(private_redis.url, "email") as queue:
+            await queue.add({"to": None})
+        running.wait_for("job.failed")
+        assert [len(running.events(name)) for name in ("redis.lost", "redis.connected")] == [1, 2]
+        await wait_until(lambda: "redis" not in json.loads(running.get("/readyz")[1])["problems"])
+
+
+def _connections(client: SyncRedis) -> int:
+    return int(client.info("stats")["total_connections_received"])
 
 
 def test_slots_come_from_the_table_the_environment_or_the_command_line(redis_url: str) -> None:

@@ -55,6 +55,8 @@ async def _problem(check: Check) -> str | None:
 def redis_check(server: Server) -> Check:
     async def check() -> None:
         await server.commands.ping()
+        if server.trouble:  # it answers, and takes no work: it follows another, loads its file, or its disk is full
+            raise server.trouble
 
     return check
 

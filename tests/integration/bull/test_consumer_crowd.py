@@ -118,3 +118,16 @@ async def test_a_redis_that_is_away_is_tried_less_and_less_often_with_jitter_and
     pauses = [round(late - early, 4) for early, late in itertools.pairwise(knocks)]
     assert len(set(pauses)) > 6, "all alike: a fleet would knock in step"
     assert changes == [False, True]
+
+
+async def test_a_line_that_breaks_at_its_first_use_is_made_less_and_less_often(redis_url: str, redis: Redis, door: Knocks) -> None:
+    """Something between us and Redis lets every connection through and cuts it at the first script."""
+    door.refusing = False
+    door.drop_request(b"EVALSHA", times=1_000_000)
+    async with queue_at(door.url) as far, queue_at(redis_url) as near, working(far, nothing) as (_, seen):
+        await wait_until(lambda: len(door.at) >= 8, 30)
+        knocks = door.at[:8]
+        door.drop_request(b"EVALSHA", times=0)
+        await near.add({})
+        await wait_until(lambda: seen.said("job_completed"))
+    assert knocks[7] - knocks[4] > 2 * (knocks[3] - knocks[0])

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import random
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -38,7 +39,12 @@ CALL_TIMEOUT = 15.0
 CLOCKS_APART_MS = 2000
 """How far our clock may be from Redis's before it is worth a word: every time on the wire is its writer's."""
 
-_LONGEST_WAIT = 5.0
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 5.0
+_STEADY_SECONDS = 5.0
+"""A server that goes again before it was there for this long has had a relapse: whoever comes back waits longer each time."""
+
+_MOST_RELAPSES = 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +111,13 @@ class Server:
         self.call_timeout = call_timeout
         self.is_up: bool | None = None
         """None before the first contact, then what the last contact said."""
+        self.trouble: Exception | None = None
+        """Why it is not up."""
         self.on_change: list[Callable[[bool, Exception | None], None]] = []
         """Called with (up, error) whenever Redis goes or comes back."""
         self._closed = False
+        self._up_at = 0.0
+        self._relapses = 0
 
     # -- clients -------------------------------------------------------------------------------------------------------------
 
@@ -197,22 +207,37 @@ class Server:
         return pool.connection_class(**pool.connection_kwargs)
 
     async def line(self, key: str, *, name: str | None = None, timeout: float | None = None) -> Line:
-        """Like ``open_line``, but tries for ever, with growing, jittered pauses. ``is_up`` says how it stands."""
-        pause = 0.05
+        """Like ``open_line``, but tries for ever, with growing, jittered pauses, until Redis takes work. ``is_up`` says how it stands."""
+        pause = min(_FIRST_PAUSE * 2**self._relapses, _LONGEST_PAUSE)
+        if self._relapses:
+            await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311  jitter, not a secret
         while True:
             try:
                 line = await self.open_line(key, name=name, timeout=timeout)
+                await self._try_out(line, key)
             except (TimeoutError, RedisError, OSError) as error:
                 if (task := asyncio.current_task()) and task.cancelling():
                     raise asyncio.CancelledError from error  # whoever makes connections may turn a cancellation into an error of its own
                 self.note_down(error)
                 if self.address.cluster:
                     await self._forget_cluster()
-                await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311  jitter, not a secret
-                pause = min(pause * 2, _LONGEST_WAIT)
+                await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311
+                pause = min(pause * 2, _LONGEST_PAUSE)
             else:
                 self.note_up()
                 return line
+
+    async def _try_out(self, line: Line, key: str) -> None:
+        """Whether more than the connection stands: a server that loads its file, follows another or has a full disk takes connections
+        and refuses the work. PERSIST is a write, and changes nothing here: no key of Bull's or ours that it is asked about has a time
+        to live."""
+        try:
+            async with asyncio.timeout(self.call_timeout):
+                await line.send("PERSIST", key)
+        except BaseException as error:
+            if not str(error).startswith("NOPERM"):  # a user who may not do this may do all the rest: the calls themselves will tell
+                line.close()
+                raise
 
     async def _forget_cluster(self) -> None:
         """Ask the cluster again for its nodes: a failover may have moved the slot."""
@@ -230,7 +255,12 @@ class Server:
     def _note(self, up: bool, error: Exception | None) -> None:
         if self.is_up is up or self._closed:
             return
-        self.is_up = up
+        self.is_up, self.trouble = up, error
+        if up:
+            self._up_at = time.monotonic()
+        else:
+            was_steady = time.monotonic() - self._up_at > _STEADY_SECONDS
+            self._relapses = 0 if was_steady else min(self._relapses + 1, _MOST_RELAPSES)
         for tell in self.on_change:
             tell(up, error)
 

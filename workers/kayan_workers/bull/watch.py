@@ -69,6 +69,7 @@ class Watch:
                     await self._line.run(_TAKE_TURN, (self._keys.turn, self._keys.watcher), (_WATCHER_MS, self._who, self._pod))
                     while True:
                         await self._watched.wants_more()
+                        await self._lanes.line()  # a turn is of no use to whoever cannot claim
                         await self._wait_and_claim(self._line)
                 except LOST_CONNECTION as error:
                     self._turn = b""
