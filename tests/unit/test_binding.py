@@ -94,7 +94,7 @@ def test_a_name_out_of_no_list_is_cut_short_in_the_error(processor: Any) -> None
 def test_in_a_batch_a_payload_nested_without_end_fails_alone_and_for_good(processor: Any) -> None:
     processor.process_batch = lambda work, edges: [payload.asset_id for payload, _ in work]
     good = RawJob(b'{"assetId":"a1","variants":[]}')
-    deep = RawJob(b'{"assetId":"a2","variants":[],"unknown":' + b'{"a":' * 5000 + b"1" + b"}" * 5001)
+    deep = RawJob(b'{"assetId":"a2","variants":[],"unknown":' + b'{"a":' * 1_000_000 + b"1" + b"}" * 1_000_001)
     results = bound(role(batch=10), EDGES)([good, deep, good])
     assert (results[0], results[2]) == ("a1", "a1")
     assert isinstance(results[1], PermanentError)

@@ -10,7 +10,7 @@ from kayan_workers.bull.queue import BulkJob, Queue
 from kayan_workers.bull.running import ActiveJob
 from redis.asyncio import Redis
 from waiting import wait_until
-from wire.party import Party, nothing
+from wire.party import Party, Worker, nothing
 from wire.peer import NodePeer
 
 
@@ -31,7 +31,7 @@ async def everything_works(party: Party, queue: Queue) -> None:
     await queue.add({}, options=JobOptions(delay_ms=300, priority=2))
     await queue.add({}, name="tick", options=JobOptions(repeat=Repeat(every_ms=500, limit=2)))
     assert await asyncio.wait_for(waiting, 10) == {"n": 0}
-    await wait_until(lambda: completed(queue, 54), 15)
+    await _settled(queue, worker, 54)
     counts = await queue.counts()
     assert (counts.failed, counts.waiting, counts.active) == (0, 0, 0)
     assert (await queue.logs("1")).rows == ["a row"]
@@ -102,3 +102,15 @@ async def completed(queue: Queue, count: int) -> bool:
 
 async def _workers(queue: Queue, count: int) -> bool:
     return len(await queue.workers()) == count
+
+
+async def _settled(queue: Queue, worker: Worker, count: int) -> None:
+    """Wait until ``count`` jobs are completed; what stood in the way goes into the message."""
+    try:
+        await wait_until(lambda: completed(queue, count), 15)
+    except AssertionError as error:
+        seen = worker.seen
+        raise AssertionError(
+            f"{await queue.counts()}; ids of those delayed: {await queue.ids('delayed')}, active: {await queue.ids('active')}; "
+            f"retried {seen.retried}, lost {seen.lost}, stalled {seen.stalled}, handed back {seen.handed_back}, warned {seen.warnings}"
+        ) from error
