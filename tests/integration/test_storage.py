@@ -251,11 +251,40 @@ def test_wrong_credentials_are_worth_a_retry_and_say_what_to_check(s3: S3Server,
         store.upload(tmp_path / "file", "a/b", "text/plain")
 
 
-def test_a_bucket_that_does_not_exist_names_the_setting(s3: S3Server, s3_store: S3Storage) -> None:
+def test_a_bucket_that_does_not_exist_is_worth_a_retry_whatever_is_done_and_names_the_setting(
+    s3: S3Server, s3_store: S3Storage, tmp_path: Path
+) -> None:
     store = S3Storage("no-such-bucket-anywhere", s3.region)
 
-    with pytest.raises(TemporaryError, match="AWS_S3_BUCKET"):
-        store.upload(b"x", "a/b", "text/plain")
+    for operation in (
+        lambda: store.upload(b"x", "a/b", "text/plain"),
+        lambda: store.download("a/b", tmp_path / "back"),
+        lambda: store.exists("a/b"),
+        lambda: store.delete(["a/b"]),
+        lambda: list(store.list("a/")),
+        store.check,
+    ):
+        with pytest.raises(TemporaryError, match=r"NoSuchBucket.*AWS_S3_BUCKET"):
+            operation()
+
+
+def test_a_check_passes_where_the_store_can_be_used(store: Storage) -> None:
+    store.upload(b"x", "a/b", "text/plain")
+
+    store.check()
+
+
+def test_missing_credentials_are_named_and_not_the_network(s3: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", s3.endpoint)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+
+    with pytest.raises(TemporaryError, match="set AWS_ACCESS_KEY_ID") as caught:
+        S3Storage(s3.bucket, s3.region).upload(b"x", "a/b", "text/plain")
+
+    assert "network" not in str(caught.value)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ from PIL import Image
 from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 from redis_process import RedisProcess
+from servers import S3Server
 from waiting import wait_until, wait_until_ready
 
 SLOW = '''
@@ -228,6 +229,25 @@ async def test_a_redis_that_takes_connections_and_refuses_the_work_is_away_and_s
 
 def _connections(client: SyncRedis) -> int:
     return int(client.info("stats")["total_connections_received"])
+
+
+async def test_a_bucket_that_is_not_there_is_told_at_the_start_and_on_readyz_and_fails_no_job_for_good(
+    redis_url: str, database_url: str, s3: S3Server
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        asset = App(connection).asset()
+    settings = {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "AWS_S3_BUCKET": f"{s3.bucket}-typo",
+                "AWS_ENDPOINT_URL_S3": s3.endpoint, "AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}  # fmt: skip
+    with worker("thumbnail", variables=settings) as running:
+        assert "AWS_S3_BUCKET" in running.wait_for("storage.unusable")["error"]
+        assert "NoSuchBucket" in json.loads(running.get("/readyz")[1])["problems"]["storage"]
+        async with app_queue(redis_url, "thumbnail-generation") as queue:
+            await queue.add({"assetId": asset, "fileKey": "assets/a.png", "fileType": "IMAGE"})
+        assert "AWS_S3_BUCKET" in running.wait_for("job.retried")["error"]
+        assert "NoSuchBucket" in json.loads(running.get("/readyz")[1])["problems"]["storage"]
+    with worker("thumbnail", variables=settings | {"AWS_S3_BUCKET": s3.bucket}) as running:
+        await wait_until(lambda: running.get("/readyz")[0] == 200, timeout=20)
+        assert running.events("storage.unusable") == []
 
 
 def test_slots_come_from_the_table_the_environment_or_the_command_line(redis_url: str) -> None:

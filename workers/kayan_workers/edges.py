@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from kayan_workers.errors import SettingsError
+from kayan_workers.errors import SettingsError, TemporaryError
 
 if TYPE_CHECKING:
     from kayan_workers.database import Database
@@ -59,7 +59,11 @@ class Edges:
 
         settings = self._settings
         if settings.storage_folder is not None:
-            settings.storage_folder.mkdir(parents=True, exist_ok=True)
+            try:
+                settings.storage_folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise TemporaryError(f"storage folder {settings.storage_folder} cannot be made: {error.strerror}",
+                                     "mend KAYAN_STORAGE, or the owner and mode of the folder above it") from error  # fmt: skip
             return FolderStorage(settings.storage_folder)
         if settings.bucket is None:
             raise SettingsError(["AWS_S3_BUCKET is not set: there is no object store to speak to"])

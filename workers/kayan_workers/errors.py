@@ -12,7 +12,12 @@ from collections.abc import Sequence
 
 
 class KayanError(Exception):
-    """The root of every error this project raises on purpose."""
+    """The root of every error this project raises on purpose. ``remedy`` is what somebody can do about it; it ends the message."""
+
+    def __init__(self, says: str = "", remedy: str = "") -> None:
+        super().__init__(f"{says}; {remedy}" if remedy else says)
+        self.says = says
+        self.remedy = remedy
 
 
 class TemporaryError(KayanError):

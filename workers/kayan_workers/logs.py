@@ -156,6 +156,7 @@ _PHRASES: Final[dict[str, tuple[str, str]]] = {
     "redis.connected": ("✅", "Redis is connected: {address}"),
     "redis.lost": ("❌", "Redis cannot be reached, trying on: {address}: {error}"),
     "redis.advice": ("⚠️ ", "{message}"),
+    "storage.unusable": ("❌", "the object store cannot be used, media jobs will be retried: {error}"),
     "settings.odd": ("⚠️ ", "{message}"),
     "library.warning": ("⚠️ ", "{library}: {message}"),
     "job.started": ("🔄", "{queue} {job_id} started{again}"),

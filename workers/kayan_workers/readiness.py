@@ -1,14 +1,18 @@
-"""Whether a worker can work now: is Redis there, is the database there when its queues need one, and has nobody told it to stop."""
+"""Whether a worker can work now: is Redis there, are database and bucket there when its queues need them, has nobody told it to stop."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
+
+from kayan_workers.errors import TemporaryError
 
 if TYPE_CHECKING:
     from kayan_workers.bull.server import Server
@@ -16,6 +20,9 @@ if TYPE_CHECKING:
 
 _SECONDS = 2.0
 _FRESH_SECONDS = 3.0
+_BUCKET_FRESH_SECONDS = 30.0
+_ASIDE_AGAIN_SECONDS = 15.0
+_ASIDE_SECONDS = 60.0
 
 Check = Callable[[], Awaitable[None]]
 """Returns when all is well, raises when it is not."""
@@ -75,6 +82,38 @@ def database_check(edges: Edges, url: str) -> Check:
         await asyncio.shield(asking)
 
     return check
+
+
+def storage_check(edges: Edges, bucket: str | None, region: str) -> Check:
+    """Whether the bucket (None: a folder) can be used. Until a job has used it, a process of its own looks: boto3 stays out of this one."""
+    asking: asyncio.Future[None] | None = None
+    asked_at = float("-inf")
+    asked_aside = False
+
+    async def check() -> None:
+        nonlocal asking, asked_at, asked_aside
+        aside = bucket is not None and "storage" not in edges.__dict__
+        is_old = asking is not None and asking.done() and time.monotonic() - asked_at >= _good_for(asking, aside)
+        if asking is None or is_old or aside is not asked_aside:
+            asked_at, asked_aside = time.monotonic(), aside
+            asking = _in_background(lambda: _look_aside(bucket or "", region) if aside else edges.storage.check())
+        await asyncio.shield(asking)
+
+    return check
+
+
+def _good_for(answer: asyncio.Future[None], aside: bool) -> float:
+    """How many seconds an answer about the bucket counts. The other process is not started again for good news."""
+    if answer.exception() is not None:
+        return _ASIDE_AGAIN_SECONDS if aside else _FRESH_SECONDS
+    return float("inf") if aside else _BUCKET_FRESH_SECONDS
+
+
+def _look_aside(bucket: str, region: str) -> None:
+    command = [sys.executable, "-P", "-m", "kayan_workers.storage", bucket, region]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_ASIDE_SECONDS, check=False)  # noqa: S603  ourselves
+    if done.returncode:
+        raise TemporaryError((done.stdout or done.stderr).strip()[-500:] or f"looking at bucket {bucket} ended with {done.returncode}")
 
 
 def _in_background(function: Callable[[], None]) -> asyncio.Future[None]:

@@ -13,6 +13,7 @@ import os
 import re
 import secrets
 import stat
+import sys
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from kayan_workers.errors import KayanError, PermanentError, TemporaryError
 
 if TYPE_CHECKING:
     from boto3.s3.transfer import TransferConfig
+    from botocore.exceptions import ClientError
     from types_boto3_s3.client import S3Client
 
 _CHUNK = 1024 * 1024
@@ -81,6 +83,10 @@ class Storage(Protocol):
 
     def discard_unfinished(self, older_than: datetime) -> int:
         """Throw away uploads, anybody's, that were begun before ``older_than`` and never completed; returns how many."""
+        ...
+
+    def check(self) -> None:
+        """Ask for next to nothing. Raises TemporaryError when the store is not there or does not know us."""
         ...
 
 
@@ -170,6 +176,11 @@ class FolderStorage:
                 path.unlink(missing_ok=True)
         return len(parts)
 
+    def check(self) -> None:
+        with _folder_trouble(f"looking at the storage folder {self.root}"):
+            if not os.access(self.root, os.R_OK | os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, "it is not there, or we may not read and write it")
+
     def _path(self, key: str) -> Path:
         path = self.root / checked_key(key)
         if not path.resolve().is_relative_to(self.root):
@@ -193,7 +204,7 @@ class S3Storage:
 
     def download(self, key: str, to: Path) -> int:
         checked_key(key)
-        with self._trouble(f"reading {key!r}"):
+        with self._trouble(f"reading {key!r}"), self._saying_what_is_missing(key):
             self._client.download_file(self.bucket, key, str(to), Config=self._transfer)
         return to.stat().st_size
 
@@ -232,10 +243,11 @@ class S3Storage:
 
         with self._trouble(f"looking for {key!r}"):
             try:
-                self._client.head_object(Bucket=self.bucket, Key=key)
+                with self._saying_what_is_missing(key):
+                    self._client.head_object(Bucket=self.bucket, Key=key)
             except ClientError as error:
                 # Only "not found" means no: who hears no may delete the row of an object that is there.
-                if error.response.get("Error", {}).get("Code") not in _MISSING:
+                if _code(error) not in _MISSING:
                     raise
                 return False
         return True
@@ -260,6 +272,30 @@ class S3Storage:
                         discarded += 1
         return discarded
 
+    def check(self) -> None:
+        """A role that may not list the bucket is refused whatever is missing, so that a refusal of this kind tells nothing."""
+        from botocore.exceptions import ClientError
+
+        with self._trouble("looking whether it is there"):
+            try:
+                self._client.get_object(Bucket=self.bucket, Key=_NEVER_THERE)
+            except ClientError as error:
+                if _code(error) not in {"NoSuchKey", "AccessDenied"}:
+                    raise
+
+    @contextmanager
+    def _saying_what_is_missing(self, key: str) -> Iterator[None]:
+        """HEAD says 404 and no more, of a missing bucket as well as of a missing object; GET gives the reason."""
+        from botocore.exceptions import ClientError
+
+        try:
+            yield
+        except ClientError as error:
+            if _code(error) not in _BARE:
+                raise
+            self._client.get_object(Bucket=self.bucket, Key=key)["Body"].close()
+            raise TemporaryError(f"bucket {self.bucket}: {key!r} came while it was looked for") from error
+
     @contextmanager
     def _trouble(self, doing: str) -> Iterator[None]:
         from boto3.exceptions import Boto3Error
@@ -272,12 +308,10 @@ class S3Storage:
         except (BotoCoreError, Boto3Error) as error:
             if isinstance(error.__cause__ or error.__context__, ClientError):
                 _translate(error.__cause__ or error.__context__, f"bucket {self.bucket}, {doing}")
-            raise TemporaryError(
-                f"bucket {self.bucket}, {doing}: {error}; check AWS_ENDPOINT_URL_S3, the network and the credentials"
-            ) from error
+            raise TemporaryError(f"bucket {self.bucket}, {doing}: {str(error).rstrip('.')}", _remedy(error)) from error
         except OSError as error:
             why = error.strerror or error
-            raise TemporaryError(f"bucket {self.bucket}, {doing}: {why}, on this machine; check the space in KAYAN_TEMP_DIR") from error
+            raise TemporaryError(f"bucket {self.bucket}, {doing}: {why}, on this machine", "check the space in KAYAN_TEMP_DIR") from error
 
 
 def _client(region: str, max_connections: int) -> S3Client:
@@ -314,6 +348,8 @@ def _transfer() -> TransferConfig:
     return TransferConfig(max_concurrency=4, multipart_threshold=8 * 1024 * 1024, multipart_chunksize=8 * 1024 * 1024, max_io_queue=20)
 
 
+_NEVER_THERE = "kayan-check/never-there"
+_BARE = {"404", "NotFound"}
 _MISSING = {"404", "NoSuchKey", "NotFound", "NoSuchVersion"}
 _DENIED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "RequestTimeTooSkewed"}
 _ELSEWHERE = {"NoSuchBucket", "PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
@@ -325,20 +361,36 @@ def _translate(error: BaseException | None, doing: str) -> NoReturn:
     from botocore.exceptions import ClientError
 
     assert isinstance(error, ClientError)
-    code = str(error.response.get("Error", {}).get("Code", ""))
+    code = _code(error)
     status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     if code in _MISSING:
         raise PermanentError(f"{doing}: there is no such object: {_NOWHERE}") from error
     if code in _DENIED:
         raise TemporaryError(
-            f"{doing}: refused ({code}); check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or the pod's role, and that its policy allows "
-            "s3:GetObject, s3:PutObject, s3:DeleteObject and s3:ListBucket (without the last, a missing object looks like a refusal)"
+            f"{doing}: refused ({code})",
+            "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY or the pod's role, and that its policy allows s3:GetObject, s3:PutObject, "
+            "s3:DeleteObject and s3:ListBucket (without the last, a missing object looks like a refusal)",
         ) from error
     if code in _ELSEWHERE:
-        raise TemporaryError(f"{doing}: {code}; check AWS_S3_BUCKET and AWS_REGION") from error
+        raise TemporaryError(f"{doing}: {code}", "check AWS_S3_BUCKET and AWS_REGION") from error
     if status >= 500 or code in _HEALING or not 400 <= status < 500:
         raise TemporaryError(f"{doing}: {error}") from error
     raise PermanentError(f"{doing}: {error}") from error
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _remedy(error: Exception) -> str:
+    """What helps when boto3 gave up before S3 said anything."""
+    from botocore.exceptions import CredentialRetrievalError, NoCredentialsError, ParamValidationError, PartialCredentialsError
+
+    if isinstance(error, NoCredentialsError | PartialCredentialsError | CredentialRetrievalError):
+        return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod or machine a role"
+    if isinstance(error, ParamValidationError):
+        return "check AWS_S3_BUCKET"
+    return "check AWS_ENDPOINT_URL_S3 and the network"
 
 
 def _copy(source: Path | bytes, to: Path) -> tuple[int, str]:
@@ -368,4 +420,18 @@ def _folder_trouble(doing: str) -> Iterator[None]:
     except KayanError:
         raise
     except OSError as error:
-        raise TemporaryError(f"{doing}: {error.strerror or error}; check the folder's owner, mode and free space") from error
+        raise TemporaryError(f"{doing}: {error.strerror or error}", "check the folder's owner, mode and free space") from error
+
+
+def main() -> None:
+    """Look at the bucket once and end with 0, or with 1 and the reason. A process of its own, whose boto3 goes with it."""
+    bucket, region = sys.argv[1:]
+    try:
+        S3Storage(bucket, region).check()
+    except KayanError as error:
+        print(error)  # noqa: T201  to whoever started us
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

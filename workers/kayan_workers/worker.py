@@ -33,8 +33,8 @@ from kayan_workers.given_up import GivenUp
 from kayan_workers.health import Answer, HealthServer
 from kayan_workers.lifecycle import Lifecycle
 from kayan_workers.metrics import CONTENT_TYPE, Depths, Metrics
-from kayan_workers.processors.table import DATABASE, ROLES, Role
-from kayan_workers.readiness import Readiness, database_check, redis_check
+from kayan_workers.processors.table import DATABASE, ROLES, STORAGE, Role
+from kayan_workers.readiness import Check, Readiness, database_check, redis_check, storage_check
 from kayan_workers.settings import Settings
 
 FIRST_REPORT_SECONDS = 10.0
@@ -100,12 +100,15 @@ class Worker:
         keeper = LockKeeper(self.server, self.settings.lock_renew_ms)
         self.consumers = [self._consumer(role, queues[role.queue], keeper) for role in self.roles]
         depths = Depths(queues, self.metrics)
-        health = self._health(depths)
+        checks = self._checks()
+        health = self._health(checks, depths)
         self._listen_to_signals()
         self._listen_to_redis()
         await self._start_health(health)
         self._say_hello()
         aside = [asyncio.create_task(self._examine(), name="examine"), asyncio.create_task(self._report(depths), name="report")]
+        if STORAGE in checks:
+            aside.append(asyncio.create_task(self._examine_storage(checks[STORAGE]), name="examine storage"))
         try:
             await self._consume()
         finally:
@@ -160,10 +163,16 @@ class Worker:
             job_timeout_ms=timeout * 1000 if timeout else None,
         )
 
-    def _health(self, depths: Depths) -> HealthServer:
+    def _checks(self) -> dict[str, Check]:
+        settings, needs = self.settings, {need for role in self.roles for need in role.needs}
         checks = {"redis": redis_check(self.server)}
-        if self.settings.database_url and any(DATABASE in role.needs for role in self.roles):
-            checks["database"] = database_check(self.edges, self.settings.database_url)
+        if settings.database_url and DATABASE in needs:
+            checks[DATABASE] = database_check(self.edges, settings.database_url)
+        if STORAGE in needs and (settings.bucket or settings.storage_folder):
+            checks[STORAGE] = storage_check(self.edges, None if settings.storage_folder else settings.bucket, settings.aws_region)
+        return checks
+
+    def _health(self, checks: dict[str, Check], depths: Depths) -> HealthServer:
         readiness = Readiness(checks)
 
         async def alive() -> Answer:
@@ -217,6 +226,13 @@ class Worker:
                 return
             except (RedisError, OSError):
                 await asyncio.sleep(1)
+
+    async def _examine_storage(self, check: Check) -> None:
+        """Say at the start what would otherwise be said by every job."""
+        try:
+            await check()
+        except Exception as error:
+            self.log.error("storage.unusable", error=str(error))
 
     async def _report(self, depths: Depths) -> None:
         """The health table of all queues: soon after the start, then every five minutes."""
