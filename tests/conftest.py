@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
+import hypothesis
 import psycopg
 import pytest
 import redis_process
@@ -23,6 +24,10 @@ from redis.asyncio import Redis as AsyncRedis
 SCHEMA = Path(__file__).parent.parent / "workers/kayan_workers/demo/schema.sql"
 
 T = TypeVar("T")
+
+# A busy machine must not fail a test of what is true.
+hypothesis.settings.register_profile("kayan", deadline=None)
+hypothesis.settings.load_profile("kayan")
 
 
 def _enter(server: AbstractContextManager[T]) -> Iterator[T]:
