@@ -8,7 +8,6 @@ lanes are the only writer.
 from __future__ import annotations
 
 import asyncio
-import math
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -20,10 +19,11 @@ from redis.exceptions import RedisError
 from kayan_workers.bull import outcome, settle
 from kayan_workers.bull.attempt import Handler
 from kayan_workers.bull.backoff import Series, Strategies
+from kayan_workers.bull.capacity import Capacity
 from kayan_workers.bull.caretaker import Caretaker
 from kayan_workers.bull.ending import end
 from kayan_workers.bull.job import text_of
-from kayan_workers.bull.lanes import MOST_CLAIMS, Lanes
+from kayan_workers.bull.lanes import Lanes
 from kayan_workers.bull.line import Line
 from kayan_workers.bull.locks import LockKeeper
 from kayan_workers.bull.observer import Observer
@@ -33,8 +33,6 @@ from kayan_workers.bull.scripts import Script
 from kayan_workers.bull.slots import Slots
 from kayan_workers.bull.watch import Watch
 
-_QUICK_SECONDS = 0.001
-"""Up to here a job is over sooner than a call to Redis, and claiming ahead of free slots keeps nobody else from it."""
 _LOOK_SECONDS = 0.05
 """How long a job that was claimed ahead may wait for its slot."""
 _LAST_SECONDS = 3.0
@@ -96,9 +94,6 @@ class Consumer:
         """Lock token -> job, from the claim until the result is on its way to Redis."""
         self.fenced = False
         self.paused = False
-        self._concurrency = concurrency
-        self._batch = batch
-        self._spread = spread
         self._pod = (pod or socket.gethostname()).replace("@", "-")
         self._slots = Slots(
             self,
@@ -112,8 +107,7 @@ class Consumer:
         self._keeper = keeper
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lanes: Lanes
-        self._free_slots = concurrency
-        self._hungry = True
+        self._capacity = Capacity(concurrency, batch=batch, spread=spread)
         self._draining = False
         self._stop_requested = asyncio.Event()
         self._watch_may_go = asyncio.Event()
@@ -181,7 +175,7 @@ class Consumer:
 
     def resume_locally(self) -> None:
         self.paused = False
-        self._hungry = True
+        self._capacity.is_hungry = True
         self._look_around()
 
     @property
@@ -211,43 +205,27 @@ class Consumer:
         return not (self._draining or self.paused)
 
     @property
-    def _claims_ahead(self) -> bool:
-        """Work this quick is over before another call to Redis would be: claim for slots that are about to be free."""
-        return self._slots.usual_seconds < _QUICK_SECONDS and not self._spread
-
-    @property
     def share(self) -> int:
-        slots = self._concurrency if self._claims_ahead else math.ceil(self._concurrency / 2)
-        return slots * self._batch
+        return self._capacity.share
 
     def appetite(self, finished: int) -> int:
-        """For a lane: claim while the queue is believed to hold more; heavy work only in exchange for what has finished."""
-        room = self._free_slots + (self._concurrency if self._claims_ahead else 0)
-        if not (self._hungry and self.may_claim and room > 0):
-            return 0
-        return self._reserve(min(room, finished, 1) if self._spread else min(room, self.share // self._batch))
+        return self._capacity.reserve_for_lane(finished) if self.may_claim else 0
 
     def reserve(self) -> int:
-        """For the watch: all free slots, or one for heavy work."""
-        return self._reserve(min(self._free_slots, 1) if self._spread else self._free_slots) if self.may_claim else 0
-
-    def _reserve(self, slots: int) -> int:
-        slots = min(slots, max(1, MOST_CLAIMS // self._batch))
-        self._free_slots -= slots
-        return slots * self._batch
+        return self._capacity.reserve_for_watch() if self.may_claim else 0
 
     async def wants_more(self) -> None:
-        while not (self.may_claim and self._free_slots > 0 and (self._spread or not self._hungry)):
+        while not (self.may_claim and self._capacity.is_for_the_watch):
             self._watch_may_go.clear()
             await self._watch_may_go.wait()
 
     def _look_around(self) -> None:
         """A slot is free or the queue has changed: let whoever should act notice."""
-        if not (self.may_claim and self._free_slots > 0):
+        if not self.may_claim:
             return
-        if self._spread or not self._hungry:
+        if self._capacity.is_for_the_watch:
             self._watch_may_go.set()
-        if self._hungry and not self._spread and self._loop is not None:
+        elif self._capacity.is_for_a_lane and self._loop is not None:
             self._lanes.wake()
 
     def _look_at_waiting(self) -> None:
@@ -255,7 +233,7 @@ class Consumer:
         oldest = self._slots.oldest_waiting
         if oldest is not None and oldest is self._looking_at:
             jobs, slots = self._slots.take_back()
-            self._free_slots += slots
+            self._capacity.given_back(slots)
             self._lanes.later(self._give_back(jobs))
             oldest = None
         self._looking_at = oldest
@@ -282,9 +260,8 @@ class Consumer:
             return
         for job in claimed:
             self.running[job.token] = job
-        self._free_slots += math.ceil(asked / self._batch) - self._slots.put(claimed)
-        self._hungry = len(claimed) >= asked
-        if self._free_slots < 0 and self._looking_at is None:
+        self._capacity.claimed(len(claimed), asked, self._slots.put(claimed))
+        if self._capacity.free < 0 and self._looking_at is None:
             self._look_at_waiting()
         if fenced is not self.fenced:
             self.fenced = fenced
@@ -326,8 +303,8 @@ class Consumer:
         if self.running.pop(job.token, None) is not None and not self._draining:
             self.observer.job_lost(job, job.abandoned or "it was abandoned")
 
-    def slot_freed(self) -> None:
-        self._free_slots += 1
+    def slot_freed(self, seconds: float) -> None:
+        self._capacity.freed(seconds)
         self._look_around()
 
     # -- leaving -------------------------------------------------------------------------------------------------------------
@@ -335,7 +312,7 @@ class Consumer:
     async def _drain(self, deadline: float) -> None:
         loop = asyncio.get_running_loop()
         last = deadline + _LAST_SECONDS
-        while self._busy and loop.time() < deadline:
+        while self._capacity.is_busy and loop.time() < deadline:
             await asyncio.sleep(0.02)
             await self._hand_back_unstarted(deadline)  # a claim that was under way may bring more
         left = [job for job in self.running.values() if not job.ended and job.token not in self._returning]
@@ -355,7 +332,7 @@ class Consumer:
 
     async def _hand_back_unstarted(self, deadline: float) -> None:
         unstarted, slots = self._slots.close()
-        self._free_slots += slots
+        self._capacity.given_back(slots)
         self._returning |= {job.token: (job, "this worker stops before it began") for job in unstarted}
         await self._hand_back(deadline)
 
@@ -380,10 +357,6 @@ class Consumer:
         if unwritten:
             what = f"{len(unwritten)} results could not be written, their jobs may run again elsewhere"
             self.warn(f"Redis is away: {what}: {_some(unwritten)}")
-
-    @property
-    def _busy(self) -> bool:
-        return self._free_slots < self._concurrency
 
 
 def _some(ids: Sequence[str]) -> str:

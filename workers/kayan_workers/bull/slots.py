@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from kayan_workers.bull.queue import Queue
 
 _NUDGE_SECONDS = 10.0
-_MEMORY = 16
-"""Over how many jobs the usual time of work is averaged."""
 
 
 class Foreman(Protocol):
@@ -43,8 +41,8 @@ class Foreman(Protocol):
     def gave_up(self, job: ActiveJob) -> None:
         """An attempt was abandoned; there is nothing to write."""
 
-    def slot_freed(self) -> None:
-        """There is room for one more."""
+    def slot_freed(self, seconds: float) -> None:
+        """There is room for one more, where work was for this long."""
 
     def warn(self, message: str) -> None: ...
 
@@ -77,8 +75,6 @@ class Slots:
         """Jobs whose handler has begun and whose beginning Redis has not been told of."""
         self._telling = False
         self._closed = False
-        self.usual_seconds = 1.0
-        """How long a slot is taken, on average of late; a longer one counts at once."""
 
     async def run(self) -> None:
         """Work what ``put`` brings, until cancelled."""
@@ -109,8 +105,7 @@ class Slots:
         return self.take_back()
 
     def take_back(self) -> tuple[list[ActiveJob], int]:
-        """The jobs that wait for a slot, and how many slots they would have filled. Work counts as slow until it has proved quick."""
-        self.usual_seconds = 1.0
+        """The jobs that wait for a slot, and how many slots they would have filled."""
         unstarted = [job for jobs in self._waiting for job in jobs]
         slots = len(self._waiting)
         self._waiting.clear()
@@ -136,8 +131,9 @@ class Slots:
             jobs = self._waiting.popleft()
             if self._waiting:
                 self._wake()
+            began = time.monotonic()
             await self._work(jobs)
-            self._foreman.slot_freed()
+            self._foreman.slot_freed(time.monotonic() - began)
 
     async def _work(self, jobs: Sequence[ActiveJob]) -> None:
         """Carry jobs from claimed to settled: completed, delayed or failed."""
@@ -153,8 +149,6 @@ class Slots:
             self._telling = True
             loop.call_soon(self._tell_begun)
         results = await self._attempt(jobs)
-        took = time.monotonic() - now
-        self.usual_seconds = max(took, self.usual_seconds + (took - self.usual_seconds) / _MEMORY)
         lingering: asyncio.Future[object] | None = None
         for job, result in zip(jobs, results, strict=True):
             self._begun.pop(job.token, None)
