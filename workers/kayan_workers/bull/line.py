@@ -87,12 +87,15 @@ class Line(asyncio.Protocol):
         self.send(*command).add_done_callback(_ignore)
 
     def tell_script(self, script: Script, keys: Sequence[str], args: Sequence[Any], complain: Callable[[BaseException], None]) -> None:
-        """Send a script whose outcome nobody waits for; ``complain`` hears of its failure."""
+        """Send a script whose outcome nobody waits for; ``complain`` hears of its failure.
+
+        To a server that did not know the script it goes again, with its text and one more argument: 1, for late.
+        """
 
         def done(answer: asyncio.Future[Any]) -> None:
             error = None if answer.cancelled() else answer.exception()
             if isinstance(error, NoScriptError) and self.is_open:
-                self.send("EVAL", script.text, len(keys), *keys, *args).add_done_callback(done)
+                self.send("EVAL", script.text, len(keys), *keys, *args, 1).add_done_callback(done)
             elif error:
                 complain(error)
 
