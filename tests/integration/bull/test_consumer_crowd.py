@@ -14,6 +14,7 @@ import pytest
 from at_work import queue_at, working
 from proxy import Proxy
 from redis.asyncio import Redis
+from redis_process import RedisProcess
 from waiting import wait_until
 
 IDLE_WORKERS = 8
@@ -131,3 +132,33 @@ async def test_a_line_that_breaks_at_its_first_use_is_made_less_and_less_often(r
         await near.add({})
         await wait_until(lambda: seen.said("job_completed"))
     assert knocks[7] - knocks[4] > 2 * (knocks[3] - knocks[0])
+
+
+async def test_a_redis_that_refuses_writes_for_a_while_is_said_once_and_loses_no_result(private_redis: RedisProcess) -> None:
+    """NOREPLICAS, as after the loss of a replica: tried again and again, said once, written once it may be."""
+    go = asyncio.Event()
+
+    async def work(job: Any) -> str:
+        await go.wait()
+        return "done"
+
+    def refused() -> int:
+        with private_redis.client() as client:
+            return int(client.info("errorstats").get("errorstat_NOREPLICAS", {}).get("count", 0))
+
+    async with queue_at(private_redis.url) as queue, working(queue, work, settings={"lock_duration_ms": 60_000}) as (_, seen):
+        job = await queue.add({})
+        await wait_until(lambda: seen.said("job_started"))
+        with private_redis.client() as client:
+            client.config_set("min-replicas-to-write", 1)
+        before = refused()
+        go.set()
+        await wait_until(lambda: [call for call in seen.calls if call[0] == "queue_warning" and "refused to write" in call[2]])
+        await wait_until(lambda: refused() > before + 20, 20, what="several more attempts")
+        with private_redis.client() as client:
+            client.config_set("min-replicas-to-write", 0)
+        await wait_until(lambda: seen.said("job_completed") == [job.id])
+        said = [call[2] for call in seen.calls if call[0] == "queue_warning" and "refused to write" in call[2]]
+        assert len(said) == 1
+        assert "NOREPLICAS" in said[0]
+    assert seen.said("job_lost") == []

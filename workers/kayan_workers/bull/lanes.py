@@ -97,6 +97,8 @@ class Lanes:
         self._calls = 0
         self._under_way = 0
         self._line: Line | None = None
+        self._refusal = ""
+        """What Redis answered to the last call when it did not do it."""
         self._connected = asyncio.Event()
         self._done: deque[Completed | Failed] = deque()
         self._doubtful: dict[str, set[int]] = {}
@@ -221,11 +223,14 @@ class Lanes:
             if outcomes or want:
                 try:
                     await self._call(line, outcomes, want)
+                    self._refusal = ""
                 except LOST_CONNECTION:
                     line.close()
                     await asyncio.sleep(0)
                 except RedisError as error:
-                    self._crew.warn(f"Redis refused to write results or to claim jobs, trying again: {error}")
+                    if self._refusal != (refusal := str(error)):  # said once, however long it lasts
+                        self._refusal = refusal
+                        self._crew.warn(f"Redis refused to write results or to claim jobs, trying again: {error}")
                     await asyncio.sleep(1)
                 continue
             waiter = asyncio.get_running_loop().create_future()
