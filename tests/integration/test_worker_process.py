@@ -336,6 +336,18 @@ async def test_a_signal_that_a_wrapper_sends_twice_counts_once(redis_url: str, s
             assert (await queue.counts()).completed == 2
 
 
+async def test_a_thread_that_sits_on_after_its_job_has_timed_out_is_not_waited_for(redis_url: str, slow: SlowWorker) -> None:
+    """Its job has failed and is written down: nothing is left to finish, and the grace period is not used up."""
+    with slow.running(REDIS_URL=redis_url, KAYAN_GRACE_SECONDS="60") as running:
+        async with app_queue(redis_url, "slow") as queue:
+            await queue.add({"block": 120}, options=JobOptions(attempts=1, timeout_ms=100))
+            running.wait_for("job.overdue")
+            running.wait_for("job.failed")
+            running.signal(signal.SIGTERM)
+            assert running.exit_code(15) == 0
+            assert (await queue.counts()).failed == 1
+
+
 async def test_without_a_grace_period_what_runs_goes_back_at_once(redis_url: str, slow: SlowWorker) -> None:
     with slow.running(REDIS_URL=redis_url, KAYAN_GRACE_SECONDS="0") as running:
         async with app_queue(redis_url, "slow") as queue:

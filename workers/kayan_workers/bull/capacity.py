@@ -27,10 +27,6 @@ class Capacity:
         """Whether the queue is believed to hold more: the last claim got all it asked for."""
 
     @property
-    def is_busy(self) -> bool:
-        return self.free < self._slots
-
-    @property
     def is_for_the_watch(self) -> bool:
         """There is room, and no lane is about to fill it."""
         return self.free > 0 and (self._spread or not self.is_hungry)

@@ -312,7 +312,7 @@ class Consumer:
     async def _drain(self, deadline: float) -> None:
         loop = asyncio.get_running_loop()
         last = deadline + _LAST_SECONDS
-        while self._capacity.is_busy and loop.time() < deadline:
+        while self._busy and loop.time() < deadline:
             await asyncio.sleep(0.02)
             await self._hand_back_unstarted(deadline)  # a claim that was under way may bring more
         left = [job for job in self.running.values() if not job.ended and job.token not in self._returning]
@@ -357,6 +357,11 @@ class Consumer:
         if unwritten:
             what = f"{len(unwritten)} results could not be written, their jobs may run again elsewhere"
             self.warn(f"Redis is away: {what}: {_some(unwritten)}")
+
+    @property
+    def _busy(self) -> bool:
+        """Whether waiting has a point. A slot whose job has failed and whose thread sits in code that nothing interrupts has none."""
+        return bool(self.running) or self._lanes.is_calling
 
 
 def _some(ids: Sequence[str]) -> str:

@@ -167,6 +167,11 @@ class Lanes:
             if back:
                 self._crew.warn(f"{back} jobs were claimed by a call whose reply was lost; they wait again at the head of the line")
 
+    @property
+    def is_calling(self) -> bool:
+        """Whether an answer of Redis is on its way, which may bring jobs."""
+        return self._under_way > 0
+
     async def flush(self) -> None:
         """Wait until everything finished stands in Redis, and every claim has arrived."""
         while self._done or self._under_way:
