@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from kayan_workers.database import Database
@@ -98,3 +99,9 @@ class App:
 def app_of(database_url: str) -> Iterator[App]:
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield App(connection)
+
+
+def as_role(database_url: str, role: str) -> str:
+    """The URL with another user, such as the fixture ``lesser_role``."""
+    parts = urlsplit(database_url)
+    return urlunsplit(parts._replace(netloc=f"{role}:hush-hush@{parts.netloc.rpartition('@')[2]}"))

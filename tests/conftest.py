@@ -101,6 +101,16 @@ def database_url(postgres_url: str, database_template: str) -> Iterator[str]:
     _administer(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
+@pytest.fixture
+def lesser_role(database_url: str) -> Iterator[str]:
+    """A role of the fresh database that owns nothing and may do nothing but connect; ``app.as_role`` makes its URL."""
+    name = f"lesser_{secrets.token_hex(4)}"
+    _administer(database_url, f"CREATE ROLE {name} LOGIN PASSWORD 'hush-hush'")
+    yield name
+    _administer(database_url, f"DROP OWNED BY {name} CASCADE")
+    _administer(database_url, f"DROP ROLE {name}")
+
+
 def _administer(url: str, statement: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(statement)  # type: ignore[arg-type]

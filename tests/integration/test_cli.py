@@ -7,12 +7,15 @@ import os
 import pty
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from app import as_role
 from at_work import queue_at, working
 from kayan import COMMAND, environment, kayan
 from kayan_workers.bull.options import JobOptions, Repeat
@@ -319,17 +322,19 @@ def test_check_finds_missing_tables_and_a_bucket_that_is_not_there(run: Kayan, p
     found = findings(run("check", "cleanup", "--json", code=1, **settings))
     assert "assets" in found["PostgreSQL"]["says"]
     assert "prisma db push" in found["PostgreSQL"]["remedy"]
-    assert "AWS_S3_BUCKET" in found["storage"]["says"]
+    assert "AWS_S3_BUCKET" in found["storage"]["remedy"]
     found = findings(run("check", "cleanup", "--json", code=1, **settings | {"AWS_S3_BUCKET": s3.bucket}))
     assert found["storage"]["verdict"] == "ok"
     assert s3.keys() == []
 
 
-@pytest.mark.parametrize("table", ["notification_preferences", "search_history", "asset_share_links"])
-def test_check_finds_each_table_that_the_apps_migrations_forget(run: Kayan, database_url: str, table: str) -> None:
+@pytest.mark.parametrize(
+    ("role", "table"), [("notification", "notification_preferences"), ("analytics", "search_history"), ("cleanup", "asset_share_links")]
+)
+def test_check_finds_each_table_that_the_apps_migrations_forget(run: Kayan, database_url: str, role: str, table: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(f"DROP TABLE {table} CASCADE")  # type: ignore[arg-type]
-    found = findings(run("check", "notification", "--json", code=1, DATABASE_URL=database_url))
+    found = findings(run("check", role, "--json", code=1, DATABASE_URL=database_url))
     assert found["PostgreSQL"]["says"] == f"these tables are missing: {table}"
 
 
@@ -340,3 +345,100 @@ def test_check_warns_of_urls_that_no_browser_can_load(run: Kayan, s3: Any) -> No
     [warning] = [finding["says"] for finding in found if (finding["name"], finding["verdict"]) == ("environment", "warning")]
     assert f"https://{s3.bucket}.s3.us-east-1.amazonaws.com" in warning
     assert "Set AWS_CLOUDFRONT_URL" in warning
+
+
+def test_check_tests_the_servers_of_every_variable_that_is_right_whatever_is_wrong_beside_it(
+    run: Kayan, redis_url: str, tmp_path: Path
+) -> None:
+    settings = {"LOG_LEVEL": "verbos", "KAYAN_MAIL": f"outbox:{tmp_path}/out", "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+    found = findings(run("check", "email", "--json", code=1, **settings))
+    assert "LOG_LEVEL" in found["environment"]["says"]
+    assert (found["Redis"]["verdict"], found["mail"]["verdict"]) == ("ok", "ok")
+    assert redis_url.removeprefix("redis://").split("/")[0] in found["Redis"]["says"]
+    assert f"{tmp_path}/out" in found["mail"]["says"]
+
+
+def test_check_tests_no_other_server_in_place_of_one_whose_address_is_malformed(run: Kayan) -> None:
+    settings = {"REDIS_URL": "http://redis", "DATABASE_URL": "kayan", "AWS_ENDPOINT_URL_SES": "ses"}
+    found = findings(run("check", "email", "--json", code=1, **settings))
+    blamed = {"Redis": "REDIS_URL", "queues": "REDIS_URL", "PostgreSQL": "DATABASE_URL", "mail": "AWS_ENDPOINT_URL_SES"}
+    for name, variable in blamed.items():
+        assert (found[name]["verdict"], found[name]["says"]) == ("warning", f"not tested, because of {variable}")
+
+
+def remedied(run: Kayan, database_url: str, lesser_role: str, *arguments: str, **settings: str) -> list[str]:
+    """What check says of PostgreSQL, each time its remedy has been followed, until it is content."""
+    said = []
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for _ in range(5):
+            done = kayan("check", *arguments, "--json", variables={"DATABASE_URL": as_role(database_url, lesser_role), **settings})
+            found = findings(done)["PostgreSQL"]
+            if found["verdict"] == "ok":
+                return said
+            said.append(found["says"])
+            connection.execute(found["remedy"].partition(" run: ")[2])
+    raise AssertionError(said)
+
+
+def test_check_names_the_rights_that_a_database_role_lacks_and_the_grants_that_give_them(
+    run: Kayan, redis_url: str, database_url: str, lesser_role: str
+) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+        connection.execute("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC")
+    schema, tables, own = remedied(run, database_url, lesser_role, "notification", REDIS_URL=redis_url)
+    assert schema == f"the database role {lesser_role} may not use schema public"
+    assert tables.startswith(f"the database role {lesser_role} lacks SELECT on User, SELECT on meetings, SELECT on milestones")
+    assert "INSERT, SELECT on notifications" in tables
+    assert "may not create the schema kayan_workers" in own
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("ALTER SCHEMA kayan_workers OWNER TO CURRENT_USER")
+        connection.execute(f"REVOKE ALL ON SCHEMA kayan_workers FROM {lesser_role}")  # type: ignore[arg-type]
+    [own] = remedied(run, database_url, lesser_role, "notification", REDIS_URL=redis_url)
+    assert "may not use the schema kayan_workers" in own
+
+
+def test_check_says_which_part_of_the_database_url_is_to_blame(run: Kayan, database_url: str) -> None:
+    nowhere = urlunsplit(urlsplit(database_url)._replace(path="/no_such_database"))
+    assert "mend the database's name" in findings(run("check", "analytics", "--json", code=1, DATABASE_URL=nowhere))["PostgreSQL"]["remedy"]
+    nobody = as_role(database_url, "no_such_role")
+    assert "mend user and password" in findings(run("check", "analytics", "--json", code=1, DATABASE_URL=nobody))["PostgreSQL"]["remedy"]
+
+
+async def test_check_knows_a_redis_that_speaks_no_tls(run: Kayan, redis_url: str) -> None:
+    began = time.monotonic()
+    done = run("check", "analytics", "--json", code=1, REDIS_URL=redis_url.replace("redis://", "rediss://"),
+               DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")  # fmt: skip
+    found = findings(done)
+    assert "without TLS" in found["Redis"]["says"]
+    assert "REDIS_TLS=false" in found["Redis"]["remedy"]
+    assert found["Redis"]["seconds"] < 2
+    assert found["queues"]["says"] == "not tested, because of Redis"
+    assert time.monotonic() - began < 30
+
+
+def test_check_counts_its_warnings_and_looks_at_the_queues_of_its_roles_only(run: Kayan, database_url: str, tmp_path: Path) -> None:
+    settings = {"DATABASE_URL": database_url, "KAYAN_STORAGE": f"folder:{tmp_path}/objects", "KAYAN_MAIL": f"outbox:{tmp_path}/outbox"}
+    run("add", "email", json.dumps(EMAIL))
+    lines = run("check", "analytics", **settings).stdout.splitlines()
+    assert lines[-1] == "6 checks, all is well"
+    text = run("check", "email", **settings).stdout
+    assert "jobs wait and nobody works them: email" in text
+    assert text.splitlines()[-1] == "7 checks, 1 warning"
+
+
+def test_check_gives_the_remedy_of_a_storage_folder_and_of_missing_credentials_apart(run: Kayan, database_url: str, tmp_path: Path) -> None:
+    settings = {"DATABASE_URL": database_url, "KAYAN_STORAGE": "folder:/proc/nope"}
+    found = findings(run("check", "cleanup", "--json", code=1, **settings))["storage"]
+    assert (found["verdict"], "KAYAN_STORAGE" in found["remedy"]) == ("failed", True)
+    settings = {"DATABASE_URL": database_url, "AWS_S3_BUCKET": "kayan", "AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
+    found = findings(run("check", "cleanup", "--json", code=1, **settings))["storage"]
+    assert "Unable to locate credentials" in found["says"]
+    assert found["remedy"].startswith("set AWS_ACCESS_KEY_ID")
+
+
+def test_check_names_the_extra_that_brings_what_is_missing(run: Kayan, database_url: str, tmp_path: Path) -> None:
+    (tmp_path / "psycopg.py").write_text("raise ImportError('no psycopg here')")
+    found = findings(run("check", "analytics", "cleanup", "--json", code=1, DATABASE_URL=database_url, PYTHONPATH=str(tmp_path),
+                         KAYAN_STORAGE=f"folder:{tmp_path}"))  # fmt: skip
+    assert "pip install 'kayan-workers[analytics,maintenance]'" in found["PostgreSQL"]["remedy"]

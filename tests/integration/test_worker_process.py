@@ -13,14 +13,16 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from app import App
+from app import App, as_role
 from at_work import queue_at
 from kayan import WorkerProcess, kayan, worker
 from kayan_workers.bull.options import JobOptions
 from kayan_workers.bull.queue import Queue
 from kayan_workers.cli.adding import APP_OPTIONS
+from kayan_workers.cli.rights import RIGHTS
 from kayan_workers.worker import ECHO_SECONDS
 from PIL import Image
+from psycopg import sql
 from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 from redis_process import RedisProcess
@@ -93,7 +95,9 @@ def variables(redis_url: str, database_url: str, tmp_path: Path) -> dict[str, st
             "KAYAN_MAIL": f"outbox:{tmp_path / 'outbox'}"}  # fmt: skip
 
 
-async def test_one_worker_carries_a_job_of_every_queue_to_its_effect(redis_url: str, database_url: str, tmp_path: Path) -> None:
+async def test_one_worker_carries_a_job_of_every_queue_to_its_effect_with_no_more_rights_than_check_asks_for(
+    redis_url: str, database_url: str, lesser_role: str, tmp_path: Path
+) -> None:
     key = "assets/2025/11/V1StGXR8_Z-Booth_render.png"
     picture = tmp_path / "objects" / key
     picture.parent.mkdir(parents=True)
@@ -112,11 +116,19 @@ async def test_one_worker_carries_a_job_of_every_queue_to_its_effect(redis_url: 
             "analytics": {"type": "ASSET_VIEW", "assetId": asset, "userId": user, "data": {}, "timestamp": "2025-11-24T10:05:07.123Z"},
             "cleanup": {"type": "TEMP_FILES"},
         }
-        with worker("all", variables=variables(redis_url, database_url, tmp_path)) as running:
+        tidying = ("EXPIRED_LINKS", "OLD_VARIANTS", "OLD_ANALYTICS")
+        us = sql.Identifier(lesser_role)
+        connection.execute(sql.SQL("CREATE SCHEMA kayan_workers AUTHORIZATION {}").format(us))
+        for table, rights in (right for tables in RIGHTS.values() for right in tables.items()):
+            wanted = sql.SQL(rights.replace(" ", ", "))  # type: ignore[arg-type]
+            connection.execute(sql.SQL("GRANT {} ON {} TO {}").format(wanted, sql.Identifier(table), us))
+        with worker("all", variables=variables(redis_url, as_role(database_url, lesser_role), tmp_path)) as running:
             for name, data in jobs.items():
                 async with app_queue(redis_url, name) as queue:
                     await queue.add(data)
-            running.wait_for("job.completed", count=len(jobs), timeout=60)
+            async with app_queue(redis_url, "cleanup") as queue:
+                await queue.add_bulk([{"data": {"type": kind}} for kind in tidying])
+            running.wait_for("job.completed", count=len(jobs) + len(tidying), timeout=60)
             assert [(event["queue"], event["error"]) for event in running.events("job.failed") + running.events("job.retried")] == []
             _, metrics = running.get("/metrics")
             running.signal(signal.SIGTERM)

@@ -91,6 +91,7 @@ class Environment:
             return None
         if problem := url_problem(value, schemes):
             self.complain(f"{name}: {problem}. It should look like {example}")
+            return None
         return value
 
     def file(self, name: str) -> str | None:

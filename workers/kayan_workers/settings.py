@@ -102,6 +102,14 @@ class Settings:
 
         Raises SettingsError with every problem found.
         """
+        settings, problems = cls.as_far_as_readable(variables, roles)
+        if problems:
+            raise SettingsError(problems)
+        return settings
+
+    @classmethod
+    def as_far_as_readable(cls, variables: Mapping[str, str] | None = None, roles: Sequence[Role] = ()) -> tuple[Settings, list[str]]:
+        """The settings, with the defaults where a variable is no good, and what is wrong. Each problem begins with a variable's name."""
         environment = Environment(os.environ if variables is None else variables)
         values: dict[str, object] = {
             "redis": _redis(environment),
@@ -114,9 +122,7 @@ class Settings:
         }
         values["secrets"] = _secrets(environment)
         values["warnings"] = (*environment.warnings, *environment.suspicious(_OUR_PREFIXES))
-        if environment.problems:
-            raise SettingsError(environment.problems)
-        return cls(**values)  # type: ignore[arg-type]
+        return cls(**values), environment.problems  # type: ignore[arg-type]
 
 
 def _redis(environment: Environment) -> RedisAddress:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
 import shutil
 import tempfile
@@ -15,18 +16,12 @@ from kayan_workers.cli.trouble import Trouble
 from kayan_workers.edges import Edges
 
 if TYPE_CHECKING:
-    from kayan_workers.bull.server import Server
+    from kayan_workers.bull.server import RedisAddress, Server
     from kayan_workers.processors.table import Role
     from kayan_workers.settings import Settings
 
 _PATIENCE_SECONDS = 10.0
 _LEAST_FREE_BYTES = 1024**3
-_TABLES = (
-    "User", "assets", "asset_metadata", "asset_variants", "asset_analytics", "asset_activities", "asset_share_links", "search_history",
-    "notifications", "notification_preferences", "projects", "tasks", "milestones", "meetings", "collections",
-)  # fmt: skip
-"""Those the processors cannot do without. The app's migrations lack some of them."""
-_MISSING_TABLES = "SELECT name FROM unnest(%s::text[]) AS name WHERE to_regclass(quote_ident(name)) IS NULL"
 
 
 # -- Redis -----------------------------------------------------------------------------------------------------------------------
@@ -38,24 +33,57 @@ def redis(settings: Settings) -> str:
 
 async def _with_server(settings: Settings, probe: Callable[[Server, Settings], Awaitable[str]]) -> str:
     from redis.exceptions import RedisError
+    from redis.exceptions import TimeoutError as RedisTimeoutError
 
-    from kayan_workers.bull.server import Server, is_credentials_error
+    from kayan_workers.bull.server import Server
 
+    if settings.redis.options().get("ssl") and await _speaks_plainly(settings.redis):
+        raise Trouble(f"{settings.redis}: the server speaks without TLS there",
+                      "set REDIS_TLS=false, begin REDIS_URL with redis://, or give the port on which it speaks TLS")  # fmt: skip
     server = Server(settings.redis, call_timeout=_PATIENCE_SECONDS)
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             return await probe(server, settings)
-    except TimeoutError:
+    except (TimeoutError, RedisTimeoutError):
         raise Trouble(f"{settings.redis} does not answer within {_PATIENCE_SECONDS:g} s",
                       "is it a firewall, a network policy, or TLS on one side only (REDIS_TLS)?") from None  # fmt: skip
     except (RedisError, OSError) as error:
-        remedy = (
-            "mend REDIS_USERNAME and REDIS_PASSWORD, or the user's ACL" if is_credentials_error(error)
-            else "is the server running, and are REDIS_HOST and REDIS_PORT (or REDIS_URL) the web app's own? Try: redis-cli -h HOST ping"
-        )
-        raise Trouble(f"{settings.redis}: {error}", remedy) from error
+        raise Trouble(f"{settings.redis}: {str(error).rstrip('.')}", _redis_remedy(error, settings.redis)) from error
     finally:
         await server.close()
+
+
+async def _speaks_plainly(address: RedisAddress) -> bool:
+    """Whether a server that should speak TLS answers without: its own client would wait for a greeting until time runs out."""
+    options = address.options()
+    if address.sentinels or "unix_socket_path" in options:
+        return False
+    try:
+        async with asyncio.timeout(2):
+            reader, writer = await asyncio.open_connection(options["host"], options["port"])
+            writer.write(b"PING\r\n")
+            said = await reader.read(1)
+            writer.close()
+    except (OSError, TimeoutError):
+        return False
+    return said in (b"+", b"-")
+
+
+def _redis_remedy(error: Exception, address: RedisAddress) -> str:
+    from redis.exceptions import ResponseError
+
+    from kayan_workers.bull.server import is_credentials_error
+
+    if is_credentials_error(error):
+        return "mend REDIS_USERNAME and REDIS_PASSWORD, or the user's ACL"
+    if isinstance(error, ResponseError):
+        return "the server answers, but refuses: its own log and `redis-cli INFO` tell more"
+    uses_tls = bool(address.options().get("ssl"))
+    if uses_tls and re.search("ssl|certificate", str(error), re.IGNORECASE):
+        return "mend REDIS_TLS_CA_FILE, or set REDIS_TLS=false where the server speaks without TLS"
+    if not uses_tls and re.search("closed|reset", str(error), re.IGNORECASE):
+        return "does the server want TLS? Then set REDIS_TLS=true, or begin REDIS_URL with rediss://"
+    return "is the server running, and are REDIS_HOST and REDIS_PORT (or REDIS_URL) the web app's own? Try: redis-cli -h HOST ping"
 
 
 async def _redis(server: Server, settings: Settings) -> str:
@@ -79,16 +107,18 @@ async def _try_writing(server: Server, settings: Settings) -> None:
     await server.commands.eval("redis.call('SET', KEYS[1], '1', 'PX', 1000) return redis.call('DEL', KEYS[1])", 1, key)
 
 
-def queues(settings: Settings) -> str:
-    return asyncio.run(_with_server(settings, _queues))
+def queues(settings: Settings, roles: Sequence[Role]) -> str:
+    async def probe(server: Server, settings: Settings) -> str:
+        return await _queues(server, settings, roles)
+
+    return asyncio.run(_with_server(settings, probe))
 
 
-async def _queues(server: Server, settings: Settings) -> str:
+async def _queues(server: Server, settings: Settings, roles: Sequence[Role]) -> str:
     from kayan_workers.bull.queue import Queue
     from kayan_workers.cli.queues import read
-    from kayan_workers.processors.table import ROLES
 
-    rows = await read([Queue(role.queue, server, prefix=settings.prefix) for role in ROLES])
+    rows = await read(roles, [Queue(role.queue, server, prefix=settings.prefix) for role in roles])
     paused = [row["queue"] for row in rows if row["is_paused"]]
     idle = [row["queue"] for row in rows if row["workers"] == 0 and row["waiting"] + row["active"] > 0]
     if paused:
@@ -102,7 +132,8 @@ async def _queues(server: Server, settings: Settings) -> str:
 # -- the other systems -----------------------------------------------------------------------------------------------------------
 
 
-def database(settings: Settings) -> str:
+def database(settings: Settings, roles: Sequence[Role]) -> str:
+    from kayan_workers.cli.rights import require
     from kayan_workers.database import Database
     from kayan_workers.errors import TemporaryError
 
@@ -111,21 +142,30 @@ def database(settings: Settings) -> str:
     try:
         with base.transaction() as connection:
             version = connection.execute("SHOW server_version").fetchone()
-            found = connection.execute(_MISSING_TABLES, [list(_TABLES)])
-            missing = [str(row[0]) for row in found.fetchall()]
-            allowed = connection.execute("SELECT has_database_privilege(current_database(), 'CREATE')").fetchone()
-            ledger = connection.execute("SELECT to_regnamespace('kayan_workers') IS NOT NULL").fetchone()
+            require(connection, roles)
     except TemporaryError as error:
-        raise Trouble(str(error), "is PostgreSQL running, and is DATABASE_URL the same as the web app's?") from error
+        raise Trouble(error.says, error.remedy or _database_remedy(error.says)) from error
     finally:
         base.close()
-    if missing:
-        raise Trouble(f"these tables are missing: {', '.join(missing)}",
-                      "run `prisma db push` in the web app (its migrations are incomplete), or mend ?schema= in DATABASE_URL")  # fmt: skip
-    if not (allowed and allowed[0]) and not (ledger and ledger[0]):
-        raise Trouble("our role may not create the schema kayan_workers, where effects are recorded so that they happen once",
-                      "GRANT CREATE ON DATABASE … TO our role, or CREATE SCHEMA kayan_workers AUTHORIZATION it")  # fmt: skip
-    return f"version {version[0] if version else '?'}, the app's tables are there"
+    return f"version {version[0] if version else '?'}, the app's tables are there and may be used"
+
+
+def _database_remedy(said: str) -> str:
+    for pattern, remedy in _DATABASE_REMEDIES.items():
+        if re.search(pattern, said):
+            return remedy
+    return "is PostgreSQL running, and is DATABASE_URL the same as the web app's?"
+
+
+_DATABASE_REMEDIES = {
+    'database ".*" does not exist': "mend the database's name in DATABASE_URL, or create it",
+    'role ".*" does not exist|authentication failed|no password supplied': "mend user and password in DATABASE_URL",
+    "no pg_hba.conf entry": "let the server's pg_hba.conf admit us, or say ?sslmode=require in DATABASE_URL",
+    "too many (clients|connections)|connection slots": "lower DATABASE_POOL_SIZE, or raise the server's max_connections",
+    "SSL|certificate": "mend ?sslmode= and the certificates in DATABASE_URL",
+    "translate host name|name resolution|Name or service": "mend the host in DATABASE_URL",
+}
+"""What PostgreSQL and libpq say when they name the cause themselves."""
 
 
 def storage(settings: Settings) -> str:
@@ -147,9 +187,13 @@ def storage(settings: Settings) -> str:
 
 def mail(settings: Settings) -> str:
     if settings.outbox is not None:
-        settings.outbox.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=settings.outbox):
-            return f"outbox {settings.outbox}: nothing leaves this machine"
+        try:
+            settings.outbox.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=settings.outbox):
+                return f"outbox {settings.outbox}: nothing leaves this machine"
+        except OSError as error:
+            raise Trouble(f"outbox {settings.outbox} cannot be written: {error.strerror}",
+                          "mend KAYAN_MAIL, or the folder's owner and mode") from error  # fmt: skip
     return _ses(settings)
 
 
@@ -182,8 +226,11 @@ def _ses(settings: Settings) -> str:
 
 
 def temp_dir(settings: Settings) -> str:
-    with tempfile.NamedTemporaryFile(dir=settings.temp_dir) as file:
-        file.write(b"kayan")
+    try:
+        with tempfile.NamedTemporaryFile(dir=settings.temp_dir) as file:
+            file.write(b"kayan")
+    except OSError as error:
+        raise Trouble(f"{settings.temp_dir} cannot be written: {error.strerror}", "free space there, or mend KAYAN_TEMP_DIR") from error
     free = shutil.disk_usage(settings.temp_dir).free
     if free < _LEAST_FREE_BYTES:
         raise Trouble(f"{settings.temp_dir} has {free / 1024**2:.0f} MB left",

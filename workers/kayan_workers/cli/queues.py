@@ -16,6 +16,7 @@ from kayan_workers.processors.table import ROLES
 
 if TYPE_CHECKING:
     from kayan_workers.bull.server import Server
+    from kayan_workers.processors.table import Role
     from kayan_workers.settings import Settings
 
 _HEADERS = ("queue", "waiting", "active", "delayed", "paused", "completed", "failed", "workers", "")
@@ -30,7 +31,7 @@ async def show(server: Server, settings: Settings, *, watch: bool, as_json: bool
     queues = [Queue(role.queue, server, prefix=settings.prefix) for role in ROLES]
     try:
         if not watch:
-            rows = await read(queues)
+            rows = await read(ROLES, queues)
             print_json(rows) if as_json else print_table(_HEADERS, [_cells(row) for row in rows])
         elif as_json or not sys.stdout.isatty():
             await _repeat(queues, as_json)
@@ -41,14 +42,14 @@ async def show(server: Server, settings: Settings, *, watch: bool, as_json: bool
             await queue.close()
 
 
-async def read(queues: Sequence[Queue]) -> list[Row]:
-    """One mapping per queue, in the table's order."""
+async def read(roles: Sequence[Role], queues: Sequence[Queue]) -> list[Row]:
+    """One mapping for each role and its queue, in their order."""
     counts = await asyncio.gather(*(queue.counts() for queue in queues))
     workers = await asyncio.gather(*(_workers(queue) for queue in queues))
     return [
         {"role": role.name, "queue": role.queue, "waiting": its.waiting, "active": its.active, "delayed": its.delayed, "paused": its.paused,
          "completed": its.completed, "failed": its.failed, "workers": there, "is_paused": its.is_paused}
-        for role, its, there in zip(ROLES, counts, workers, strict=True)
+        for role, its, there in zip(roles, counts, workers, strict=True)
     ]  # fmt: skip
 
 
@@ -72,7 +73,7 @@ def _cells(row: Row) -> tuple[Any, ...]:
 
 async def _repeat(queues: Sequence[Queue], as_json: bool) -> None:
     while True:
-        rows = await read(queues)
+        rows = await read(ROLES, queues)
         if as_json:
             import msgspec
 
@@ -93,7 +94,7 @@ async def _live(queues: Sequence[Queue], address: str) -> None:
     with Live(Text("reading …"), refresh_per_second=4, screen=True) as live:
         while True:
             try:
-                rows = await read(queues)
+                rows = await read(ROLES, queues)
                 title = f"{address}   {time.strftime('%H:%M:%S')}   {_rate(before, rows)}   Ctrl-C ends"
                 live.update(Group(rich_table(_HEADERS, [_cells(row) for row in rows], title=title)))
                 before = rows
