@@ -110,6 +110,18 @@ def test_known_secrets_passwords_in_urls_addresses_and_access_keys_are_masked_wh
     assert event["error"] == "ValueError: *** again"
 
 
+def test_what_a_producer_wrote_forges_no_line_for_people_and_no_traceback_obeys_it() -> None:
+    stream = lines("text")
+    error = "gone\n12:00:00 email 8 completed\x1b[2J"
+    logs.get().error("job.failed", queue="email", job_id="7\n8", attempt=1, error=error, exception="Trace\n  line\x9b2J")
+    logs.get().info("some.event", job_id="7\n8", more={"a": "\x1b"})
+    said = stream.getvalue().splitlines()
+    assert [line.partition(" ")[2] for line in said] == [
+        r"❌ email 7\n8 failed for good (attempt 1): gone\n12:00:00 email 8 completed\x1b[2J", "   Trace", r"     line\x9b2J",
+        r"   some.event job_id=7\n8 more={'a': '\x1b'}",
+    ]  # fmt: skip
+
+
 def test_a_long_text_is_cut() -> None:
     stream = lines("json")
     logs.get().error("job.failed", error="x" * 5_000_000)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 import msgspec
 
-from kayan_workers.tables import plain_table
+from kayan_workers.tables import plain_table, printable
 
 if TYPE_CHECKING or "rich" in sys.modules:
     import structlog
@@ -174,18 +174,20 @@ _PHRASES: Final[dict[str, tuple[str, str]]] = {
     "queue.fenced": ("📴", "{queue}: fenced, this pod takes nothing more"),
     "queue.released": ("🔄", "{queue}: no longer fenced"),
 }
+_LINE_BREAK: Final = "\n"
 _ICONS: Final = {"debug": "  ", "info": "  ", "warning": "⚠️ ", "error": "❌"}
 
 
 def _text_line(_logger: object, _method: str, event: Event) -> str:
     name, level, time = event.pop("event"), event.pop("level"), event.pop("timestamp")
     exception = event.pop("exception", None)
+    event = {key: printable(value) if isinstance(value, str) else value for key, value in event.items()}
     icon, phrase = _PHRASES.get(name, (_ICONS.get(level, "  "), ""))
     said = _phrased(phrase, event) if phrase else None
     if said is None:
-        said = " ".join([name, *(f"{key}={value}" for key, value in event.items())])
+        said = printable(" ".join([name, *(f"{key}={value}" for key, value in event.items())]))
     line = f"{time} {icon} {said}"
-    return f"{line}\n{_indented(exception)}" if exception else line
+    return f"{line}\n{_indented(printable(exception, keep=_LINE_BREAK))}" if exception else line
 
 
 def _phrased(phrase: str, event: Event) -> str | None:

@@ -6,9 +6,19 @@ import unicodedata
 from collections.abc import Sequence
 
 
+def printable(text: str, keep: str = "") -> str:
+    """``text`` with its line breaks and control sequences shown instead of obeyed, but for the characters of ``keep``.
+
+    Ids, reasons and payloads are whatever a producer wrote: none may forge a line or move a terminal's cursor.
+    """
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() or character in keep else repr(character)[1:-1] for character in text)
+
+
 def plain_table(headers: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """The table as text, without a final newline. A column whose every value is a number is aligned to the right."""
-    texts = [[str(value) for value in row] for row in rows]
+    texts = [[printable(str(value)) for value in row] for row in rows]
     numeric = [all(isinstance(row[column], int | float) for row in rows) and bool(rows) for column in range(len(headers))]
     widths = [max(map(_width, [header, *(row[column] for row in texts)])) for column, header in enumerate(headers)]
     lines = [_line(headers, widths, numeric), _line(["-" * width for width in widths], widths, numeric)]
