@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -264,19 +265,105 @@ def test_the_tab_key_completes_queues() -> None:
     assert done.stdout.split() == ["thumbnail", "thumbnail-generation"]
 
 
-def test_on_a_terminal_it_asks_and_no_means_no(run: Kayan, redis_url: str) -> None:
+@pytest.mark.parametrize(("answer", "code"), [(b"n\n", 1), (b"\x04", 1), (b"\x03", 130)])
+def test_on_a_terminal_it_asks_and_no_means_no(run: Kayan, redis_url: str, answer: bytes, code: int) -> None:
     run("add", "email", json.dumps(EMAIL))
     ours, theirs = pty.openpty()
-    process = subprocess.Popen([*COMMAND, "remove", "email", "1"], env=environment(REDIS_URL=redis_url, TERM="dumb"), stdin=theirs,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
-    os.write(ours, b"n\n")
-    out, err = process.communicate(timeout=30)
+    process = subprocess.Popen(["setsid", "--ctty", *COMMAND, "remove", "email", "1"], env=environment(REDIS_URL=redis_url, TERM="dumb"),
+                               stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    assert process.stdout is not None
+    asked = b""
+    while not asked.endswith(b": "):
+        asked += process.stdout.read(1)
+    os.write(ours, answer)
+    _, err = process.communicate(timeout=30)
     os.close(ours)
     os.close(theirs)
-    assert process.returncode == 1
-    assert "Delete job 1 of email?" in out
-    assert "nothing was changed" in err
+    assert (process.returncode, asked) == (code, b"Delete job 1 of email? [y/N]: ")
+    assert err.decode().strip() == "kayan: nothing was changed"
     assert "job 1 of email: waiting" in run("job", "email", "1").stdout
+
+
+def piped(redis_url: str, command: str) -> subprocess.CompletedProcess[str]:
+    """A line of the shell in which ``kayan`` is the command; its own exit code is said last."""
+    script = f"set -o pipefail; {command}; echo $?"
+    kayan = "kayan() { " + " ".join(COMMAND) + ' "$@"; }; '
+    return subprocess.run(["bash", "-c", kayan + script], env=environment(REDIS_URL=redis_url), capture_output=True, text=True, timeout=60)
+
+
+def test_a_reader_who_leaves_ends_the_command_without_a_word(run: Kayan, redis_url: str) -> None:
+    run("add", "email", "-", stdin="\n".join([json.dumps(EMAIL)] * 300))
+    left_at_once = piped(redis_url, "kayan jobs email -s waiting -n 300 --json | true")
+    assert (left_at_once.stdout, left_at_once.stderr) == ("141\n", "")
+    left_later = piped(redis_url, "kayan queues --watch --json | head -n 1")
+    assert (len(json.loads(left_later.stdout.splitlines()[0])), left_later.stdout.splitlines()[1], left_later.stderr) == (7, "141", "")
+    left_check = piped(redis_url, "kayan check analytics | true")
+    assert (left_check.stdout, left_check.stderr) == ("141\n", "")
+
+
+@pytest.mark.parametrize("name", ["meta", "metrics:completed", "id", "wait", "limiter:index"])
+async def test_the_keys_of_a_queue_itself_are_no_jobs(run: Kayan, redis: Redis, name: str) -> None:
+    run("add", "email", json.dumps(EMAIL))
+    if name in ("meta", "metrics:completed", "limiter:index"):
+        await redis.hset(f"bull:email:{name}", mapping={"count": "7"})
+    before = await redis.dump(f"bull:email:{name}")
+    for command in (["remove", "--yes"], ["retry"], ["promote"], ["job"]):
+        said = run(command[0], "email", name, *command[1:], code=1).stderr
+        assert said == f"kayan: {name} is one of the keys of queue email itself, and no job\n"
+    assert await redis.dump(f"bull:email:{name}") == before
+
+
+async def test_a_lock_a_log_and_a_list_are_no_jobs_either(run: Kayan, redis: Redis) -> None:
+    run("add", "email", json.dumps(EMAIL))
+    await redis.set("bull:email:1:lock", "a worker's token")
+    await redis.rpush("bull:email:1:logs", "a row")
+    for name in ("1:lock", "1:logs"):
+        assert "no job 1:l" in run("remove", "email", name, "--yes", code=1).stderr
+        assert "no job 1:l" in run("job", "email", name, code=1).stderr
+    assert await redis.get("bull:email:1:lock") == "a worker's token"
+    assert await redis.llen("bull:email:1:logs") == 1
+
+
+async def test_a_key_of_another_kind_is_told_without_suspecting_the_network(run: Kayan, redis: Redis) -> None:
+    await redis.set("bull:email:failed", "not a set")
+    said = run("jobs", "email", code=1).stderr
+    assert "WRONGTYPE" in said
+    assert "REDIS_HOST" not in said
+
+
+async def test_an_id_forges_no_line_and_sends_the_terminal_nothing(run: Kayan, redis: Redis) -> None:
+    forged = "7\n2026-01-01 email 8 failed\x1b[2J"
+    await redis.hset(f"bull:email:{forged}", mapping={"name": "__default__", "data": "{}", "opts": "{}", "timestamp": "1795431282192"})
+    await redis.lpush("bull:email:wait", forged)
+    for text in (run("jobs", "email", "-s", "waiting").stdout, run("job", "email", forged).stdout,
+                 run("retry", "email", forged, code=1).stderr, run("remove", "email", forged, "--yes").stdout):  # fmt: skip
+        assert "\x1b" not in text
+        assert r"7\n2026-01-01 email 8 failed\x1b[2J" in text
+
+
+def test_an_add_that_finds_no_redis_says_so_once_with_the_usual_advice() -> None:
+    done = kayan("add", "email", json.dumps(EMAIL), variables={"REDIS_PORT": "1"})
+    [line] = done.stderr.splitlines()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert line.startswith("kayan: Redis at redis://localhost:1/0: 1 job for email: Redis did not answer within 10 s (")
+    assert "REDIS_HOST" in line
+    assert ".)" not in line
+    assert "number" not in line
+
+
+def test_ctrl_c_ends_an_add_that_waits_for_redis_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(20)
+        command = [*COMMAND, "add", "email", json.dumps(EMAIL)]
+        process = subprocess.Popen(command, env=environment(REDIS_PORT=str(silent.getsockname()[1])), stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)  # fmt: skip
+        connection, _ = silent.accept()
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        connection.close()
+    assert (process.returncode, out, err) == (130, "", "")
+    assert time.monotonic() - began < 3
 
 
 # -- check -----------------------------------------------------------------------------------------------------------------------

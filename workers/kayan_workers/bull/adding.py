@@ -165,7 +165,8 @@ class AddLane:
             reply: bytes = await line.run(self._script, self._script_keys, args)
             return reply
 
-        reply = await insist(call, deadline_seconds=self._deadline_seconds, what=f"{len(jobs)} jobs for {self._keys.queue}")
+        what = f"{len(jobs)} {'job' if len(jobs) == 1 else 'jobs'} for {self._keys.queue}"
+        reply = await insist(call, deadline_seconds=self._deadline_seconds, what=what)
         return [_id_of(entry) for entry in _unpack(reply)]
 
 

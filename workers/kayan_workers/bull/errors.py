@@ -61,4 +61,4 @@ class BulkError(QueueError):
         self.outcomes = tuple(outcomes)
         failures = [(index, outcome) for index, outcome in enumerate(outcomes) if isinstance(outcome, Exception)]
         index, first = failures[0]
-        super().__init__(f"{len(failures)} of {len(outcomes)} jobs were not added; the first is number {index}: {first}")
+        super().__init__(f"{len(failures)} of {len(outcomes)} jobs were not added; the first is number {index + 1}: {first}")

@@ -39,8 +39,9 @@ async def insist(call: Callable[[], Awaitable[T]], *, deadline_seconds: float, w
             if not may_pass(error):
                 raise
             if loop.time() + pause > deadline:
+                said = str(error).rstrip(".")
                 raise QueueUnreachable(
-                    f"{what}: Redis did not answer within {deadline_seconds:g} s ({error}); whether it has happened is unknown"
+                    f"{what}: Redis did not answer within {deadline_seconds:g} s ({said}); whether it has happened is unknown"
                 ) from error
         await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311  jitter, not a secret
         pause = min(pause * 2, _LONGEST_PAUSE)

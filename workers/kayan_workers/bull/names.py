@@ -24,6 +24,11 @@ def check_queue_name(name: str, prefix: str) -> None:
             raise ValueError(f"the {what} {text!r} has one of * ? [ ] \\ @: subscriptions and scans would match other queues; leave it out")
 
 
+def is_own_key(job_id: str) -> bool:
+    """Whether what stands under this id is a hash of the queue's own. Its other keys are no hashes: nobody takes them for a job."""
+    return job_id in RESERVED_IDS or job_id == "limiter:index"
+
+
 def check_job_id(job_id: str) -> None:
     """Raises ValueError when ``job_id`` cannot be a job's own id.
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from kayan_workers.bull.core import QueueCore
 from kayan_workers.bull.job import Job
+from kayan_workers.bull.names import is_own_key
 from kayan_workers.bull.options import State
 
 _FETCHED_AT_ONCE = 100
@@ -73,7 +74,7 @@ class Reader(QueueCore):
 
     async def get_job(self, job_id: str) -> Job | None:
         """The job of this id, or None when there is none."""
-        found = await self._fetch([job_id])
+        found = [] if is_own_key(job_id) else await self._fetch([job_id])
         return found[0] if found else None
 
     async def ids(self, state: State, start: int = 0, end: int = -1, *, ascending: bool | None = None) -> list[str]:
@@ -97,7 +98,7 @@ class Reader(QueueCore):
 
     async def state_of(self, job_id: str) -> State | Literal["stuck"] | None:
         """Where a job stands: ``stuck`` when it is in no list (a worker takes it up or lets it go just now), None when it is gone."""
-        state = await self.run("state", job_id)
+        state = None if is_own_key(job_id) else await self.run("state", job_id)
         return state.decode() if state else None
 
     async def logs(self, job_id: str, start: int = 0, end: int = -1, *, ascending: bool = True) -> Logs:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
+from kayan_workers.bull.errors import BulkError
 from kayan_workers.bull.options import Backoff, JobOptions, KeepJobs
 from kayan_workers.bull.queue import BulkJob
 from kayan_workers.cli.session import USAGE, fail, queue_of
@@ -69,9 +70,20 @@ def check_payloads(queue: str, found: list[Any]) -> None:
 async def add(server: Server, settings: Settings, *, name: str, found: list[Any], options: JobOptions) -> None:
     """Add the jobs and print their ids, one a line."""
     async with queue_of(server, settings, name) as queue:
-        jobs = await queue.add_bulk([BulkJob(value, options=options.over(APP_OPTIONS)) for value in found])
+        try:
+            jobs = await queue.add_bulk([BulkJob(value, options=options.over(APP_OPTIONS)) for value in found])
+        except BulkError as error:
+            _raise_alone(error)
     for job in jobs:
         print(job.id)
+
+
+def _raise_alone(error: BulkError) -> NoReturn:
+    """One cause that kept out every job needs no count of them."""
+    first = error.outcomes[0]
+    if isinstance(first, Exception) and all(outcome is first for outcome in error.outcomes):
+        raise first from error
+    raise error
 
 
 async def add_cleanup(server: Server, settings: Settings, *, kind: str, again: bool, retire: bool) -> None:

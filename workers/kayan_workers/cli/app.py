@@ -75,7 +75,10 @@ def check(
     """Test Redis, PostgreSQL, the bucket, SES and the codecs one by one, and say what to do about each failure."""
     from kayan_workers.cli.check import check as run_checks
 
-    raise typer.Exit(run_checks(session.roles_named(roles or [names.ALL]), as_json=as_json))
+    chosen = session.roles_named(roles or [names.ALL])
+    with session.to_a_reader_who_may_leave():
+        code = run_checks(chosen, as_json=as_json)
+    raise typer.Exit(code)
 
 
 # -- look ------------------------------------------------------------------------------------------------------------------------

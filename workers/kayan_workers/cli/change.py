@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import typer
 
-from kayan_workers.cli.session import FAILED, queue_of
+from kayan_workers.cli.session import FAILED, complain, queue_of
 from kayan_workers.errors import KayanError
+from kayan_workers.tables import printable
 
 if TYPE_CHECKING:
     from kayan_workers.bull.options import State
@@ -30,10 +30,10 @@ async def each_job(server: Server, settings: Settings, *, name: str, job_ids: Se
         for job_id in job_ids:
             try:
                 await act[what](job_id)
-                print(f"{job_id} {_DONE[what]}")
+                print(printable(f"{job_id} {_DONE[what]}"))
             except KayanError as error:
                 failures += 1
-                print(f"kayan: {error}", file=sys.stderr)
+                complain(str(error))
     if failures:
         raise typer.Exit(FAILED)
 

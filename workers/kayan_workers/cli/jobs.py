@@ -7,8 +7,10 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from kayan_workers.bull.names import is_own_key
 from kayan_workers.cli.durations import ago, roughly
 from kayan_workers.cli.session import FAILED, fail, print_json, print_table, queue_of
+from kayan_workers.tables import printable
 
 if TYPE_CHECKING:
     from kayan_workers.bull.job import Job
@@ -44,6 +46,8 @@ async def show_one(server: Server, settings: Settings, *, name: str, job_id: str
     """Everything Redis knows of one job."""
     async with queue_of(server, settings, name) as queue:
         job = await queue.get_job(job_id)
+        if job is None and is_own_key(job_id):
+            fail(f"{job_id} is one of the keys of queue {name} itself, and no job")
         if job is None:
             fail(f"queue {name} has no job {job_id}: it never had, or retention has removed it", FAILED)
         facts = await _facts(queue, job)
@@ -160,10 +164,10 @@ def _print_facts(facts: dict[str, Any]) -> None:
     long = ("options", "data", "return_value", "stacktrace", "logs")
     state = facts["state"] or "gone"
     position = f", number {facts['position']} in line" if facts["position"] else ""
-    _print_line(f"job {facts['id']} of {facts['queue']}: {state}{position}")
+    _print_line(printable(f"job {facts['id']} of {facts['queue']}: {state}{position}"))
     for name, value in facts.items():
         if name not in (*long, "id", "queue", "state", "position") and value not in (None, ""):
-            _print_line(f"  {name.replace('_', ' '):15} {value}")
+            _print_line(printable(f"  {name.replace('_', ' '):15} {value}"))
     for name in long:
         if facts[name] not in (None, [], {}):
             _print_line(f"{name.replace('_', ' ')}:")
@@ -176,8 +180,7 @@ def _indented(value: Any) -> str:
 
 
 def _print_line(text: str) -> None:
-    """Job contents may hold control sequences of a terminal: they are shown, not obeyed."""
-    sys.stdout.write("".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text) + "\n")
+    sys.stdout.write(printable(text, keep="\n\t") + "\n")
 
 
 def _iso(ms: int | None) -> str | None:

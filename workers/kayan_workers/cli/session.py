@@ -6,9 +6,12 @@ Exit codes: 0 done, 1 it did not work, 2 wrong usage or a wrong environment, 130
 from __future__ import annotations
 
 import asyncio
+import os
+import select
+import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import msgspec
@@ -17,6 +20,7 @@ import typer
 from kayan_workers.cli.durations import seconds
 from kayan_workers.cli.names import UnknownName, chosen_roles, one_of, queue_name
 from kayan_workers.errors import KayanError, SettingsError
+from kayan_workers.tables import plain_table, printable
 
 if TYPE_CHECKING:
     from kayan_workers.bull.queue import Queue
@@ -30,8 +34,12 @@ T = TypeVar("T")
 
 
 def fail(message: str, code: int = FAILED) -> NoReturn:
-    print(f"kayan: {message}", file=sys.stderr)
+    complain(message)
     raise typer.Exit(code)
+
+
+def complain(message: str) -> None:
+    print(printable(f"kayan: {message}"), file=sys.stderr)
 
 
 def settings_for(roles: Sequence[Role] = ()) -> Settings:
@@ -96,7 +104,9 @@ def run(command: Callable[[Server, Settings], Awaitable[T]], *, interrupted: int
 
     ``interrupted`` is the exit code after Ctrl-C: 0 where that is the way to end.
     """
-    from redis.exceptions import RedisError
+    from redis.exceptions import RedisError, ResponseError
+
+    from kayan_workers.bull.errors import QueueUnreachable
 
     settings = settings_for()
 
@@ -110,16 +120,47 @@ def run(command: Callable[[Server, Settings], Awaitable[T]], *, interrupted: int
             await server.close()
 
     try:
-        return asyncio.run(connected())
+        with to_a_reader_who_may_leave():
+            return asyncio.run(connected())
     except KeyboardInterrupt:
         raise typer.Exit(interrupted) from None
     except UnknownName as error:
         fail(str(error), USAGE)
-    except (KayanError, ValueError) as error:
-        fail(str(error))
-    except (RedisError, OSError) as error:
+    except ResponseError as error:
+        fail(f"Redis at {settings.redis} refuses: {_refusal(error)}")
+    except (RedisError, OSError, QueueUnreachable) as error:
         advice = "Check REDIS_HOST, REDIS_PORT, REDIS_PASSWORD or REDIS_URL; `kayan check` tells more"
         fail(f"Redis at {settings.redis}: {str(error).rstrip('.')}. {advice}")
+    except (KayanError, ValueError) as error:
+        fail(str(error))
+
+
+def _refusal(error: Exception) -> str:
+    if "WRONGTYPE" in str(error):
+        return "a key of the queue holds something else than Bull keeps there, so it is no job or list of jobs (WRONGTYPE)"
+    return f"{str(error).rstrip('.')}. `kayan check` tells more"
+
+
+@contextmanager
+def to_a_reader_who_may_leave() -> Iterator[None]:
+    """Whoever reads us through a pipe (``head``, say) may have seen enough: then the command ends without a word, as by SIGPIPE."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        if not _nobody_reads():
+            raise
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGPIPE)
+
+
+def _nobody_reads() -> bool:
+    """Whether the pipe that broke is standard output, and not the connection to a server."""
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0))
 
 
 @asynccontextmanager
@@ -129,7 +170,12 @@ async def queue_of(server: Server, settings: Settings, name: str) -> AsyncIterat
     queue = Queue(name, server, prefix=settings.prefix, add_deadline_seconds=10)
     try:
         yield queue
-    finally:
+    except asyncio.CancelledError:  # Ctrl-C: closing would first send what waits, for as long as Redis stays away
+        raise
+    except BaseException:
+        await queue.close()
+        raise
+    else:
         await queue.close()
 
 
@@ -139,7 +185,12 @@ def confirm(question: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         fail(f"{question} Nobody is there to ask: say --yes", USAGE)
-    if not typer.confirm(question):
+    try:
+        agreed = typer.confirm(printable(question))
+    except typer.Abort as error:
+        print(file=sys.stderr)
+        fail("nothing was changed", FAILED if isinstance(error.__context__, EOFError) else INTERRUPTED)
+    if not agreed:
         fail("nothing was changed")
 
 
@@ -150,8 +201,6 @@ def print_json(value: Any) -> None:
 def print_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "") -> None:
     """A rich table on a terminal, aligned text otherwise."""
     if not sys.stdout.isatty():
-        from kayan_workers.tables import plain_table
-
         print(plain_table(headers, rows))
         return
     from rich.console import Console
@@ -168,5 +217,5 @@ def rich_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], *, title: 
         numeric = bool(rows) and all(isinstance(row[column], int | float) for row in rows)
         table.add_column(header, justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*(escape(str(value)) for value in row))
+        table.add_row(*(escape(printable(str(value))) for value in row))
     return table

@@ -13,7 +13,11 @@ local base, job_id = ARGV[1], ARGV[2]
 if redis.call("EXISTS", base .. job_id .. ":lock") == 1 then
   return -1
 end
-local exists = redis.call("EXISTS", base .. job_id) == 1
+local kind = redis.call("TYPE", base .. job_id).ok
+if kind ~= "hash" and kind ~= "none" then
+  return 0  -- a lock, a log, a list of the queue's own
+end
+local exists = kind == "hash"
 if not take_off(base, job_id) and not exists then
   return 0
 end
