@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -17,6 +17,7 @@ from kayan_workers.errors import PermanentError
 from kayan_workers.processors.analytics import Payload, process_batch
 
 NOON = "2025-11-24T12:00:00.123Z"
+DAY_AFTER_TOMORROW = (datetime.now(UTC) + timedelta(days=2)).isoformat()
 NOON_AS_STORED = datetime.fromisoformat(NOON).replace(tzinfo=None)
 
 
@@ -171,15 +172,19 @@ def test_what_needs_a_user_completes_without_one_and_says_that_nothing_was_kept(
         ({"type": "SEARCH", "data": {"query": "x", "resultCount": "7"}}, "$.resultCount"),
         ({"type": "SEARCH", "data": {"query": "x", "resultCount": 2**31}}, "$.resultCount"),
         ({"type": "ACTIVITY", "userId": "cgone", "data": {}}, "missing required field `type`"),
-        ({"type": "ACTIVITY", "userId": "cgone", "data": {"type": "DANCED"}}, "'DANCED' is not an AssetActivityType"),
+        ({"type": "ACTIVITY", "userId": "cgone", "data": {"type": "DANCED"}}, "data.type: not an AssetActivityType; known are "),
         ({"type": "ACTIVITY", "data": {"type": "ASSET_UPDATED", "collectionId": "cgone"}}, "collectionId 'cgone'"),
-        ({"type": "PAGE_VIEW"}, "'PAGE_VIEW' is not an analytics event"),
-        ({"type": ""}, "is not an analytics event"),
-        ({"type": "SEARCH", "timestamp": "9999-12-31T23:59:59-12:00", "userId": "user", "data": {"query": "x"}}, "timestamp"),
+        ({"type": "PAGE_VIEW"}, "type: not an analytics event; known are ASSET_VIEW, "),
+        ({"type": ""}, "type: not an analytics event"),
+        ({"type": "SEARCH", "timestamp": "9999-12-31T23:59:59-12:00", "userId": "user", "data": {"query": "x"}}, "timestamp: no time"),
+        ({"type": "ASSET_VIEW", "timestamp": "0001-01-01T00:00:00Z", "assetId": "asset"}, "timestamp: no time"),
+        ({"type": "ASSET_VIEW", "timestamp": "1999-12-31T23:59:59Z", "assetId": "asset"}, "between 2000 and a day from now"),
+        ({"type": "ASSET_VIEW", "timestamp": DAY_AFTER_TOMORROW, "assetId": "asset"}, "timestamp: no time"),
     ],
 )
 def test_a_bad_event_fails_for_good_naming_the_field(app: App, edges: Any, fields: dict[str, Any], words: str) -> None:
     app.user(id="user")
+    app.asset(id="asset")
     values = {"timestamp": NOON, **fields}
 
     outcome = one(msgspec.convert(values, Payload), edges)
@@ -269,9 +274,9 @@ def test_counters_are_exact_when_overlapping_batches_run_at_once_in_any_order(ap
     [
         ({"type": "ASSET_VIEW", "assetId": "cgone"}, "cgone"),
         ({"type": "SEARCH", "data": {"query": "a\0b"}}, "data.query"),
-        ({"type": "SEARCH", "data": {"query": "x", "filters": {"name": "a\0b"}}}, "Unicode"),
+        ({"type": "SEARCH", "data": {"query": "x", "filters": {"name": "a\0b"}}}, "data.filters.name: holds a NUL"),
         ({"type": "SEARCH", "data": {"query": "".join(chr(0x4E00 + (i * 7919) % 20000) for i in range(9000))}}, "index row"),
-        ({"type": "NO_SUCH_EVENT"}, "NO_SUCH_EVENT"),
+        ({"type": "NO_SUCH_EVENT"}, "type: not an analytics event"),
     ],
     ids=["dead asset", "nul in the query", "nul in the filters", "longer than its index allows", "unknown type"],
 )

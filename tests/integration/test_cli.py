@@ -63,13 +63,40 @@ async def test_add_reads_one_job_a_line_from_standard_input(run: Kayan, redis: R
 
 
 async def test_add_refuses_what_the_processor_would_refuse(run: Kayan, redis: Redis) -> None:
-    assert "at `$.to`; nothing was added" in run("add", "email", '{"to": 5}', code=2).stderr
+    said = run("add", "email", '{"to": 5}', code=2).stderr
+    assert said.startswith("kayan: the payload is malformed: $.to: Expected ")
+    assert "; nothing was added" in said
     assert "not JSON" in run("add", "email", '{"to":', code=2).stderr
     assert "line 2 is not JSON" in run("add", "email", "-", stdin='{"to":"a@b.c"}\n{"to"\n', code=2).stderr
     assert "--delay: 'soon' is no length of time" in run("add", "email", "{}", "--delay", "soon", code=2).stderr
     assert not await redis.exists("bull:email:id")
     run("add", "email", '{"to": 5}', "--unchecked")
     assert await redis.llen("bull:email:wait") == 1
+
+
+@pytest.mark.parametrize(
+    ("queue", "payload", "says"),
+    [
+        ("email", {}, "the mail has no recipient"),
+        ("email", EMAIL | {"template": "", "data": None}, "data: has neither html nor text"),
+        ("email", EMAIL | {"subject": "a\nb"}, "the subject contains a line break"),
+        ("cleanup", {"type": "NOPE"}, "type: not a cleanup; known are EXPIRED_LINKS"),
+        ("analytics", {"type": "NOPE", "timestamp": "2025-11-24T10:05:07.123Z"}, "type: not an analytics event"),
+        ("analytics", {"type": "ASSET_VIEW", "timestamp": "2025-11-24T10:05:07.123Z"}, "assetId: missing"),
+        ("notification", {"userId": "u", "type": "NOPE", "title": "t", "message": "m"}, "type: not a NotificationType"),
+        ("thumbnail", {"assetId": "a", "fileKey": "../../etc/passwd", "fileType": "IMAGE"}, "does not stay inside the store"),
+        ("asset", {"assetId": "a", "fileKey": "/etc/passwd", "fileType": "IMAGE"}, "does not stay inside the store"),
+        ("variant", {"assetId": "a", "fileKey": "a/b", "fileType": "AUDIO", "variants": ["WEB_OPTIMIZED"]}, "made of IMAGE and VIDEO only"),
+        ("asset", {"assetId": "a", "fileKey": "a/b", "fileType": "NOPE"}, "$.fileType: Invalid enum value; known are IMAGE, VIDEO"),
+    ],
+)
+async def test_add_refuses_what_no_database_or_store_could_make_good(
+    run: Kayan, redis: Redis, queue: str, payload: dict[str, Any], says: str
+) -> None:
+    said = run("add", queue, json.dumps(payload), code=2).stderr
+    assert says in said
+    assert "nothing was added" in said
+    assert await redis.keys("*") == []
 
 
 async def test_a_cleanup_is_queued_once_per_slot_however_often_it_is_asked_for(run: Kayan, redis: Redis) -> None:
@@ -166,7 +193,7 @@ async def test_a_running_job_names_its_worker_and_a_waiting_one_its_place(run: K
 
 
 def test_jobs_shows_no_more_than_asked_for_and_says_how_many_there_are(run: Kayan) -> None:
-    run("add", "analytics", "-", stdin="\n".join(['{"type":"SEARCH","data":{},"timestamp":"2025-11-24T10:05:07.123Z"}'] * 5))
+    run("add", "analytics", "-", stdin="\n".join(['{"type":"SEARCH","data":{"query":"stage"},"timestamp":"2025-11-24T10:05:07.123Z"}'] * 5))
     text = run("jobs", "analytics", "--state", "waiting", "--limit", "2").stdout
     assert text.splitlines()[-1] == "2 of 5; --limit shows more"
     assert run("jobs", "analytics").stdout == "analytics has no failed jobs\n"

@@ -159,6 +159,24 @@ def test_the_lead_follow_up_mail_is_sent_although_its_template_does_not_exist(se
     assert html == words.replace("\n", "<br>\n"), "its line breaks show, although it is plain text called HTML"
 
 
+@pytest.mark.parametrize("subject", [None, "", "  "])
+def test_a_mail_without_a_subject_goes_out_and_says_so(subject: str | None, send: Send, ses: SesServer) -> None:
+    send(a_job({"to": "ada@example.com", "subject": subject, "data": {"text": "Hi"}}))
+
+    assert ses.accepted[0].message["Subject"] == "(no subject)"
+
+
+@pytest.mark.parametrize(
+    ("named", "sent"),
+    [("../../x.pdf", "x.pdf"), ("C:\\plans\\stage.pdf", "stage.pdf"), ("a/..", "attachment"), ("", "attachment"), ("a..b.png", "a..b.png")],
+)
+def test_an_attachment_is_saved_nowhere_but_where_its_reader_saves_it(named: str, sent: str, send: Send, ses: SesServer) -> None:
+    send(a_job(WELCOME | {"attachments": [{"filename": named, "content": "x"}]}))
+
+    [attachment] = ses.accepted[0].message.iter_attachments()
+    assert attachment.get_filename() == sent
+
+
 def test_html_with_tags_of_its_own_is_left_alone(send: Send, ses: SesServer) -> None:
     send(a_job(PLAIN | {"data": {"html": "<p>One\ntwo</p>"}}))
 
@@ -204,9 +222,9 @@ def test_a_buffer_that_went_through_redis_arrives_as_its_bytes(send: Send, ses: 
     ({"to": ["ada@example.com", None]}, r"\$\.to\[1\]"),
     ({"to": ["ada@example.com", "nobody"]}, r"recipient 2 of 2 \(`to`\) is not an e-mail address"),
     ({"to": "ada@example.com\nBcc: eve@example.com"}, "line break"),
-    ({"template": "no-such"}, "template 'no-such' is unknown; known are asset-shared, "),
-    ({"template": "constructor"}, "template 'constructor' is unknown"),
-    ({"template": "../mail"}, "is unknown"),
+    ({"template": "no-such"}, "template: unknown; known are asset-shared, "),
+    ({"template": "constructor"}, "template: unknown"),
+    ({"template": "../mail"}, "template: unknown"),
     ({"template": 5}, r"\$\.template"),
     ({"data": None}, "variables are missing: userName, dashboardUrl"),
     ({"data": {"userName": "Jo"}}, "variables are missing: dashboardUrl"),
@@ -219,7 +237,9 @@ def test_a_buffer_that_went_through_redis_arrives_as_its_bytes(send: Send, ses: 
     ({"attachments": [{"filename": "a", "content": {"type": "Buffer", "data": [1, 256]}}]}, r"\$\.attachments\[0\]\.content\.data\[1\]"),
     ({"attachments": [{"filename": "a", "content": {"type": "Buffer", "data": "aGk="}}]}, r"\$\.attachments\[0\]\.content\.data"),
     ({"attachments": [{"filename": "a\r\nX: y", "content": "x"}]}, r"attachments\[0\]\.filename contains a line break"),
-    ({"template": "", "subject": "Hi\r\nBcc: eve@example.com"}, "the subject contains a line break"),
+    ({"template": "", "subject": "Hi\r\nBcc: eve@example.com", "data": {"text": "Hi"}}, "the subject contains a line break"),
+    ({"template": "", "data": None}, "data: has neither html nor text"),
+    ({"template": None, "data": {"html": "", "text": None}}, "data: has neither html nor text"),
 ])
 def test_a_job_that_can_never_be_mailed_fails_for_good_and_says_why(
     change: dict[str, Any], said: str, send_without_database: Send, ses: SesServer

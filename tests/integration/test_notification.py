@@ -13,7 +13,7 @@ from app import App, SomeEdges, app_of
 from doubles import FakeJob
 from kayan_workers.database import Database
 from kayan_workers.errors import PermanentError, TemporaryError
-from kayan_workers.processors.notification import Payload, process_batch
+from kayan_workers.processors.notification import APP_TYPES, Payload, process_batch
 
 
 @pytest.fixture
@@ -116,11 +116,12 @@ def test_a_type_the_app_adds_to_its_enum_is_stored_from_then_on(app: App, edges:
 
 
 @pytest.mark.parametrize("queued", ["", "task_assigned", "constructor", "TASK_ASSIGNED'; DROP TABLE notifications; --"])
-def test_an_unknown_type_fails_at_once_and_names_itself(app: App, edges: Any, queued: str) -> None:
+def test_an_unknown_type_fails_at_once_and_is_told_the_known_ones(app: App, edges: Any, queued: str) -> None:
     outcome = one(note(app.user(), type=queued), edges)
 
     assert isinstance(outcome, PermanentError)
-    assert "is not a NotificationType" in str(outcome)
+    assert str(outcome).startswith("type: not a NotificationType; known are ASSET_DOWNLOAD_APPROVED, ")
+    assert not queued or queued not in str(outcome)
     assert app.rows("notifications", "id") == []
 
 
@@ -170,6 +171,12 @@ def test_a_narrower_switch_declines_its_own_types_only(app: App, edges: Any, que
     assert app.rows("notifications", "type") == ["TASK_ASSIGNED"]
 
 
+def test_without_a_database_the_types_are_those_of_the_apps_enum(app: App) -> None:
+    found = app.connection.execute("SELECT enumlabel FROM pg_enum WHERE enumtypid = '\"NotificationType\"'::regtype").fetchall()
+
+    assert {name for (name,) in found} == APP_TYPES
+
+
 def test_running_a_batch_again_inserts_nothing_and_says_the_same(app: App, edges: Any) -> None:
     user = app.user()
     work = [(note(user), job()) for _ in range(50)]
@@ -204,12 +211,13 @@ def test_two_workers_with_the_same_jobs_at_once_leave_one_row_each(app: App, edg
     ("poison", "word"),
     [
         ({"title": "a\0b"}, "title"),
-        ({"data": {"note": "a\0b"}}, "Unicode"),
+        ({"data": {"notes": [{"note": "a\0b"}]}}, "data.notes[0].note: holds a NUL"),
+        ({"data": {"no\0te": 1}}, "a name in data: holds a NUL"),
         ({"projectId": "cgone"}, "projectId"),
         ({"projectId": "c\0gone"}, "projectId"),
-        ({"type": "NO_SUCH_TYPE"}, "NO_SUCH_TYPE"),
+        ({"type": "NO_SUCH_TYPE"}, "type: not a NotificationType"),
     ],
-    ids=["nul in the title", "nul in the data", "dead id", "nul in an id", "unknown type"],
+    ids=["nul in the title", "nul in the data", "nul in a name", "dead id", "nul in an id", "unknown type"],
 )
 def test_a_poisonous_row_among_a_hundred_fails_alone(app: App, edges: Any, poison: dict[str, Any], word: str) -> None:
     user = app.user()

@@ -166,6 +166,46 @@ def _batch(
     return handle
 
 
+def complaint(error: msgspec.ValidationError, payload: type[Any]) -> str:
+    """What is wrong with a payload: the field, and why. Its values are not repeated; a word that is on no list is answered with the list.
+
+    msgspec's own words are ``Expected `str`, got `int` - at `$.variants[0]```.
+    """
+    said, separator, path = str(error).rpartition(" - at ")
+    if not separator:
+        return str(error)
+    path = path.strip("`")
+    if found := re.match(r"Invalid (?:enum )?value ", said):
+        known = _known_values(payload, path)
+        said = found[0].strip() + (f"; known are {', '.join(map(str, known))}" if known else "")
+    return f"{path}: {said}"
+
+
+def _known_values(payload: type[Any], path: str) -> list[Any]:
+    """The values that the field at a path may have; empty when its type has no list of them."""
+    types = [msgspec.inspect.type_info(payload)]
+    for name, _index in re.findall(r"\.(\w+)|(\[[^]]*\])", path):
+        types = [inner for kind in types for inner in _inside(kind, name)]
+    found = (getattr(kind, "values", None) or [member.value for member in getattr(kind, "cls", ())] for kind in types if _is_list(kind))
+    return [value for values in found for value in values]
+
+
+def _is_list(kind: msgspec.inspect.Type) -> bool:
+    return isinstance(kind, msgspec.inspect.EnumType | msgspec.inspect.LiteralType)
+
+
+def _inside(kind: msgspec.inspect.Type, name: str) -> list[msgspec.inspect.Type]:
+    """The types of a struct's field, or of the entries of a list when ``name`` is empty."""
+    inner: list[msgspec.inspect.Type] = []
+    if name and isinstance(kind, msgspec.inspect.StructType):
+        inner = [field.type for field in kind.fields if field.encode_name == name]
+    elif not name and isinstance(kind, msgspec.inspect.ListType):
+        inner = [kind.item_type]
+    elif isinstance(kind, msgspec.inspect.UnionType):
+        return [found for member in kind.types for found in _inside(member, name)]
+    return [member for each in inner for member in (each.types if isinstance(each, msgspec.inspect.UnionType) else (each,))]
+
+
 def _decoder(payload: type[Any]) -> Decode:
     decode = msgspec.json.Decoder(payload).decode
 
@@ -173,20 +213,10 @@ def _decoder(payload: type[Any]) -> Decode:
         try:
             return decode(job.raw_data)
         except msgspec.ValidationError as error:
-            raise PermanentError(f"{job.queue} job {job.id}: malformed payload: {_field_first(str(error))}") from None
+            raise PermanentError(f"{job.queue} job {job.id}: malformed payload: {complaint(error, payload)}") from None
         except RecursionError:
             raise PermanentError(f"{job.queue} job {job.id}: malformed payload: it is nested too deep to be read") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise PermanentError(f"{job.queue} job {job.id}: its data is not JSON: {error}") from None
 
     return typed
-
-
-def _field_first(message: str) -> str:
-    """msgspec's ``Expected `str`, got `int` - at `$.variants[0]``` with the field in front.
-
-    It repeats a word that is on no list, which helps as long as it is a word.
-    """
-    said, separator, path = message.rpartition(" - at ")
-    said = re.sub(r"'(.{40}).+'$", r"'\1…'", said, flags=re.DOTALL)
-    return f"{path.strip('`')}: {said}" if separator else message

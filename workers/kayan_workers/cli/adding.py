@@ -13,6 +13,7 @@ from kayan_workers.bull.errors import BulkError
 from kayan_workers.bull.options import Backoff, JobOptions, KeepJobs
 from kayan_workers.bull.queue import BulkJob
 from kayan_workers.cli.session import USAGE, fail, queue_of
+from kayan_workers.errors import PermanentError
 from kayan_workers.processors.table import ROLES
 
 if TYPE_CHECKING:
@@ -54,17 +55,23 @@ def payloads(text: str) -> list[Any]:
 
 def check_payloads(queue: str, found: list[Any]) -> None:
     """Refuse what the queue's own processor would refuse. A processor that is not installed here checks nothing."""
+    from kayan_workers.binding import complaint
+
     role = next(role for role in ROLES if role.queue == queue)
     try:
-        payload = importlib.import_module(role.module).Payload
+        processor = importlib.import_module(role.module)
     except ImportError:
         return
     for number, value in enumerate(found, 1):
+        which = f"payload {number} of {len(found)}" if len(found) > 1 else "the payload"
         try:
-            msgspec.convert(value, payload)
+            payload = msgspec.convert(value, processor.Payload)
+            if hasattr(processor, "check"):
+                processor.check(payload)
         except msgspec.ValidationError as error:
-            which = f"payload {number} of {len(found)}" if len(found) > 1 else "the payload"
-            fail(f"{which} is malformed: {error}; nothing was added. --unchecked adds it all the same", USAGE)
+            fail(f"{which} is malformed: {complaint(error, processor.Payload)}; nothing was added. --unchecked adds it all the same", USAGE)
+        except PermanentError as error:
+            fail(f"{which} would be refused: {error}; nothing was added. --unchecked adds it all the same", USAGE)
 
 
 async def add(server: Server, settings: Settings, *, name: str, found: list[Any], options: JobOptions) -> None:

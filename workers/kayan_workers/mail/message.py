@@ -81,7 +81,7 @@ def _write_body(message: EmailMessage, mail: Mail) -> None:
 
 
 def _attach(message: EmailMessage, attachment: Attachment, where: str) -> None:
-    filename = _header(f"{where}.filename", attachment.filename)
+    filename = _base_name(_header(f"{where}.filename", attachment.filename))
     maintype, subtype, charset = _media_type(attachment, where)
     content = attachment.content
     if isinstance(content, str):
@@ -92,6 +92,12 @@ def _attach(message: EmailMessage, attachment: Attachment, where: str) -> None:
             raise PermanentError(f"{where}.content is not valid Unicode: it contains half of a surrogate pair") from error
     params = {"charset": charset} if charset and maintype == "text" else None
     message.add_attachment(content, maintype=maintype, subtype=subtype, filename=filename, params=params)
+
+
+def _base_name(filename: str) -> str:
+    """The name without its folders: a mail program that took them at their word would save the file somewhere else."""
+    name = filename.replace("\\", "/").rpartition("/")[2].strip()
+    return name if name.strip(".") else "attachment"
 
 
 def _media_type(attachment: Attachment, where: str) -> tuple[str, str, str | None]:

@@ -60,7 +60,7 @@ def is_link(value: str) -> bool:
 def _template(name: str) -> Template:
     template = CATALOGUE.get(name)
     if template is None:
-        raise PermanentError(f"e-mail template {name[:100]!r} is unknown; known are {', '.join(sorted(CATALOGUE))}")
+        raise PermanentError(f"template: unknown; known are {', '.join(sorted(CATALOGUE))}")
     return template
 
 

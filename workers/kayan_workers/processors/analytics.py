@@ -35,14 +35,14 @@ from kayan_workers.errors import KayanError
 from kayan_workers.ids import derive_id
 from kayan_workers.processors import parents
 from kayan_workers.processors.batching import Outcome, in_as_few_as_possible
-from kayan_workers.processors.events import Column, Effects, Payload, World, effects_of
+from kayan_workers.processors.events import Column, Effects, Payload, World, check, effects_of
 
 if TYPE_CHECKING:
     from kayan_workers.database import Connection, Database
     from kayan_workers.edges import Edges
     from kayan_workers.processors.handle import JobHandle
 
-__all__ = ["Payload", "process_batch"]
+__all__ = ["Payload", "check", "process_batch"]
 
 EFFECT = "asset_analytics"
 """The counters' name in the ledger."""

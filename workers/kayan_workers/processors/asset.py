@@ -16,7 +16,7 @@ from kayan_workers.objects import derived_key
 from kayan_workers.processors import thumbnail
 from kayan_workers.processors.orphans import remove_outdated, taking_back
 from kayan_workers.processors.pictures import first_page
-from kayan_workers.processors.source import FileType, MediaPayload, Source, blaming, fetched, in_words, is_final, stop_if_cancelled
+from kayan_workers.processors.source import FileType, MediaPayload, Source, blaming, check, fetched, in_words, is_final, stop_if_cancelled
 from kayan_workers.storage import Stored
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ GIVEN_UP = (
     "given up: every worker that took it died or hung (the job stalled more than allowable limit); "
     "the file may need more memory than a worker has"
 )
+
+
+__all__ = ["Payload", "check", "process"]
 
 
 class Payload(MediaPayload):

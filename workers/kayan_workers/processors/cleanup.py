@@ -42,11 +42,16 @@ KINDS: dict[str, Callable[[Run], dict[str, object]]] = {
 }
 
 
+def check(payload: Payload) -> None:
+    """Raises PermanentError for a kind that is none."""
+    if payload.type not in KINDS:
+        raise PermanentError(f"type: not a cleanup; known are {', '.join(KINDS)}")
+
+
 def process(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, object]:
     """Tidy up once; returns what went, such as ``{"deleted": 12}``. Raises PermanentError for a kind that is none."""
-    clean = KINDS.get(payload.type)
-    if clean is None:
-        raise PermanentError(f"type: {payload.type[:60]!r} is not a cleanup; known are {', '.join(KINDS)}")
+    check(payload)
+    clean = KINDS[payload.type]
     dry_run = payload.data is not None and payload.data.dry_run
     summary = clean(Run(job, edges, now=datetime.now(UTC), dry_run=dry_run))
     job.progress(100)

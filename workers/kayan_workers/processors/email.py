@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from kayan_workers.edges import Edges
     from kayan_workers.processors.handle import JobHandle
 
+_NO_SUBJECT = "(no subject)"
+"""What mail programs show for a mail without one: a mail is worth more than its subject."""
 _TAG = re.compile(r"<[a-zA-Z/!]")
 
 
@@ -77,6 +79,12 @@ class Payload(msgspec.Struct, rename="camel"):
     attachments: list[AttachmentPayload] | None = None
 
 
+def check(payload: Payload) -> None:
+    """Raises PermanentError for a job that can never be sent, as ``process`` does before it sends anything."""
+    to = recipients(payload.to)
+    compose(_mail(payload), sender=to[0], recipient=to[0], message_id="<checked@localhost>")
+
+
 def process(payload: Payload, job: JobHandle, edges: Edges) -> None:
     """Send the mail to everyone it names, once each.
 
@@ -106,8 +114,11 @@ def _mail(payload: Payload) -> Mail:
     attachments = tuple(_attachment(attachment) for attachment in payload.attachments or ())
     own_words = data.get("html") is not None or data.get("text") is not None
     if not payload.template or (payload.template not in CATALOGUE and own_words):
-        html = _with_line_breaks(_words(data, "html"))
-        return Mail(subject=payload.subject or "", text=_words(data, "text"), html=html, attachments=attachments)
+        html, text = _with_line_breaks(_words(data, "html")), _words(data, "text")
+        if not html and not text and not attachments:
+            raise PermanentError("data: has neither html nor text, and there is no template: the mail would be empty")
+        subject = payload.subject or ""
+        return Mail(subject=subject if subject.strip() else _NO_SUBJECT, text=text, html=html, attachments=attachments)
     rendered = render(payload.template, data)
     return Mail(subject=rendered.subject, text=rendered.text, html=rendered.html, attachments=attachments)
 

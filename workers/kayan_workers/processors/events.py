@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -91,6 +91,9 @@ class World(NamedTuple):
     activity_types: frozenset[str]
 
 
+_FIRST_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
+_SLACK = timedelta(days=1)
+"""How far an event may lie ahead of our clock: more than any two clocks and zones differ."""
 EVENT_TYPES = ("ASSET_VIEW", "ASSET_DOWNLOAD", "ASSET_SHARE", "SEARCH", "ACTIVITY")
 
 _COUNTED: dict[str, tuple[Column, str, str]] = {
@@ -98,8 +101,35 @@ _COUNTED: dict[str, tuple[Column, str, str]] = {
     "ASSET_DOWNLOAD": ("downloads", "ASSET_DOWNLOADED", "Asset downloaded"),
 }
 
+
+def check(payload: Payload) -> None:
+    """Raises PermanentError when an event is malformed or unknown, whatever the database holds."""
+    if payload.type not in EVENT_TYPES:
+        raise PermanentError(f"type: not an analytics event; known are {', '.join(EVENT_TYPES)}")
+    _check_time(payload.timestamp)
+    match payload.type:
+        case "SEARCH":
+            search = _data(payload, Search)
+            parents.require_storable({"data.query": search.query})
+            parents.require_storable_json("data.filters", search.filters)
+        case "ACTIVITY":
+            activity = _data(payload, Activity)
+            parents.require_storable({"data.description": activity.description})
+            parents.require_storable_json("data", payload.data)
+        case _:
+            _asset_id(payload)
+            parents.require_storable_json("data", payload.data)
+
+
+def _check_time(moment: datetime) -> None:
+    """A time that no event has would put a row, and a day's counter, where nobody looks and no cleanup comes."""
+    if not _FIRST_MOMENT <= moment <= datetime.now(UTC) + _SLACK:
+        raise PermanentError("timestamp: no time at which an event can have happened; it must lie between 2000 and a day from now")
+
+
 def effects_of(payload: Payload, job: JobHandle, world: World) -> Effects:
     """What an event is to leave behind. Raises PermanentError when it is malformed, unknown, or points at nothing."""
+    check(payload)
     match payload.type:
         case "ASSET_VIEW" | "ASSET_DOWNLOAD":
             return _counted(payload, job, world)
@@ -108,10 +138,8 @@ def effects_of(payload: Payload, job: JobHandle, world: World) -> Effects:
             return _activity(payload, job, "ASSET_SHARED", "Asset shared", metadata=payload.data)
         case "SEARCH":
             return _search(payload, job, world)
-        case "ACTIVITY":
+        case _:
             return _free_activity(payload, job, world)
-        case unknown:
-            raise PermanentError(f"type: {unknown[:60]!r} is not an analytics event; known are {', '.join(EVENT_TYPES)}")
 
 
 def _counted(payload: Payload, job: JobHandle, world: World) -> Effects:
@@ -131,7 +159,6 @@ def _search(payload: Payload, job: JobHandle, world: World) -> Effects:
     if payload.user_id is None:
         return Effects(skipped="a search without userId: search_history needs one")
     world.parents.require({"userId": payload.user_id})
-    parents.require_storable({"data.query": search.query})
     filters = None if search.filters is None else msgspec.json.encode(search.filters).decode()
     row_id = _row_id("search_history", job)
     return Effects(search=SearchRow(row_id, payload.user_id, search.query, filters, search.result_count or 0, _utc(payload.timestamp)))
@@ -140,11 +167,9 @@ def _search(payload: Payload, job: JobHandle, world: World) -> Effects:
 def _free_activity(payload: Payload, job: JobHandle, world: World) -> Effects:
     activity = _data(payload, Activity)
     if activity.type not in world.activity_types:
-        known = ", ".join(sorted(world.activity_types))
-        raise PermanentError(f"data.type: {activity.type[:60]!r} is not an AssetActivityType; known are {known}")
+        raise PermanentError(f"data.type: not an AssetActivityType; known are {', '.join(sorted(world.activity_types))}")
     world.parents.require({"assetId": payload.asset_id, "collectionId": activity.collection_id, "userId": payload.user_id})
     description = activity.description or activity.type.replace("_", " ").capitalize()
-    parents.require_storable({"data.description": description})
     return _activity(payload, job, activity.type, description, collection_id=activity.collection_id, metadata=payload.data)
 
 
@@ -180,10 +205,7 @@ def _asset_id(payload: Payload) -> str:
 
 def _utc(moment: datetime) -> datetime:
     """UTC wall time without a zone, which is what the app's TIMESTAMP(3) columns hold."""
-    try:
-        return moment.astimezone(UTC).replace(tzinfo=None)
-    except OverflowError as error:  # the last or first hours of the calendar, given in a zone that pushes them over its edge
-        raise PermanentError(f"timestamp: {moment.isoformat()} has no UTC time") from error
+    return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def _data(payload: Payload, kind: type[Data]) -> Data:

@@ -108,6 +108,23 @@ class World(NamedTuple):
     """The switches of ``notification_preferences`` that a user has turned off, by user id."""
 
 
+APP_TYPES = frozenset({
+    "TASK_ASSIGNED", "TASK_STATUS_CHANGED", "TASK_DUE_SOON", "TASK_COMMENT_ADDED", "MILESTONE_APPROVED", "MILESTONE_SIGNED_OFF",
+    "MILESTONE_DUE_SOON", "PROJECT_UPDATED", "PROJECT_MEMBER_ADDED", "PROJECT_MEMBER_REMOVED", "MEETING_SCHEDULED", "MEETING_UPDATED",
+    "ASSET_UPLOADED", "ASSET_DOWNLOAD_REQUESTED", "ASSET_DOWNLOAD_APPROVED", "ASSET_DOWNLOAD_REJECTED", "PRESENTATION_CREATED",
+    "PRESENTATION_UPDATED", "INVITATION_RECEIVED", "TRANSLATION_REQUESTED", "TRANSLATION_ASSIGNED", "TRANSLATION_COMPLETED",
+    "TRANSLATION_OUTDATED", "TRANSLATION_REVIEW_REQUESTED",
+})  # fmt: skip
+"""The app's enum when this was written, for whoever has no database to ask. A worker goes by the database's."""
+
+
+def check(payload: Payload) -> None:
+    """Raises PermanentError for what no database would take."""
+    type_to_store(payload.type, APP_TYPES)
+    parents.require_storable({"userId": payload.user_id, "title": payload.title, "message": payload.message})
+    parents.require_storable_json("data", payload.data)
+
+
 def process_batch(work: Work, edges: Edges) -> list[Outcome]:
     """Store the notifications of ``work`` with one insert. A job's value is ``{"id"}`` of its row, or ``{"skipped"}`` with the reason.
 
@@ -146,6 +163,7 @@ def _judge(payload: Payload, job: JobHandle, world: World) -> Row | Outcome:
         stored_type = type_to_store(payload.type, world.types)
         world.parents.require(payload.pointers())
         parents.require_storable({"title": payload.title, "message": payload.message})
+        parents.require_storable_json("data", payload.data)
     except KayanError as error:
         return error
     if switch := switch_against(stored_type, world.switched_off.get(payload.user_id, frozenset())):
@@ -176,7 +194,7 @@ def type_to_store(queued: str, known: frozenset[str]) -> str:
             f"type: {queued} is not in the database's NotificationType and none of its members means the same; "
             "add it to the enum in the app's schema and to the colours of its bell, then retry the job"
         )
-    raise PermanentError(f"type: {queued[:60]!r} is not a NotificationType; known are {', '.join(sorted(known))}")
+    raise PermanentError(f"type: not a NotificationType; known are {', '.join(sorted(known))}")
 
 
 def switch_against(stored_type: str, switched_off: frozenset[str]) -> str | None:

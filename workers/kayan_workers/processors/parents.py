@@ -66,6 +66,20 @@ def require_storable(texts: Mapping[str, str | None]) -> None:
         raise PermanentError(f"{', '.join(bad)}: holds a NUL character or half a surrogate pair, which PostgreSQL cannot store")
 
 
+def require_storable_json(field: str, value: object) -> None:
+    """Raise PermanentError naming the first member inside ``value`` whose text PostgreSQL's JSON cannot hold."""
+    if isinstance(value, str):
+        require_storable({field: value})
+    elif isinstance(value, list):
+        for position, entry in enumerate(value):
+            require_storable_json(f"{field}[{position}]", entry)
+    elif isinstance(value, dict):
+        for name, entry in value.items():
+            if not storable(str(name)):
+                require_storable({f"a name in {field}": str(name)})
+            require_storable_json(f"{field}.{str(name)[:60]}", entry)
+
+
 def enum_values(connection: Connection, enum: str) -> frozenset[str]:
     """The values of an enum as the database has it today: the app may have learned new ones since this worker was built."""
     labels = connection.execute("SELECT enumlabel FROM pg_enum WHERE enumtypid = %s::regtype", (f'"{enum}"',))

@@ -15,6 +15,7 @@ import msgspec
 from kayan_workers.errors import KayanError, PermanentError, TemporaryError
 from kayan_workers.media.sniff import Kind, sniff
 from kayan_workers.processors.parents import storable
+from kayan_workers.storage import checked_key
 
 if TYPE_CHECKING:
     from kayan_workers.edges import Edges
@@ -47,6 +48,11 @@ class MediaPayload(msgspec.Struct, rename="camel"):
     def __post_init__(self) -> None:
         if not storable(self.asset_id):
             raise ValueError("assetId: holds a NUL character or half a surrogate pair, which no id has")
+
+
+def check(payload: MediaPayload) -> None:
+    """Raises PermanentError when the payload's key is none."""
+    checked_key(payload.file_key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ class Role:
     ``process_batch(work, edges)`` handles up to ``batch`` jobs as one transaction: ``work`` is a list of (payload, job) pairs;
     it returns one entry per pair, in order: the return value, or the exception that this job alone deserves.
     ``given_up(payload, edges)``, where there is one, hears of a job that no worker will run again because all that took it died.
+    ``check(payload)``, where the module has one, raises what would be raised whatever the outside systems say: ``kayan add`` asks it.
     """
 
     name: str

@@ -9,7 +9,7 @@ from kayan_workers.media import images
 from kayan_workers.objects import derived_key
 from kayan_workers.processors.orphans import remove_outdated, taking_back
 from kayan_workers.processors.pictures import picture_of
-from kayan_workers.processors.source import MediaPayload, blaming, fetched, stop_if_cancelled
+from kayan_workers.processors.source import MediaPayload, blaming, check, fetched, stop_if_cancelled
 
 if TYPE_CHECKING:
     from kayan_workers.edges import Edges
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 BOX = (200, 200)
 QUALITY = 80
+
+
+__all__ = ["Payload", "check", "process"]
 
 
 class Payload(MediaPayload):

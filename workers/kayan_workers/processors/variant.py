@@ -16,6 +16,7 @@ from kayan_workers.media import images, video
 from kayan_workers.media.geometry import Size
 from kayan_workers.media.probe import probe
 from kayan_workers.objects import derived_key
+from kayan_workers.processors import source as media_source
 from kayan_workers.processors.orphans import taking_back
 from kayan_workers.processors.source import FileType, MediaPayload, Source, blaming, fetched, in_words, is_final, stop_if_cancelled
 
@@ -64,6 +65,12 @@ class Payload(MediaPayload, kw_only=True):
     """The fields every media job carries, and the wanted variants: at least one, known by name."""
 
     variants: Annotated[list[VariantType], msgspec.Meta(min_length=1)]
+
+
+def check(payload: Payload) -> None:
+    """Raises PermanentError when the payload's key is none, or its file one of which no variants are made."""
+    media_source.check(payload)
+    _recipes(payload)
 
 
 Made = dict[VariantType, tuple[Path, Size]]
