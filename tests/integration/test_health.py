@@ -10,6 +10,7 @@ from http import HTTPStatus
 from types import SimpleNamespace
 
 import pytest
+from app import as_role
 from kayan_workers.bull.queue import Queue
 from kayan_workers.bull.server import RedisAddress, Server
 from kayan_workers.edges import Edges
@@ -97,6 +98,21 @@ async def test_readiness_asks_the_database_itself_once_it_is_in_use(database_url
     _ = wrong.database
     assert list(await Readiness({"database": database_check(wrong, "")}).problems()) == ["database"]
     edges.close()
+
+
+async def test_readiness_says_at_once_that_a_database_in_use_refuses_and_why(database_url: str) -> None:
+    for url, words in (("postgresql://nobody@127.0.0.1:1/none", "refused"), (as_role(database_url, "no_such_role"), "no_such_role")):
+        edges = Edges(Settings(database_url=url))
+        _ = edges.database
+        assert words in (await Readiness({"database": database_check(edges, url)}).problems())["database"]
+        edges.close()
+
+
+def test_a_counter_is_one_series() -> None:
+    metrics = Metrics()
+    metrics.of("email", 1).completed.inc()
+    assert b'kayan_jobs_completed_total{queue="email"} 1.0' in metrics.exposition()
+    assert b"_created" not in metrics.exposition()
 
 
 async def test_readiness_asks_redis(redis_url: str) -> None:

@@ -85,6 +85,12 @@ def test_the_health_of_all_queues_is_a_table_for_people() -> None:
     ]
 
 
+def test_the_health_of_all_queues_is_not_told_twice_to_machines() -> None:
+    stream = lines("json")
+    logs.get().info("queues.health", queues={"email": {"waiting": 3}}, labels={"email": "Email"})
+    assert list(only(stream)) == ["timestamp", "level", "event", "queues"]
+
+
 def test_an_unexpected_error_brings_its_traceback() -> None:
     stream = lines("json")
     try:

@@ -69,15 +69,18 @@ class Database:
         self._opened: ConnectionPool[Connection] | None = None
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self, *, wait_seconds: float | None = None) -> Iterator[Connection]:
         """Lend a connection inside one transaction: committed when the block ends, rolled back when it raises.
+
+        ``wait_seconds`` is how long to wait for one, for whoever has less time than others.
 
         Raises TemporaryError when the server cannot be reached, gives up on us, or asks for another try (deadlock, serialization,
         time limit). A block that swallowed an error of the server cannot commit: PostgreSQL would answer COMMIT with a silent rollback.
         """
-        with self._translated():
+        patience = self._wait_seconds if wait_seconds is None else wait_seconds
+        with self._translated(patience):
             pool = self._pool()
-            connection = self._checked_out(pool)
+            connection = self._checked_out(pool, patience)
             try:
                 yield connection
                 if connection.info.transaction_status == TransactionStatus.INERROR:
@@ -110,10 +113,10 @@ class Database:
                 self._opened.open()
             return self._opened
 
-    def _checked_out(self, pool: ConnectionPool[Connection]) -> Connection:
+    def _checked_out(self, pool: ConnectionPool[Connection], wait_seconds: float) -> Connection:
         """A connection whose transaction has begun. Those that died while idle are passed over: nothing has been said to them yet."""
         for _ in range(self._pool_size + 1):
-            connection = pool.getconn()
+            connection = pool.getconn(timeout=wait_seconds)
             try:
                 connection.execute(self._begin)
             except psycopg.Error:
@@ -126,11 +129,11 @@ class Database:
         raise psycopg.OperationalError("every connection was cut as soon as it was used")
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, wait_seconds: float) -> Iterator[None]:
         try:
             yield
         except PoolTimeout as error:
-            raise TemporaryError(f"database {self._name}: {self._why_none_came()}") from error
+            raise TemporaryError(f"database {self._name}: {self._why_none_came(wait_seconds)}") from error
         except psycopg.Error as error:
             error.args = (reason(error),)  # whoever shows it, in a log or to the app's users, shows nobody's row
             if isinstance(error, _MAY_HEAL) and not (error.sqlstate or "").startswith(_PROGRAM_LIMIT):
@@ -140,13 +143,13 @@ class Database:
                 raise TemporaryError(f"database {self._name}: {reason(error)}; {remedy}") from error
             raise
 
-    def _why_none_came(self) -> str:
+    def _why_none_came(self, waited_seconds: float) -> str:
         """The pool only says that time ran out; one direct attempt tells a crowded pool from a server that is gone."""
         try:
             psycopg.connect(**self._parameters).close()
         except psycopg.Error as error:
             return reason(error)
-        return f"all {self._pool_size} connections stayed busy for {self._wait_seconds:g} s; raise DATABASE_POOL_SIZE, or run fewer slots"
+        return f"all {self._pool_size} connections stayed busy for {waited_seconds:g} s; raise DATABASE_POOL_SIZE, or run fewer slots"
 
 
 def reason(error: BaseException) -> str:

@@ -138,6 +138,7 @@ _encode = msgspec.json.Encoder(enc_hook=str).encode
 
 
 def _json_line(_logger: object, _method: str, event: Event) -> str:
+    event.pop("labels", None)  # what people read in place of a queue's name
     first = {"timestamp": event.pop("timestamp"), "level": event.pop("level"), "event": event.pop("event")}
     return _encode(first | dict(event)).decode()
 

@@ -140,7 +140,7 @@ def _in_background(function: Callable[[], None]) -> asyncio.Future[None]:
 
 
 def _ask(edges: Edges) -> None:
-    with edges.database.transaction() as connection:
+    with edges.database.transaction(wait_seconds=_SECONDS / 2) as connection:
         connection.execute("SELECT 1")
 
 
