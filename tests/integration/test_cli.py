@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -21,7 +24,9 @@ from at_work import queue_at, working
 from kayan import COMMAND, environment, kayan
 from kayan_workers.bull.options import JobOptions, Repeat
 from kayan_workers.bull.running import ActiveJob
+from kayan_workers.cli.app import app as command_line
 from kayan_workers.errors import PermanentError
+from kayan_workers.processors.table import ROLES
 from redis.asyncio import Redis
 from waiting import wait_until
 
@@ -54,6 +59,15 @@ async def test_add_queues_a_job_with_the_web_apps_own_options(run: Kayan, redis:
     del options["timestamp"]
     assert options == {"attempts": 3, "backoff": {"type": "exponential", "delay": 2000}, "removeOnComplete": 100, "removeOnFail": 500,
                        "priority": 3, "delay": 300_000}  # fmt: skip
+
+
+async def test_add_says_that_a_job_of_that_id_exists_already(run: Kayan, redis: Redis) -> None:
+    assert run("add", "email", json.dumps(EMAIL), "--id", "welcome-ada").stdout == "welcome-ada\n"
+    again = run("add", "email", json.dumps(EMAIL), "--id", "welcome-ada").stdout
+    assert again == "welcome-ada: exists already, it is waiting; nothing was added\n"
+    assert await redis.llen("bull:email:wait") == 1
+    two = "\n".join([json.dumps(EMAIL)] * 2)
+    assert "--id names one job, and 2 are given" in run("add", "email", "-", "--id", "x", stdin=two, code=2).stderr
 
 
 async def test_add_reads_one_job_a_line_from_standard_input(run: Kayan, redis: Redis) -> None:
@@ -141,10 +155,42 @@ async def test_queues_shows_every_queue_and_what_is_odd_about_it(run: Kayan, red
         await queue.pause()
     text = run("queues").stdout
     rows = {row["queue"]: row for row in json.loads(run("queues", "--json").stdout)}
-    assert [line.split()[0] for line in text.splitlines()[2:]] == list(rows)
-    assert "paused: kayan resume" in text
+    assert [line.split()[0] for line in text.splitlines()[2:9]] == list(rows)
+    assert text.splitlines()[9:] == ["email is paused: kayan resume email"]
     assert (rows["email"]["paused"], rows["email"]["is_paused"], rows["email"]["workers"], rows["email"]["role"]) == (1, True, 0, "email")
     assert len(rows) == 7
+
+
+def on_a_terminal(redis_url: str, *arguments: str) -> str:
+    """What a command writes to a terminal of 80 columns."""
+    ours, theirs = pty.openpty()
+    variables = environment(REDIS_URL=redis_url, TERM="xterm", COLUMNS="80")
+    process = subprocess.Popen([*COMMAND, *arguments], env=variables, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    said = b""
+    with suppress(OSError):  # the terminal's end, once nobody writes to it any more
+        while chunk := os.read(ours, 4096):
+            said += chunk
+    os.close(ours)
+    assert process.wait(30) == 0
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", said.decode())
+
+
+def test_a_name_is_never_cut_on_a_terminal_of_80_columns(run: Kayan, redis_url: str) -> None:
+    ident = "order-2026-11-24-booth-render-north-view-4711"
+    run("pause", "all")
+    run("add", "variant", "-", "--unchecked", "--id", ident, stdin="{}")
+    text = on_a_terminal(redis_url, "queues")
+    lines = [line.rstrip() for line in text.splitlines()]
+    assert [line.split()[0] for line in lines[1:8]] == json_queues(run)
+    assert lines[0].split() == ["queue", "waiting", "active", "delayed", "paused", "completed", "failed", "workers"]
+    assert all(len(line) <= 80 for line in lines)
+    assert "variant-generation is paused: kayan resume variant" in lines
+    assert ident in on_a_terminal(redis_url, "jobs", "variant", "-s", "paused")
+
+
+def json_queues(run: Kayan) -> list[str]:
+    return [row["queue"] for row in json.loads(run("queues", "--json").stdout)]
 
 
 def test_queues_may_be_watched_until_ctrl_c(redis_url: str) -> None:
@@ -190,6 +236,16 @@ async def test_a_running_job_names_its_worker_and_a_waiting_one_its_place(run: K
             facts = json.loads(run("job", "email", jobs[2].id, "--json").stdout)
     assert [(job["id"], job["owner"]) for job in active] == [(jobs[0].id, "email-7d9f-x2x")]
     assert (facts["state"], facts["position"]) == ("waiting", 2)
+
+
+async def test_a_list_of_jobs_has_no_column_without_a_head_and_no_age_of_fifty_years(run: Kayan, redis: Redis) -> None:
+    run("add", "email", json.dumps(EMAIL))
+    await redis.hset("bull:email:1", "timestamp", "1")
+    head, _, row = run("jobs", "email", "-s", "waiting").stdout.splitlines()
+    assert re.split(r"\s{2,}", head) == ["id", "attempt", "priority", "added", "last error"]
+    assert "1970-01-01" in row
+    await redis.hset("bull:email:1", "timestamp", "9" * 18)
+    assert "job 1 of email: waiting" in run("job", "email", "1").stdout
 
 
 def test_jobs_shows_no_more_than_asked_for_and_says_how_many_there_are(run: Kayan) -> None:
@@ -285,11 +341,43 @@ def test_help_needs_no_environment_and_names_every_command() -> None:
         assert f" {command} " in done.stdout
 
 
-def test_the_tab_key_completes_queues() -> None:
-    variables = {"_KAYAN_COMPLETE": "complete_bash", "COMP_WORDS": "kayan jobs thu", "COMP_CWORD": "2"}
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("kayan jobs thu", ["thumbnail", "thumbnail-generation"]),
+        ("kayan cleanup te", ["temp-files"]),
+        ("kayan cleanup TE", ["TEMP_FILES"]),
+        ("kayan pause me", ["media", "messaging"]),
+    ],
+)
+def test_the_tab_key_completes_what_may_stand_there(words: str, found: list[str]) -> None:
+    variables = {"_KAYAN_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "2"}
     script = "from kayan_workers.__main__ import main; main()"
     done = subprocess.run([COMMAND[0], "-c", script], env=environment(**variables), capture_output=True, text=True, timeout=30, check=False)
-    assert done.stdout.split() == ["thumbnail", "thumbnail-generation"]
+    assert done.stdout.split() == found
+
+
+def test_every_help_speaks_of_kayan_and_not_of_pythons_types() -> None:
+    for command in ["", *(each.name or each.callback.__name__ for each in command_line.registered_commands if each.callback)]:
+        text = kayan(*command.split(), "--help", variables={"COLUMNS": "140"}).stdout
+        assert not re.search(r"<\w+(\[\w+\])?>|\{|\[\[|int range", text.replace("CONCURRENCY_<ROLE>", "")), text
+    usages = {"worker": "all | ROLE... | FAMILY...", "retry": "QUEUE [ID...]", "job": "QUEUE ID", "check": "[ROLE... | FAMILY...]"}
+    for command, usage in usages.items():
+        text = kayan(command, "--help", variables={"COLUMNS": "140"}).stdout
+        assert f"Usage: kayan {command} [OPTIONS] {usage}" in text
+    assert "The id of a job." in kayan("job", "--help", variables={}).stdout
+    assert "families" in kayan("pause", "--help", variables={}).stdout
+
+
+def test_the_help_of_worker_names_the_roles_and_families_of_the_table() -> None:
+    text = " ".join(kayan("worker", "--help", variables={"COLUMNS": "140"}).stdout.split())
+    assert f"Roles: {' '.join(role.name for role in ROLES)}." in text
+    assert f"Families: {' '.join(dict.fromkeys(role.family for role in ROLES))}." in text
+
+
+def test_version_says_which_one_this_is() -> None:
+    done = kayan("--version", variables={})
+    assert (done.returncode, done.stdout) == (0, f"kayan {version('kayan-workers')}\n")
 
 
 @pytest.mark.parametrize(("answer", "code"), [(b"n\n", 1), (b"\x04", 1), (b"\x03", 130)])

@@ -39,7 +39,10 @@ def test_a_cleanup_may_be_written_in_small_letters() -> None:
 def test_tab_completes_roles_queues_and_cleanups() -> None:
     assert names.complete_queues("thu") == ["thumbnail", "thumbnail-generation"]
     assert names.complete_roles("m") == ["media", "messaging", "maintenance"]
-    assert names.complete_cleanups("old-") == ["OLD_VARIANTS", "OLD_ANALYTICS"]
+    assert names.complete_cleanups("old-") == ["old-variants", "old-analytics"]
+    assert names.complete_cleanups("OLD") == ["OLD_VARIANTS", "OLD_ANALYTICS"]
+    assert names.complete_any("em") == ["email"]
+    assert names.complete_any("a") == ["all", "asset", "analytics", "asset-processing"]
 
 
 @pytest.mark.parametrize(
@@ -60,6 +63,8 @@ def test_moments_are_told_from_now() -> None:
     assert ago(1_000, 4_000) == "3 s ago"
     assert ago(1_000_000, 1_000) == "in 17 min"
     assert ago(None) == ""
+    assert ago(1, 1_795_431_282_192) == "1970-01-01"
+    assert ago(10**18, 1_795_431_282_192) == "1e+18 ms"
 
 
 def test_a_table_aligns_numbers_to_the_right_and_counts_wide_characters_twice() -> None:

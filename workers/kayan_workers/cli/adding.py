@@ -77,6 +77,10 @@ def check_payloads(queue: str, found: list[Any]) -> None:
 async def add(server: Server, settings: Settings, *, name: str, found: list[Any], options: JobOptions) -> None:
     """Add the jobs and print their ids, one a line."""
     async with queue_of(server, settings, name) as queue:
+        state = None if options.job_id is None else await queue.state_of(options.job_id)
+        if state is not None:
+            print(f"{options.job_id}: exists already, it is {state}; nothing was added")
+            return
         try:
             jobs = await queue.add_bulk([BulkJob(value, options=options.over(APP_OPTIONS)) for value in found])
         except BulkError as error:

@@ -7,26 +7,58 @@ from typing import Annotated, Optional
 import typer
 
 from kayan_workers.cli import names, session
+from kayan_workers.cli.commands import Command, Commands
+from kayan_workers.processors.table import ROLES
 
 app = typer.Typer(
+    cls=Commands,
     help="Work and look after Kayan Live's job queues. The environment says where Redis and everything else is; `kayan check` tests it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 done, 1 it did not work, 2 wrong usage or environment.",
+    epilog="Exit codes: 0 done, 1 it did not work, 2 wrong usage or environment, 130 interrupted.",
 )
 
-Queue = Annotated[str, typer.Argument(help="A role (thumbnail) or a queue (thumbnail-generation).", autocompletion=names.complete_queues)]
-Queues = Annotated[list[str], typer.Argument(metavar="QUEUE...", help="Roles or names of queues.", autocompletion=names.complete_queues)]
+Queue = Annotated[
+    str,
+    typer.Argument(metavar="QUEUE", help="A role (thumbnail) or a queue (thumbnail-generation).", autocompletion=names.complete_queues),
+]
+Queues = Annotated[
+    list[str],
+    typer.Argument(metavar="all | QUEUE... | FAMILY...", help="Roles, names of queues or families.", autocompletion=names.complete_any),
+]
 JobIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of jobs.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+_ROLES_AND_FAMILIES = (
+    f"Roles: {' '.join(role.name for role in ROLES)}. Families: {' '.join(dict.fromkeys(role.family for role in ROLES))}."
+)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"kayan {version('kayan-workers')}")
+        raise typer.Exit
+
+
+@app.callback()
+def kayan(
+    version: Annotated[bool, typer.Option("--version", help="Say which version this is.", is_eager=True, callback=_say_version)] = False,
+) -> None:
+    """Options of ``kayan`` itself."""
+
+
 # -- work ------------------------------------------------------------------------------------------------------------------------
 
 
-@app.command(rich_help_panel="Work")
+@app.command(
+    rich_help_panel="Work", cls=Command,
+    help="Work queues until SIGTERM or Ctrl-C: the first lets running jobs finish, the second exits at once.\n\n" + _ROLES_AND_FAMILIES,
+)  # fmt: skip
 def worker(
     roles: Annotated[
         list[str],
@@ -34,20 +66,16 @@ def worker(
     ],
     concurrency: Annotated[
         Optional[int],  # noqa: UP045  typer reads it at run time
-        typer.Option("--concurrency", "-c", min=1, max=1000, help="Slots of each queue; CONCURRENCY_<ROLE> sets one queue's."),
+        typer.Option("--concurrency", "-c", metavar="N", min=1, max=1000, help="Slots of each queue; CONCURRENCY_<ROLE> sets one queue's."),
     ] = None,
 ) -> None:
-    """Work queues until SIGTERM or Ctrl-C: the first lets running jobs finish, the second exits at once.
-
-    Roles: asset thumbnail variant email notification analytics cleanup. Families: media messaging analytics maintenance.
-    """
     chosen = session.roles_named(roles)
     from kayan_workers.start import become_worker
 
     become_worker([role.name for role in chosen], concurrency)
 
 
-@app.command(rich_help_panel="Work")
+@app.command(rich_help_panel="Work", cls=Command)
 def demo(
     keep: Annotated[Optional[str], typer.Option("--keep", metavar="FOLDER", help="Where the results go; else a temporary folder.")] = None,  # noqa: UP045
 ) -> None:
@@ -64,11 +92,13 @@ def demo(
     raise typer.Exit(code)
 
 
-@app.command(rich_help_panel="Work")
+@app.command(rich_help_panel="Work", cls=Command)
 def check(
     roles: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Argument(metavar="[ROLE...]", help="Test what these need; all when none is named.", autocompletion=names.complete_roles),
+        typer.Argument(
+            metavar="[ROLE... | FAMILY...]", help="Test what these need; all when none is named.", autocompletion=names.complete_roles
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -84,7 +114,7 @@ def check(
 # -- look ------------------------------------------------------------------------------------------------------------------------
 
 
-@app.command(rich_help_panel="Look")
+@app.command(rich_help_panel="Look", cls=Command)
 def queues(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Refresh until Ctrl-C.")] = False,
     as_json: Json = False,
@@ -96,14 +126,17 @@ def queues(
     session.run(lambda server, settings: show(server, settings, watch=watch, as_json=as_json), interrupted=interrupted)
 
 
-@app.command(rich_help_panel="Look")
+@app.command(rich_help_panel="Look", cls=Command)
 def jobs(
     queue: Queue,
     state: Annotated[
         str,
-        typer.Option("--state", "-s", help="waiting, active, delayed, paused, completed or failed.", autocompletion=names.complete_states),
+        typer.Option(
+            "--state", "-s", metavar="STATE", help="waiting, active, delayed, paused, completed or failed.",
+            autocompletion=names.complete_states,
+        ),
     ] = "failed",
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many at most.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=1, max=10_000, help="How many at most.")] = 20,
     as_json: Json = False,
 ) -> None:
     """List the jobs of one state: the next to run first, or the latest finished first."""
@@ -114,8 +147,8 @@ def jobs(
     session.run(lambda server, settings: show_list(server, settings, name=name, state=chosen, limit=limit, as_json=as_json))  # type: ignore[arg-type]
 
 
-@app.command(rich_help_panel="Look")
-def job(queue: Queue, job_id: Annotated[str, typer.Argument(metavar="ID")], as_json: Json = False) -> None:
+@app.command(rich_help_panel="Look", cls=Command)
+def job(queue: Queue, job_id: Annotated[str, typer.Argument(metavar="ID", help="The id of a job.")], as_json: Json = False) -> None:
     """Show everything about one job: state, place in line, who works it, payload, errors, logs."""
     from kayan_workers.cli.jobs import show_one
 
@@ -123,7 +156,7 @@ def job(queue: Queue, job_id: Annotated[str, typer.Argument(metavar="ID")], as_j
     session.run(lambda server, settings: show_one(server, settings, name=name, job_id=job_id, as_json=as_json))
 
 
-@app.command(rich_help_panel="Look")
+@app.command(rich_help_panel="Look", cls=Command)
 def schedules(queue: Queue, as_json: Json = False) -> None:
     """List the repeatable jobs of a queue: when they run next, and the key that `kayan unschedule` takes."""
     from kayan_workers.cli.schedules import show
@@ -135,14 +168,17 @@ def schedules(queue: Queue, as_json: Json = False) -> None:
 # -- add -------------------------------------------------------------------------------------------------------------------------
 
 
-@app.command(rich_help_panel="Add")
+@app.command(rich_help_panel="Add", cls=Command)
 def add(
     queue: Queue,
     payload: Annotated[str, typer.Argument(metavar="JSON", help="The payload; - reads it from standard input, one job a line.")],
-    priority: Annotated[Optional[int], typer.Option(min=1, help="1 is the most urgent.")] = None,  # noqa: UP045
+    priority: Annotated[Optional[int], typer.Option(metavar="N", min=1, help="1 is the most urgent.")] = None,  # noqa: UP045
     delay: Annotated[str, typer.Option(metavar="TIME", help="Do not run before: 30s, 5m, 2h.")] = "0s",
-    job_id: Annotated[Optional[str], typer.Option("--id", help="An id of your own; a job that has it already is not added again.")] = None,  # noqa: UP045
-    attempts: Annotated[Optional[int], typer.Option(min=1, help="Tries in all; 3 when not given.")] = None,  # noqa: UP045
+    job_id: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--id", metavar="ID", help="An id of your own; a job that has it already is not added again."),
+    ] = None,
+    attempts: Annotated[Optional[int], typer.Option(metavar="N", min=1, help="Tries in all; 3 when not given.")] = None,  # noqa: UP045
     lifo: Annotated[bool, typer.Option("--lifo", help="Run before all that wait.")] = False,
     unchecked: Annotated[bool, typer.Option("--unchecked", help="Add even what the processor will refuse.")] = False,
 ) -> None:
@@ -154,12 +190,14 @@ def add(
     delay_ms = session.length_of_time(delay, "--delay") * 1000
     options = JobOptions(priority=priority, delay_ms=delay_ms or None, job_id=job_id, attempts=attempts, lifo=lifo or None)
     found = adding.payloads(payload)
+    if job_id is not None and len(found) > 1:
+        session.fail(f"--id names one job, and {len(found)} are given", session.USAGE)
     if not unchecked:
         adding.check_payloads(name, found)
     session.run(lambda server, settings: adding.add(server, settings, name=name, found=found, options=options))
 
 
-@app.command(rich_help_panel="Add")
+@app.command(rich_help_panel="Add", cls=Command)
 def cleanup(
     kind: Annotated[
         str,
@@ -182,7 +220,7 @@ def cleanup(
 # -- change ----------------------------------------------------------------------------------------------------------------------
 
 
-@app.command(rich_help_panel="Change")
+@app.command(rich_help_panel="Change", cls=Command)
 def retry(
     queue: Queue,
     job_ids: Annotated[Optional[list[str]], typer.Argument(metavar="[ID...]", help="Ids of failed jobs.")] = None,  # noqa: UP045
@@ -199,7 +237,7 @@ def retry(
         session.run(lambda server, settings: change.each_job(server, settings, name=name, job_ids=job_ids or [], what="retry"))
 
 
-@app.command(rich_help_panel="Change")
+@app.command(rich_help_panel="Change", cls=Command)
 def promote(
     queue: Queue,
     job_ids: Annotated[Optional[list[str]], typer.Argument(metavar="[ID...]", help="Ids of delayed jobs.")] = None,  # noqa: UP045
@@ -216,7 +254,7 @@ def promote(
         session.run(lambda server, settings: change.each_job(server, settings, name=name, job_ids=job_ids or [], what="promote"))
 
 
-@app.command(rich_help_panel="Change")
+@app.command(rich_help_panel="Change", cls=Command)
 def remove(queue: Queue, job_ids: JobIds, yes: Yes = False) -> None:
     """Delete jobs, wherever they stand; running ones are refused."""
     from kayan_workers.cli import change
@@ -226,25 +264,25 @@ def remove(queue: Queue, job_ids: JobIds, yes: Yes = False) -> None:
     session.run(lambda server, settings: change.each_job(server, settings, name=name, job_ids=job_ids, what="remove"))
 
 
-@app.command(rich_help_panel="Change")
+@app.command(rich_help_panel="Change", cls=Command)
 def pause(queues: Queues) -> None:
-    """Let no worker, Node's neither, take another job of these queues. Running jobs go on."""
+    """Let no worker, Node's neither, take another job of these queues (or families of them, or all). Running jobs go on."""
     from kayan_workers.cli import change
 
     chosen = session.queues_named(queues)
     session.run(lambda server, settings: change.pause(server, settings, queues=chosen, resume=False))
 
 
-@app.command(rich_help_panel="Change")
+@app.command(rich_help_panel="Change", cls=Command)
 def resume(queues: Queues) -> None:
-    """End a pause."""
+    """End the pause of these queues (or families of them, or all)."""
     from kayan_workers.cli import change
 
     chosen = session.queues_named(queues)
     session.run(lambda server, settings: change.pause(server, settings, queues=chosen, resume=True))
 
 
-@app.command(rich_help_panel="Change")
+@app.command(rich_help_panel="Change", cls=Command)
 def empty(queue: Queue, yes: Yes = False) -> None:
     """Delete all jobs that wait or are delayed. Running and finished ones stay, schedules go on."""
     from kayan_workers.cli import change
@@ -256,15 +294,18 @@ def empty(queue: Queue, yes: Yes = False) -> None:
     session.run(lambda server, settings: change.empty(server, settings, name=name))
 
 
-@app.command(rich_help_panel="Change")
+@app.command(rich_help_panel="Change", cls=Command)
 def clean(
     queue: Queue,
     state: Annotated[
         str,
-        typer.Option("--state", "-s", help="completed, failed, waiting, delayed, active or paused.", autocompletion=names.complete_states),
+        typer.Option(
+            "--state", "-s", metavar="STATE", help="completed, failed, waiting, delayed, active or paused.",
+            autocompletion=names.complete_states,
+        ),
     ] = "completed",
     older_than: Annotated[str, typer.Option("--older-than", metavar="TIME", help="Only what is older: 90s, 5m, 2h, 7d.")] = "0s",
-    limit: Annotated[int, typer.Option("--limit", "-n", min=0, help="How many at most; 0 is all.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", "-n", metavar="N", min=0, help="How many at most; 0 is all.")] = 0,
     yes: Yes = False,
 ) -> None:
     """Delete the jobs of one state."""
@@ -282,8 +323,10 @@ def clean(
     )
 
 
-@app.command(rich_help_panel="Change")
-def unschedule(queue: Queue, key: Annotated[str, typer.Argument(help="As `kayan schedules` shows it.")], yes: Yes = False) -> None:
+@app.command(rich_help_panel="Change", cls=Command)
+def unschedule(
+    queue: Queue, key: Annotated[str, typer.Argument(metavar="KEY", help="As `kayan schedules` shows it.")], yes: Yes = False
+) -> None:
     """End a schedule; a run that has begun goes on."""
     from kayan_workers.cli.schedules import end
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import UTC, datetime
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_YEARS_SECONDS = 2 * 365 * 86400.0
 _FORM = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d|w)?")
 
 
@@ -18,12 +20,22 @@ def seconds(text: str) -> float:
 
 
 def ago(then_ms: int | None, now_ms: float | None = None) -> str:
-    """How long ago, roughly: ``3 s ago``, ``2 h ago``; ``in 5 min`` for the future."""
+    """How long ago, roughly: ``3 s ago``, ``2 h ago``; ``in 5 min`` for the future; the day where it is years."""
     if not then_ms:
         return ""
     elapsed = ((now_ms or time.time() * 1000) - then_ms) / 1000
+    if abs(elapsed) > _YEARS_SECONDS:
+        return iso(then_ms).partition("T")[0]
     length = roughly(abs(elapsed))
     return f"in {length}" if elapsed < 0 else f"{length} ago"
+
+
+def iso(moment_ms: float) -> str:
+    """A moment in UTC; one beyond the calendar as the number it is."""
+    try:
+        return datetime.fromtimestamp(moment_ms / 1000, tz=UTC).isoformat(timespec="milliseconds")
+    except (OverflowError, ValueError, OSError):
+        return f"{moment_ms:g} ms"
 
 
 def roughly(duration_seconds: float) -> str:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from kayan_workers.bull.names import is_own_key
-from kayan_workers.cli.durations import ago, roughly
+from kayan_workers.cli.durations import ago, iso, roughly
 from kayan_workers.cli.session import FAILED, fail, print_json, print_table, queue_of
 from kayan_workers.tables import printable
 
@@ -36,8 +35,10 @@ async def show_list(server: Server, settings: Settings, *, name: str, state: Sta
     if not jobs:
         print(f"{name} has no {state} jobs")
         return
-    print_table(("id", "attempt", "priority", "added", _when_header(state), _what_header(state)),
-                [_row(job, state, owner) for job, owner in zip(jobs, owners, strict=True)])  # fmt: skip
+    headers = ("id", "attempt", "priority", "added", _when_header(state), _what_header(state))
+    shown = [place for place, header in enumerate(headers) if header]
+    rows = [_row(job, state, owner) for job, owner in zip(jobs, owners, strict=True)]
+    print_table([headers[place] for place in shown], [[row[place] for place in shown] for row in rows])
     if total > len(jobs):
         print(f"{len(jobs)} of {total}; --limit shows more")
 
@@ -184,4 +185,4 @@ def _print_line(text: str) -> None:
 
 
 def _iso(ms: int | None) -> str | None:
-    return datetime.fromtimestamp(ms / 1000, tz=UTC).isoformat(timespec="milliseconds") if ms else None
+    return iso(ms) if ms else None

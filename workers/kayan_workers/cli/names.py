@@ -52,12 +52,17 @@ def complete_queues(incomplete: str) -> list[str]:
     return _starting(incomplete, [name for role in ROLES for name in (role.name, role.queue)])
 
 
+def complete_any(incomplete: str) -> list[str]:
+    return _starting(incomplete, [*_role_names(ROLES), *(role.queue for role in ROLES)])
+
+
 def complete_states(incomplete: str) -> list[str]:
     return _starting(incomplete, STATES)
 
 
 def complete_cleanups(incomplete: str) -> list[str]:
-    return [name for name in CLEANUP_TYPES if name.startswith(incomplete.upper().replace("-", "_"))]
+    """As the help spells them, or as the wire does for whoever begins so."""
+    return _starting(incomplete, [name.lower().replace("_", "-") for name in CLEANUP_TYPES]) or _starting(incomplete, CLEANUP_TYPES)
 
 
 def _role_names(roles: Sequence[Role]) -> list[str]:

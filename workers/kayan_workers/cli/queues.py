@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kayan_workers.processors.table import Role
     from kayan_workers.settings import Settings
 
-_HEADERS = ("queue", "waiting", "active", "delayed", "paused", "completed", "failed", "workers", "")
+_HEADERS = ("queue", "waiting", "active", "delayed", "paused", "completed", "failed", "workers")
 _WATCH_SECONDS = 1.0
 _PLAIN_WATCH_SECONDS = 5.0
 
@@ -32,7 +32,7 @@ async def show(server: Server, settings: Settings, *, watch: bool, as_json: bool
     try:
         if not watch:
             rows = await read(ROLES, queues)
-            print_json(rows) if as_json else print_table(_HEADERS, [_cells(row) for row in rows])
+            print_json(rows) if as_json else _print(rows)
         elif as_json or not sys.stdout.isatty():
             await _repeat(queues, as_json)
         else:
@@ -60,15 +60,26 @@ async def _workers(queue: Queue) -> int | None:
         return None
 
 
+def _print(rows: list[Row]) -> None:
+    print_table(_HEADERS, [_cells(row) for row in rows])
+    for hint in _hints(rows):
+        print(hint)
+
+
 def _cells(row: Row) -> tuple[Any, ...]:
-    hints = []
-    if row["is_paused"]:
-        hints.append("paused: kayan resume")
-    if row["workers"] == 0 and row["waiting"] + row["active"] + row["delayed"] > 0:
-        hints.append("no worker")
     workers = "?" if row["workers"] is None else row["workers"]
-    numbers = [row[name] for name in ("waiting", "active", "delayed", "paused", "completed", "failed")]
-    return (row["queue"], *numbers, workers, ", ".join(hints))
+    return (row["queue"], *(row[name] for name in _HEADERS[1:-1]), workers)
+
+
+def _hints(rows: list[Row]) -> list[str]:
+    """What is odd, in lines of their own: the table fills a terminal of 80 columns."""
+    hints = []
+    for row in rows:
+        if row["is_paused"]:
+            hints.append(f"{row['queue']} is paused: kayan resume {row['role']}")
+        if row["workers"] == 0 and row["waiting"] + row["active"] + row["delayed"] > 0:
+            hints.append(f"{row['queue']} has jobs and no worker: kayan worker {row['role']}")
+    return hints
 
 
 async def _repeat(queues: Sequence[Queue], as_json: bool) -> None:
@@ -80,7 +91,7 @@ async def _repeat(queues: Sequence[Queue], as_json: bool) -> None:
             print(msgspec.json.encode(rows).decode(), flush=True)
         else:
             print(time.strftime("%H:%M:%S"))
-            print_table(_HEADERS, [_cells(row) for row in rows])
+            _print(rows)
             print(flush=True)
         await asyncio.sleep(_PLAIN_WATCH_SECONDS)
 
@@ -96,7 +107,7 @@ async def _live(queues: Sequence[Queue], address: str) -> None:
             try:
                 rows = await read(ROLES, queues)
                 title = f"{address}   {time.strftime('%H:%M:%S')}   {_rate(before, rows)}   Ctrl-C ends"
-                live.update(Group(rich_table(_HEADERS, [_cells(row) for row in rows], title=title)))
+                live.update(Group(rich_table(_HEADERS, [_cells(row) for row in rows], title=title), *_hints(rows)))
                 before = rows
             except (RedisError, OSError) as error:
                 live.update(Text(f"{address} does not answer, trying on: {error}", style="red"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from kayan_workers.settings import Settings
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+_WIDE = 100
+"""Columns of a terminal on which a table need not save space."""
 
 T = TypeVar("T")
 
@@ -212,10 +216,12 @@ def rich_table(headers: Sequence[str], rows: Sequence[Sequence[Any]], *, title: 
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    between = 2 if shutil.get_terminal_size().columns >= _WIDE else 1
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False, padding=(0, between, 0, 0))
     for column, header in enumerate(headers):
         numeric = bool(rows) and all(isinstance(row[column], int | float) for row in rows)
-        table.add_column(header, justify="right" if numeric else "left")
+        # Names and numbers are worth nothing cut short: what gives way is the texts.
+        table.add_column(header, justify="right" if numeric else "left", no_wrap=numeric or column == 0, overflow="fold")
     for row in rows:
         table.add_row(*(escape(printable(str(value))) for value in row))
     return table
