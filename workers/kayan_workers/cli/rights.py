@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from kayan_workers.processors.table import Role
 
 RIGHTS: dict[str, dict[str, str]] = {
-    "asset": {"assets": "SELECT UPDATE", "asset_metadata": "SELECT INSERT UPDATE"},
-    "thumbnail": {"assets": "SELECT UPDATE"},
+    "asset": {"assets": "SELECT UPDATE", "asset_metadata": "SELECT INSERT UPDATE", "asset_variants": "SELECT"},
+    "thumbnail": {"assets": "SELECT UPDATE", "asset_variants": "SELECT"},
     "variant": {"assets": "SELECT UPDATE", "asset_variants": "SELECT INSERT UPDATE DELETE"},
     "notification": {
         "notifications": "SELECT INSERT", "notification_preferences": "SELECT", "User": "SELECT", "projects": "SELECT", "tasks": "SELECT",
