@@ -43,6 +43,11 @@ class Interrupts:
         if self.received and self._task:
             self._task.cancel()
 
+    def check(self) -> None:
+        """Raises CancelledError once a signal has come: on Python 3.11 a library may swallow the cancellation itself."""
+        if self.received:
+            raise asyncio.CancelledError
+
     def _hear(self, number: int, frame: FrameType | None) -> None:
         if self.received is None:
             self.received = signal.Signals(number)

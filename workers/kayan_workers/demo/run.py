@@ -84,7 +84,9 @@ class _Demo:
             world = await asyncio.to_thread(self._build_world, connection)
             planned = jobs.plan(world)
             async with self._queues() as queues:
-                await _add(queues, planned)
+                for job in planned:
+                    self.interrupts.check()
+                    await queues[job.queue].add(job.data, options=job.options)
                 self.console.print(f"{len(planned)} jobs wait in {len(queues)} queues. Starting: kayan worker all", highlight=False)
                 trouble = await self._work(queues, Counter(job.queue for job in planned))
                 finished = {name: Finished(await queue.jobs("completed"), await queue.jobs("failed")) for name, queue in queues.items()}
@@ -140,6 +142,7 @@ class _Demo:
         given_up = time.monotonic() + PATIENCE_SECONDS
         with progress.shown(self.console, planned) as display:
             while True:
+                self.interrupts.check()
                 counts = {name: await queue.counts() for name, queue in queues.items()}
                 display.update(counts)
                 if all(_is_finished(its) for its in counts.values()):
@@ -161,6 +164,7 @@ class _Demo:
             "KAYAN_STORAGE": f"folder:{self.results.objects}",
             "KAYAN_MAIL": f"outbox:{self.results.outbox}",
             "KAYAN_TEMP_DIR": str(temp_dir),
+            "KAYAN_GRACE_SECONDS": "5",
             "HEALTH_HOST": "127.0.0.1",
             "HEALTH_PORT": "0",
             "LOG_FORMAT": "json",
@@ -170,11 +174,6 @@ class _Demo:
     def _last_words(self) -> str:
         lines = self.results.worker_log.read_text(errors="replace").splitlines()
         return "\n    ".join(["its last lines are", *(line[:300] for line in lines[-5:])]) if lines else "it said nothing"
-
-
-async def _add(queues: Mapping[str, Queue], planned: Sequence[jobs.Planned]) -> None:
-    for job in planned:
-        await queues[job.queue].add(job.data, options=job.options)
 
 
 def _is_finished(counts: Counts) -> bool:
