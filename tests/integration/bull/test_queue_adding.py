@@ -120,7 +120,7 @@ async def test_a_call_that_arrives_after_a_later_one_does_nothing(redis_url: str
 async def test_redis_away_for_too_long_is_an_error_that_says_so():
     server = Server(RedisAddress(host="127.0.0.1", port=1))
     queue = Queue("mail", server, add_deadline_seconds=0.3)
-    with pytest.raises(QueueUnreachable, match="1 jobs for mail"):
+    with pytest.raises(QueueUnreachable, match="1 job for mail"):
         await queue.add({})
     await queue.close()
     await server.close()

@@ -232,7 +232,7 @@ def test_only_the_last_failure_is_recorded(world: World, samples: Samples) -> No
     [
         ({}, "variants"),
         ({"variants": []}, "variants"),
-        ({"variants": ["HUGE"]}, "variants.*HUGE|HUGE.*variants"),
+        ({"variants": ["HUGE"]}, r"variants\[0\]: Invalid enum value; known are THUMBNAIL, PREVIEW"),
         ({"variants": None}, "variants"),
         ({"variants": "MOBILE"}, "variants"),
         ({"variants": ["MOBILE"], "fileType": "DOCUMENT"}, "fileType DOCUMENT"),
