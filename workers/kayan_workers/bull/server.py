@@ -181,7 +181,7 @@ class Server:
         """A line to whichever server holds ``key``; ``timeout`` is how many seconds a call may take, None for the server's own
         ``call_timeout``, infinity for calls that block. Raises RedisError or OSError when it cannot be reached now."""
         connection = await self._connection_for(key)
-        connection.client_name = name
+        connection.client_name = None
         connection.retry = AsyncRetry(NoBackoff(), 0)
         try:
             await connection.connect()
@@ -193,6 +193,8 @@ class Server:
             raise asyncio.CancelledError
         line = Line(self.call_timeout if timeout is None else timeout)
         line.take_over(connection)
+        if name:
+            line.tell("CLIENT", "SETNAME", name)  # for people and getWorkers(); whom an ACL refuses it works all the same
         return line
 
     async def _connection_for(self, key: str) -> Any:
