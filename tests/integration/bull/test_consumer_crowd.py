@@ -162,3 +162,18 @@ async def test_a_redis_that_refuses_writes_for_a_while_is_said_once_and_loses_no
         assert len(said) == 1
         assert "NOREPLICAS" in said[0]
     assert seen.said("job_lost") == []
+
+
+async def test_a_worker_that_may_not_watch_says_so_once_and_keeps_no_connections(private_redis: RedisProcess) -> None:
+    async with queue_at(private_redis.url) as queue:
+        with private_redis.client() as client:
+            client.execute_command("ACL", "SETUSER", "default", "-blmove")
+            async with working(queue, nothing) as (_, seen):
+                await wait_until(lambda: seen.said("queue_warning"))
+                before = int(client.info("stats")["total_connections_received"])
+                await wait_until(lambda: int(client.info("stats")["total_connections_received"]) >= before + 3, 20, what="more attempts")
+                assert len(client.client_list()) < 10
+                client.execute_command("ACL", "SETUSER", "default", "+blmove")
+                await queue.add({})
+                await wait_until(lambda: seen.said("job_completed"), 10)
+    assert len(seen.said("queue_warning")) == 1

@@ -46,6 +46,9 @@ class Watched(Protocol):
     def reserve(self) -> int:
         """Reserve slots for the claim that follows; how many jobs it may take."""
 
+    def warn(self, message: str) -> None:
+        """Say that something is odd."""
+
 
 class Watch:
     """Waits for jobs and claims them through the lanes."""
@@ -58,6 +61,8 @@ class Watch:
         self._pod = pod
         self._who = f"{pod}/{secrets.token_hex(4)}"
         self._turn: bytes = b""
+        self._refusal = ""
+        """What Redis last answered instead of letting us watch."""
         self._line: Line | None = None
 
     async def run(self) -> None:
@@ -75,7 +80,12 @@ class Watch:
                     self._turn = b""
                     self._line.close()
                     self._server.note_down(error)
-                except RedisError:
+                except RedisError as error:
+                    self._turn = b""
+                    self._line.close()
+                    if self._refusal != (refusal := str(error)):  # said once, however long it lasts
+                        self._refusal = refusal
+                        self._watched.warn(f"Redis refuses to let this worker watch the queue, trying again: {error}")
                     await asyncio.sleep(random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
         finally:
             if self._line:
@@ -101,6 +111,7 @@ class Watch:
         if not await line.send("BLMOVE", self._keys.wait, self._keys.wait, "RIGHT", "RIGHT", _WATCH_SECONDS):
             line.tell("SET", self._keys.watcher, self._who, "PX", _WATCHER_MS)
             return
+        self._refusal = ""
         turn, self._turn = self._turn, b""
         await self._lanes.claim(self._watched.reserve(), turn)
         if self._watched.fenced:

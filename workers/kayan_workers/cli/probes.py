@@ -97,8 +97,9 @@ async def _redis(server: Server, settings: Settings) -> str:
     if milliseconds > 50:
         raise Trouble(f"a call takes {milliseconds:.0f} ms", "run the workers nearer to Redis: every job costs a few calls", is_mild=True)
     info = await server.commands.info("server")
-    version = info.get("redis_version", "?") if isinstance(info, dict) else "?"
-    return f"{settings.redis}, version {version}, {milliseconds:.1f} ms a call"
+    # Valkey goes on calling itself Redis 7.2.4 beside its own name
+    name = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {info.get('redis_version', '?')}"
+    return f"{settings.redis}, {name}, {milliseconds:.1f} ms a call"
 
 
 async def _try_writing(server: Server, settings: Settings) -> None:

@@ -43,13 +43,16 @@ class _LiveTable:
         self.planned = planned
 
     def update(self, counts: Mapping[str, Counts]) -> None:
-        table = Table("queue", "", box=None, padding=(0, 2, 0, 0))
+        is_narrow = self.live.console.width < 100
+        table = Table(box=None, padding=(0, 1 if is_narrow else 2, 0, 0))
+        for name in ("queue", ""):
+            table.add_column(name, no_wrap=True)
         for name in ("done", "of", "waiting", "active", "delayed", "failed"):
-            table.add_column(name, justify="right")
+            table.add_column(name, justify="right", no_wrap=True)
         for queue, planned in self.planned.items():
             now = counts[queue]
             numbers = (done(now), planned, now.waiting, now.active, now.delayed, now.failed)
-            table.add_row(queue, ProgressBar(total=planned, completed=done(now), width=30), *map(str, numbers))
+            table.add_row(queue, ProgressBar(total=planned, completed=done(now), width=16 if is_narrow else 30), *map(str, numbers))
         self.live.update(table)
 
 

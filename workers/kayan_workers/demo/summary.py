@@ -69,7 +69,8 @@ def show(console: Console, finished: Mapping[str, Finished], outcome: Outcome, r
 
 
 def _by_queue(finished: Mapping[str, Finished]) -> Table:
-    table = Table("queue", box=None, padding=(0, 3, 0, 0))
+    table = Table(box=None, padding=(0, 3, 0, 0))
+    table.add_column("queue", no_wrap=True)
     for name in ("completed", "failed", "seconds", "jobs/s"):
         table.add_column(name, justify="right")
     for queue, its in finished.items():
