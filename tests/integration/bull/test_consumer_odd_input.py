@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -54,15 +55,31 @@ async def test_a_backoff_strategy_that_raises_leaves_the_job_to_its_fixed_delay(
 
 
 async def test_an_id_that_is_no_utf8_is_worked_like_any_other(redis_url: str) -> None:
+    """Its lock is renewed, and so is its neighbour's in the same call."""
+    go = asyncio.Event()
+
+    async def work(job: Any) -> None:
+        job.log("begun")
+        await go.wait()
+
     async with queue_at(redis_url) as queue, Redis.from_url(redis_url) as raw:
         await raw.hset(b"bull:mail:\xff\xfe", mapping=FIELDS)
         await raw.lpush("bull:mail:wait", b"\xff\xfe")
         added = await queue.add({})
-        async with working(queue, nothing, concurrency=2, settings={"lock_renew_ms": 100}) as (_, seen):
+        async with working(queue, work, concurrency=2, settings={"lock_duration_ms": 1000, "lock_renew_ms": 300}) as (_, seen):
+            await wait_until(lambda: len(seen.said("job_started")) == 2)
+            for key in (b"bull:mail:\xff\xfe:lock", b"bull:mail:%s:lock" % added.id.encode()):
+                await raw.pexpire(key, 500)
+                await wait_until(lambda key=key: _lives_longer(raw, key, 600))
+            go.set()
             await wait_until(lambda: len(seen.said("job_completed")) == 2)
-        assert seen.said("job_completed")[1] == added.id
         assert await raw.zscore("bull:mail:completed", b"\xff\xfe")
+        assert await raw.lrange(b"bull:mail:\xff\xfe:logs", 0, -1) == [b"begun"]
         assert not await raw.exists("bull:mail:active")
+
+
+async def _lives_longer(raw: Redis, key: bytes, ms: int) -> bool:
+    return bool(await raw.pttl(key) > ms)
 
 
 @pytest.mark.parametrize("odd", [{"stalledCounter": "abc"}, {"priority": "urgent"}, {"opts": '{"removeOnFail":0.5}'}, {"opts": "not json"}])

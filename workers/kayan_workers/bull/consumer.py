@@ -253,7 +253,8 @@ class Consumer:
     # -- for the lanes -------------------------------------------------------------------------------------------------------
 
     def new_job(self, claimed: settle.Claimed, token: str, now: int) -> ActiveJob:
-        return ActiveJob(self.queue.name, text_of(claimed[-1]), token, claimed, now, self)
+        job_id = text_of(claimed[-1])
+        return ActiveJob(self.queue.name, job_id, f"{token}.{job_id}", claimed, now, self)
 
     def receive(self, claimed: list[ActiveJob], asked: int, *, fenced: bool) -> None:
         if not asked:

@@ -291,7 +291,7 @@ class Lanes:
                         f"job {text_of(job_id)} waited, but there is no such hash; it is dropped. "
                         "Redis evicts keys unless its maxmemory-policy is noeviction"
                     )
-                claimed = [self._crew.new_job(one, f"{token}.{index}", now) for index, one in enumerate(reply.claimed, 1)]
+                claimed = [self._crew.new_job(one, token, now) for one in reply.claimed]
         except BaseException:
             self._doubt(outcomes, now)
             raise

@@ -81,7 +81,7 @@ class LockKeeper:
     def _renew(self, holder: Holder, jobs: list[ActiveJob]) -> None:
         args: list[Any] = [holder.keys.base, holder.lock_ms]
         for job in jobs:
-            args += (bytes_of(job.id), job.token)
+            args += (bytes_of(job.id), bytes_of(job.token))
         asked = time.monotonic()
         try:
             lost = {text_of(job_id) for job_id in self._call((holder.keys.stalled, holder.keys.active), args)}

@@ -67,7 +67,7 @@ async def settle(
     metrics_minutes: int = 0,
     limiter: Limiter = NO_LIMIT,
 ) -> Reply:
-    """Finish jobs and claim up to ``want`` others, in one step. The i-th (from 1) claimed job is locked under ``<token>.<i>``."""
+    """Finish jobs and claim up to ``want`` others, in one step. A claimed job is locked under ``<token>.<id>``."""
     args: list[Any] = [
         keys.base,
         now,

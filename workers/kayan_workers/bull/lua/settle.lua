@@ -10,7 +10,7 @@
 --       2 now                  Unix ms, the caller's clock
 --       3 lock_ms              how long a claimed job is locked
 --       4 events               suffix of the event channels
---       5 token                the i-th claimed job is locked under <token>.<i>
+--       5 token                a claimed job is locked under <token>.<id>
 --       6 want                 how many jobs to claim, 0 for none
 --       7 turn_token           given back when it is still the current one; '' for none
 --       8 say_drained          1: tell listeners when nothing is left to claim
@@ -91,7 +91,7 @@ end
 
 local left_together = our_count > 2 and are_the_tail()
 if left_together then
-  call("RPOP", active, our_count)
+  call("LTRIM", active, "0", -our_count - 1)
 end
 
 local healthy, health, doomed, doom = {}, 0, {}, 0
@@ -167,7 +167,7 @@ local function claim(id)
   if limit_max > 0 and held_back(base, id, now, limit_max, limit_ms, limit_grouped) then
     return
   end
-  if not call("SET", job .. ":lock", token .. "." .. count + 1, "NX", "PX", lock_ms) then
+  if not call("SET", job .. ":lock", token .. "." .. id, "NX", "PX", lock_ms) then
     -- somebody runs it already: one entry in `active` is enough for its owner to finish it
     if #call("LPOS", active, id, "COUNT", "2") > 1 then
       call("LREM", active, "1", id)
