@@ -40,8 +40,7 @@ class Interrupts:
     def guard(self) -> None:
         """Let the first signal cancel the current task."""
         self._task = asyncio.current_task()
-        if self.received and self._task:
-            self._task.cancel()
+        self.check()
 
     def check(self) -> None:
         """Raises CancelledError once a signal has come: on Python 3.11 a library may swallow the cancellation itself."""
