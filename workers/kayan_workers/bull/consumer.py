@@ -245,10 +245,7 @@ class Consumer:
         for job in jobs:
             self.running.pop(job.token, None)
         with suppress(RedisError, OSError):
-            refused = await settle.hand_back(await self._lanes.line(), self.keys, [(job.id, job.token) for job in jobs])
-            for job in jobs:
-                if job.id not in refused:
-                    self.observer.job_handed_back(job, "the jobs before it take longer than usual")
+            await self._return([(job, "the jobs before it take longer than usual") for job in jobs])
 
     # -- for the lanes -------------------------------------------------------------------------------------------------------
 
@@ -344,11 +341,15 @@ class Consumer:
             return
         try:
             async with asyncio.timeout_at(deadline):
-                refused = await settle.hand_back(await self._lanes.line(), self.keys, [(job.id, job.token) for job, _ in returning])
+                await self._return(returning)
         except (TimeoutError, RedisError, OSError):
             return
         self._returning.clear()
-        for job, why in returning:
+
+    async def _return(self, jobs: Sequence[tuple[ActiveJob, str]]) -> None:
+        """Put jobs back at the head of the line, each with the reason why. Raises what the call to Redis raises."""
+        refused = await settle.hand_back(await self._lanes.line(), self.keys, [(job.id, job.token) for job, _ in jobs])
+        for job, why in jobs:
             self.running.pop(job.token, None)
             if job.id not in refused:
                 self.observer.job_handed_back(job, why)
