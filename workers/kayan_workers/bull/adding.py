@@ -18,7 +18,7 @@ import msgspec
 from kayan_workers.bull import scripts
 from kayan_workers.bull.errors import QueueUnreachable
 from kayan_workers.bull.insist import insist
-from kayan_workers.bull.job import UNREAD, Job
+from kayan_workers.bull.job import Job
 from kayan_workers.bull.keys import Keys
 from kayan_workers.bull.line import Line
 from kayan_workers.bull.server import Server
@@ -54,33 +54,25 @@ class NewJob(msgspec.Struct, array_like=True, frozen=True):
 class AddedJob(Job):
     """A job as it stands in Redis now that it has its id. Many are returned and few are read, so the members wait to be asked for."""
 
-    __slots__ = ("_fields", "_new")
+    __slots__ = ("_new",)
 
     def __init__(self, queue: str, job_id: str, new: NewJob) -> None:
-        # Job.__init__ is not called: `fields` is a property here
-        self.queue = queue
-        self.id = job_id
-        self._data = UNREAD
-        self._opts = None
-        self._fields: Mapping[bytes, bytes] | None = None
+        super().__init__(queue, job_id, None)
         self._new = new
 
-    @property
-    def fields(self) -> Mapping[bytes, bytes]:  # type: ignore[override]
-        if self._fields is None:
-            new, more = self._new, self._new.more or {}
-            fields = {
-                b"name": new.name.encode(),
-                b"data": new.data.encode(),
-                b"opts": new.opts.encode(),
-                b"timestamp": new.timestamp_ms.encode(),
-                b"delay": str(more.get("delay", "0")).encode(),
-                b"priority": b"%d" % more.get("priority", 0),
-            }
-            if "deid" in more:
-                fields[b"deid"] = more["deid"].encode()
-            self._fields = fields
-        return self._fields
+    def _make_fields(self) -> Mapping[bytes, bytes]:
+        new, more = self._new, self._new.more or {}
+        fields = {
+            b"name": new.name.encode(),
+            b"data": new.data.encode(),
+            b"opts": new.opts.encode(),
+            b"timestamp": new.timestamp_ms.encode(),
+            b"delay": str(more.get("delay", "0")).encode(),
+            b"priority": b"%d" % more.get("priority", 0),
+        }
+        if "deid" in more:
+            fields[b"deid"] = more["deid"].encode()
+        return fields
 
 
 class _Batch(NamedTuple):

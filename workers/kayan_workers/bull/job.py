@@ -25,17 +25,28 @@ class Job:
     who does not read it.
     """
 
-    __slots__ = ("_data", "_opts", "fields", "id", "queue")
+    __slots__ = ("_data", "_fields", "_opts", "id", "queue")
 
-    def __init__(self, queue: str, job_id: str, fields: Mapping[bytes, bytes]) -> None:
+    def __init__(self, queue: str, job_id: str, fields: Mapping[bytes, bytes] | None) -> None:
+        """``fields`` are the members of the hash; None where a subclass makes them when somebody asks."""
         self.queue = queue
         self.id = job_id
-        self.fields = fields
+        self._fields = fields
         self._data: Any = UNREAD
         self._opts: dict[str, Any] | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.queue}:{self.id}>"
+
+    @property
+    def fields(self) -> Mapping[bytes, bytes]:
+        """The members of the hash."""
+        if self._fields is None:
+            self._fields = self._make_fields()
+        return self._fields
+
+    def _make_fields(self) -> Mapping[bytes, bytes]:
+        return {}
 
     @property
     def raw_data(self) -> bytes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from kayan_workers.bull import scripts
-from kayan_workers.bull.job import UNREAD, Job, whole
+from kayan_workers.bull.job import Job, whole
 from kayan_workers.bull.stringify import stringify
 
 if TYPE_CHECKING:
@@ -54,7 +54,6 @@ class ActiveJob(Job):
 
     __slots__ = (
         "_cancelled",
-        "_fields",
         "_messenger",
         "_values",
         "abandoned",
@@ -72,14 +71,9 @@ class ActiveJob(Job):
     def __init__(
         self, queue: str, job_id: str, token: str, values: Sequence[bytes | None], claimed_at_ms: int, messenger: Messenger
     ) -> None:
-        # Job.__init__ is not called: what it reads from a mapping stands in `values` already
-        self.queue = queue
-        self.id = job_id
+        super().__init__(queue, job_id, None)
         self.token = token
-        self._data = UNREAD
-        self._opts = None
         self._values = values
-        self._fields: Mapping[bytes, bytes] | None = None
         self._messenger = messenger
         self._cancelled: threading.Event | None = None
         self.started_at = claimed_at_ms
@@ -103,11 +97,8 @@ class ActiveJob(Job):
     def raw_opts(self) -> bytes:
         return self._values[2] or b"{}"
 
-    @property
-    def fields(self) -> Mapping[bytes, bytes]:  # type: ignore[override]
-        if self._fields is None:
-            self._fields = {name: value for name, value in zip(FIELDS, self._values, strict=False) if value is not None}
-        return self._fields
+    def _make_fields(self) -> Mapping[bytes, bytes]:
+        return {name: value for name, value in zip(FIELDS, self._values, strict=False) if value is not None}
 
     @property
     def debounce_id(self) -> str | None:
