@@ -23,6 +23,7 @@ from kayan_workers.bull.ending import end
 from kayan_workers.bull.job import text_of, whole
 from kayan_workers.bull.line import LOST_CONNECTION, Line, now_ms
 from kayan_workers.bull.outcome import Completed, Failed, retention
+from kayan_workers.bull.refusal import Refusal
 from kayan_workers.bull.running import ActiveJob
 
 if TYPE_CHECKING:
@@ -97,8 +98,7 @@ class Lanes:
         self._calls = 0
         self._under_way = 0
         self._line: Line | None = None
-        self._refusal = ""
-        """What Redis answered to the last call when it did not do it."""
+        self._refusal = Refusal(crew.warn, "Redis refused to write results or to claim jobs")
         self._connected = asyncio.Event()
         self._done: deque[Completed | Failed] = deque()
         self._doubtful: dict[str, set[int]] = {}
@@ -228,14 +228,12 @@ class Lanes:
             if outcomes or want:
                 try:
                     await self._call(line, outcomes, want)
-                    self._refusal = ""
+                    self._refusal.over()
                 except LOST_CONNECTION:
                     line.close()
                     await asyncio.sleep(0)
                 except RedisError as error:
-                    if self._refusal != (refusal := str(error)):  # said once, however long it lasts
-                        self._refusal = refusal
-                        self._crew.warn(f"Redis refused to write results or to claim jobs, trying again: {error}")
+                    self._refusal.met(error)
                     await asyncio.sleep(1)
                 continue
             waiter = asyncio.get_running_loop().create_future()

@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 from kayan_workers.bull import scripts
 from kayan_workers.bull.lanes import Lanes
 from kayan_workers.bull.line import LOST_CONNECTION
+from kayan_workers.bull.refusal import Refusal
 
 if TYPE_CHECKING:
     from kayan_workers.bull.keys import Keys
@@ -61,8 +62,7 @@ class Watch:
         self._pod = pod
         self._who = f"{pod}/{secrets.token_hex(4)}"
         self._turn: bytes = b""
-        self._refusal = ""
-        """What Redis last answered instead of letting us watch."""
+        self._refusal = Refusal(watched.warn, "Redis refuses to let this worker watch the queue")
         self._line: Line | None = None
 
     async def run(self) -> None:
@@ -83,9 +83,7 @@ class Watch:
                 except RedisError as error:
                     self._turn = b""
                     self._line.close()
-                    if self._refusal != (refusal := str(error)):  # said once, however long it lasts
-                        self._refusal = refusal
-                        self._watched.warn(f"Redis refuses to let this worker watch the queue, trying again: {error}")
+                    self._refusal.met(error)
                     await asyncio.sleep(random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
         finally:
             if self._line:
@@ -111,7 +109,7 @@ class Watch:
         if not await line.send("BLMOVE", self._keys.wait, self._keys.wait, "RIGHT", "RIGHT", _WATCH_SECONDS):
             line.tell("SET", self._keys.watcher, self._who, "PX", _WATCHER_MS)
             return
-        self._refusal = ""
+        self._refusal.over()
         turn, self._turn = self._turn, b""
         await self._lanes.claim(self._watched.reserve(), turn)
         if self._watched.fenced:
