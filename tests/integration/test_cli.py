@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pty
@@ -390,13 +391,22 @@ def test_on_a_terminal_it_asks_and_no_means_no(run: Kayan, redis_url: str, answe
     asked = b""
     while not asked.endswith(b": "):
         asked += process.stdout.read(1)
-    os.write(ours, answer)
-    _, err = process.communicate(timeout=30)
+    _, err = answered(process, ours, answer)
     os.close(ours)
     os.close(theirs)
     assert (process.returncode, asked) == (code, b"Delete job 1 of email? [y/N]: ")
     assert err.decode().strip() == "kayan: nothing was changed"
     assert "job 1 of email: waiting" in run("job", "email", "1").stdout
+
+
+def answered(process: subprocess.Popen[bytes], terminal: int, answer: bytes) -> tuple[bytes, bytes]:
+    """What it says to an answer, which is typed again if the first came between the question and the reading (Python forgets it then)."""
+    for _ in range(3):
+        os.write(terminal, answer)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.communicate(timeout=10)
+    process.kill()
+    pytest.fail(f"no end after {answer!r}")
 
 
 def piped(redis_url: str, command: str) -> subprocess.CompletedProcess[str]:
@@ -478,7 +488,7 @@ def test_ctrl_c_ends_an_add_that_waits_for_redis_at_once() -> None:
         out, err = process.communicate(timeout=30)
         connection.close()
     assert (process.returncode, out, err) == (130, "", "")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8  # a call to Redis would take 10 to give up
 
 
 # -- check -----------------------------------------------------------------------------------------------------------------------

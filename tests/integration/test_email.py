@@ -457,7 +457,7 @@ def test_a_job_stopped_while_it_waits_for_another_run_gives_up_at_once(edges: Ed
     with pytest.raises(TemporaryError, match="stopped while waiting"):
         deliveries.claim(edges.database, ours, stop)
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 def test_what_is_old_is_forgotten_in_batches(send: Send, edges: Edges) -> None:

@@ -309,7 +309,7 @@ async def test_what_does_not_finish_in_time_is_handed_back_without_a_stall(redis
             began = time.monotonic()
             running.signal(signal.SIGINT)
             assert running.exit_code() == 0
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 20
             waiting = await queue.jobs("waiting")
     assert [(job.stalled_count, job.attempts_made) for job in waiting] == [(0, 0), (0, 0)]
     assert {event["job_id"] for event in running.events("job.handed_back")} == {job.id for job in waiting}

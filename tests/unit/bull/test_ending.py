@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from kayan_workers.bull import ending
 
 
@@ -27,6 +28,37 @@ async def test_a_task_that_forgets_its_cancellation_is_told_again(monkeypatch) -
 
     assert task.cancelled()
     assert told == 2
+
+
+async def test_who_awaits_work_that_forgets_its_cancellation_is_ended_all_the_same(monkeypatch) -> None:
+    monkeypatch.setattr(ending, "_PATIENCE_SECONDS", 0.02)
+    has_begun = asyncio.Event()
+
+    async def forgets_the_first() -> None:
+        has_begun.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            await asyncio.sleep(60)
+
+    waiting = asyncio.create_task(ending.heard(forgets_the_first()))
+    await has_begun.wait()
+    waiting.cancel()
+    await asyncio.wait([waiting], timeout=5)
+
+    assert waiting.cancelled()
+
+
+async def test_work_that_is_awaited_gives_its_result_or_its_error() -> None:
+    async def answers() -> int:
+        return 42
+
+    async def fails() -> None:
+        raise ValueError("no such thing")
+
+    assert await ending.heard(answers()) == 42
+    with pytest.raises(ValueError, match="no such thing"):
+        await ending.heard(fails())
 
 
 async def test_tasks_that_have_ended_or_end_in_an_error_are_no_trouble() -> None:

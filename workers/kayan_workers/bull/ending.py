@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 _PATIENCE_SECONDS = 0.2
 
@@ -23,3 +25,13 @@ async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
         for task in done:
             if not task.cancelled():
                 task.exception()  # asked for, so that asyncio does not complain
+
+
+async def heard(work: Coroutine[Any, Any, T]) -> T:
+    """Await the work such that a cancellation of ours ends it, even if it forgets the first one."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait([task])
+    finally:
+        await end([task])
+    return task.result()

@@ -110,6 +110,7 @@ def run(command: Callable[[Server, Settings], Awaitable[T]], *, interrupted: int
     """
     from redis.exceptions import RedisError, ResponseError
 
+    from kayan_workers.bull.ending import heard
     from kayan_workers.bull.errors import QueueUnreachable
 
     settings = settings_for()
@@ -125,7 +126,7 @@ def run(command: Callable[[Server, Settings], Awaitable[T]], *, interrupted: int
 
     try:
         with to_a_reader_who_may_leave():
-            return asyncio.run(connected())
+            return asyncio.run(heard(connected()))
     except KeyboardInterrupt:
         raise typer.Exit(interrupted) from None
     except UnknownName as error:
