@@ -126,6 +126,23 @@ async def test_redis_away_for_too_long_is_an_error_that_says_so():
     await server.close()
 
 
+async def test_who_closes_without_sending_leaves_no_add_behind():
+    """Redis accepts connections and says nothing: an add would wait for its deadline."""
+    silent = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    server = Server(RedisAddress(host="127.0.0.1", port=silent.sockets[0].getsockname()[1]), call_timeout=60)
+    queue = Queue("mail", server, add_deadline_seconds=60)
+    add = asyncio.create_task(queue.add({}))
+    await asyncio.sleep(0.2)
+
+    await asyncio.wait_for(queue.close(send_waiting=False), 10)
+
+    with pytest.raises(QueueUnreachable, match="given up"):
+        await add
+    assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("adds")] == []
+    await server.close()
+    silent.close()
+
+
 async def test_a_full_redis_refuses_a_job_at_once_and_by_name(private_redis: Any):
     async with queue_at(private_redis.url) as queue, Redis.from_url(private_redis.url) as redis:
         await queue.add({})

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from kayan_workers.bull import scripts
+from kayan_workers.bull.ending import end
 from kayan_workers.bull.errors import QueueUnreachable
 from kayan_workers.bull.insist import insist
 from kayan_workers.bull.job import Job
@@ -109,10 +110,10 @@ class AddLane:
             self._sender = asyncio.create_task(self._send_all(), name=f"adds to {self._keys.queue}")
         return ids
 
-    async def close(self) -> None:
-        """Send what waits, then close the connection."""
+    async def close(self, *, send_waiting: bool = True) -> None:
+        """Send what waits, or give it up, then close the connection."""
         if self._sender:
-            await asyncio.wait([self._sender])
+            await (asyncio.wait([self._sender]) if send_waiting else end([self._sender]))
         if self._line:
             self._line.close()
             self._line = None

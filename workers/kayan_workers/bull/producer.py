@@ -97,9 +97,9 @@ class Producer(QueueCore):
         job = template.job(data, name)
         return job if self.group_key is None else _grouped(job, data, self.group_key)
 
-    async def close(self) -> None:
-        """Send what waits to be added and close the producer's connection."""
-        await self._lane.close()
+    async def close(self, *, send_waiting: bool = True) -> None:
+        """Send what waits to be added, or give it up, and close the producer's connection."""
+        await self._lane.close(send_waiting=send_waiting)
         await super().close()
 
     # -- inside --------------------------------------------------------------------------------------------------------------

@@ -175,7 +175,8 @@ async def queue_of(server: Server, settings: Settings, name: str) -> AsyncIterat
     queue = Queue(name, server, prefix=settings.prefix, add_deadline_seconds=10)
     try:
         yield queue
-    except asyncio.CancelledError:  # Ctrl-C: closing would first send what waits, for as long as Redis stays away
+    except asyncio.CancelledError:  # Ctrl-C: sending what waits would take for as long as Redis stays away
+        await queue.close(send_waiting=False)
         raise
     except BaseException:
         await queue.close()
