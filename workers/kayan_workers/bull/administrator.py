@@ -13,7 +13,7 @@ from kayan_workers.bull.core import QueueCore
 from kayan_workers.bull.errors import JobIsLocked, NoSuchJob, QueueIsBusy, WrongState
 from kayan_workers.bull.iteration import ID_START
 from kayan_workers.bull.line import now_ms
-from kayan_workers.bull.names import is_own_key
+from kayan_workers.bull.names import refuse_own_key
 from kayan_workers.bull.options import State
 from kayan_workers.bull.reader import KEY_OF_STATE
 from kayan_workers.bull.stringify import stringify
@@ -107,13 +107,13 @@ class Administrator(QueueCore):
 
     async def promote(self, job_id: str) -> None:
         """Let a delayed job run now. Raises WrongState when it is not delayed. Wire: 3.11."""
-        self._check_that_it_is_a_job(job_id)
+        refuse_own_key(self.name, job_id)
         if await self.run("promote", self.token, job_id) < 0:
             raise WrongState(f"job {job_id} of {self.name} is not delayed, so there is nothing to promote")
 
     async def retry(self, job_id: str) -> None:
         """Let a failed job run once more. Raises NoSuchJob, JobIsLocked, WrongState; then nothing has changed. Wire: 3.12, W26."""
-        self._check_that_it_is_a_job(job_id)
+        refuse_own_key(self.name, job_id)
         code = await self.run("retry", self.token, job_id, now_ms())
         if code == 0:
             raise self._no_such_job(job_id)
@@ -127,7 +127,7 @@ class Administrator(QueueCore):
 
         Raises NoSuchJob, and JobIsLocked when a worker holds it. Wire: 3.13.
         """
-        self._check_that_it_is_a_job(job_id)
+        refuse_own_key(self.name, job_id)
         code = await self._change("remove", job_id)
         if code == 0:
             raise self._no_such_job(job_id)
@@ -137,19 +137,19 @@ class Administrator(QueueCore):
 
     async def update_data(self, job_id: str, data: Any) -> None:
         """Give a job another payload. Raises NoSuchJob, and TypeError for what is no JSON. Wire: 3.18."""
-        self._check_that_it_is_a_job(job_id)
+        refuse_own_key(self.name, job_id)
         if not await self.run("update", job_id, stringify(data)):
             raise self._no_such_job(job_id)
 
     async def update_progress(self, job_id: str, value: Any) -> None:
         """Note how far a job is, as any JSON value, and publish it. Raises NoSuchJob. Wire: 3.18."""
-        self._check_that_it_is_a_job(job_id)
+        refuse_own_key(self.name, job_id)
         if not await self.run("progress", job_id, stringify(value), stringify({"jobId": job_id, "progress": value})):
             raise self._no_such_job(job_id)
 
     async def log(self, job_id: str, row: str, *, keep: int = 0) -> int:
         """Add a row to a job's log, keeping the newest ``keep`` (0: all); returns how many there are. Raises NoSuchJob. Wire: 3.18."""
-        self._check_that_it_is_a_job(job_id)
+        refuse_own_key(self.name, job_id)
         rows: int = await self.run("log", job_id, row, keep)
         if rows < 0:
             raise self._no_such_job(job_id)
@@ -169,10 +169,6 @@ class Administrator(QueueCore):
         skipped = frozenset(job_id for job_id in removed if job_id.startswith(ID_START))
         if skipped:
             await repeat.repair(self, skipped=skipped)
-
-    def _check_that_it_is_a_job(self, job_id: str) -> None:
-        if is_own_key(job_id):
-            raise NoSuchJob(f"{job_id} is one of the keys of queue {self.name} itself, and no job")
 
     def _no_such_job(self, job_id: str) -> NoSuchJob:
         return NoSuchJob(f"there is no job {job_id} on {self.name}: it was removed, or never added")

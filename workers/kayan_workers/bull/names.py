@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from kayan_workers.bull.errors import NoSuchJob
 from kayan_workers.bull.keys import RESERVED_IDS
 
 _GLOB = re.compile(r"[*?\[\]\\]")
@@ -27,6 +28,12 @@ def check_queue_name(name: str, prefix: str) -> None:
 def is_own_key(job_id: str) -> bool:
     """Whether what stands under this id is a hash of the queue's own. Its other keys are no hashes: nobody takes them for a job."""
     return job_id in RESERVED_IDS or job_id == "limiter:index"
+
+
+def refuse_own_key(queue: str, job_id: str) -> None:
+    """Raises NoSuchJob when what stands under this id is the queue's own."""
+    if is_own_key(job_id):
+        raise NoSuchJob(f"{job_id} is one of the keys of queue {queue} itself, and no job")
 
 
 def check_job_id(job_id: str) -> None:

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, Literal
 
-from kayan_workers.bull.names import is_own_key
+from kayan_workers.bull.names import refuse_own_key
 from kayan_workers.cli.durations import ago, iso, roughly
 from kayan_workers.cli.session import FAILED, fail, print_json, print_table, queue_of
 from kayan_workers.tables import printable
@@ -47,9 +47,8 @@ async def show_one(server: Server, settings: Settings, *, name: str, job_id: str
     """Everything Redis knows of one job."""
     async with queue_of(server, settings, name) as queue:
         job = await queue.get_job(job_id)
-        if job is None and is_own_key(job_id):
-            fail(f"{job_id} is one of the keys of queue {name} itself, and no job")
         if job is None:
+            refuse_own_key(name, job_id)
             fail(f"queue {name} has no job {job_id}: it never had, or retention has removed it", FAILED)
         facts = await _facts(queue, job)
     if as_json:
