@@ -28,7 +28,8 @@ async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
 
 
 async def heard(work: Coroutine[Any, Any, T]) -> T:
-    """Await the work such that a cancellation of ours ends it, even if it forgets the first one."""
+    """Await the work such that a cancellation of ours ends it, even if it forgets the first one. What it still does then has to be short:
+    it is told again and again."""
     task = asyncio.create_task(work)
     try:
         await asyncio.wait([task])

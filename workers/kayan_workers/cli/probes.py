@@ -109,10 +109,7 @@ async def _try_writing(server: Server, settings: Settings) -> None:
 
 
 def queues(settings: Settings, roles: Sequence[Role]) -> str:
-    async def probe(server: Server, settings: Settings) -> str:
-        return await _queues(server, settings, roles)
-
-    return asyncio.run(_with_server(settings, probe))
+    return asyncio.run(_with_server(settings, lambda server, settings: _queues(server, settings, roles)))
 
 
 async def _queues(server: Server, settings: Settings, roles: Sequence[Role]) -> str:

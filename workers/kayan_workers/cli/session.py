@@ -173,16 +173,14 @@ async def queue_of(server: Server, settings: Settings, name: str) -> AsyncIterat
     from kayan_workers.bull.queue import Queue
 
     queue = Queue(name, server, prefix=settings.prefix, add_deadline_seconds=10)
+    send_waiting = True
     try:
         yield queue
     except asyncio.CancelledError:  # Ctrl-C: sending what waits would take for as long as Redis stays away
-        await queue.close(send_waiting=False)
+        send_waiting = False
         raise
-    except BaseException:
-        await queue.close()
-        raise
-    else:
-        await queue.close()
+    finally:
+        await queue.close(send_waiting=send_waiting)
 
 
 def confirm(question: str, yes: bool) -> None:
