@@ -36,7 +36,7 @@ def describe(probe: Probe) -> Facts:
 
     Raises PermanentError when the file has no moving pictures.
     """
-    video, picture = _moving(probe)
+    video, picture = moving(probe)
     metadata = present({
         "codec": video.codec,
         "bitrate": round(probe.bit_rate / 1000) if probe.bit_rate else 0,
@@ -62,7 +62,8 @@ def describe(probe: Probe) -> Facts:
     )
 
 
-def _moving(probe: Probe) -> tuple[Stream, Picture]:
+def moving(probe: Probe) -> tuple[Stream, Picture]:
+    """The stream of moving pictures and the first of them. Raises PermanentError when there is only sound."""
     if probe.video is None or probe.picture is None:
         raise PermanentError("it has no moving pictures, only sound; upload it as an audio file")
     return probe.video, probe.picture
@@ -108,7 +109,7 @@ def transcode(
     ``on_progress`` receives per cent. Raises PermanentError when the source cannot be decoded to its end, or takes longer than
     twenty times its length for each copy, or six hours.
     """
-    _, picture = _moving(probe)
+    _, picture = moving(probe)
     sizes = [fit_even(picture.size, copy.box) for copy in wanted]
     ffmpeg.run(
         source,

@@ -32,7 +32,7 @@ GIVEN_UP = (
 )
 
 
-__all__ = ["Payload", "check", "process"]
+__all__ = ["Payload", "check", "given_up", "process"]
 
 
 class Payload(MediaPayload):

@@ -46,8 +46,7 @@ def first_page(source: Source, box: Size) -> Path | None:
 
 def _frame(source: Source, job: JobHandle, edges: Edges) -> Path:
     found = probe(edges.ffmpeg, source.path, job.cancelled)
-    if found.video is None:
-        raise PermanentError("it has no moving pictures, only sound; upload it as an audio file")
+    video.moving(found)
     frame = source.beside("frame.png")
     video.poster(edges.ffmpeg, source.path, frame, found.duration, job.cancelled)
     return frame

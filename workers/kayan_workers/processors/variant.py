@@ -121,8 +121,7 @@ def _pictures(source: Source, recipes: Mapping[VariantType, Recipe], job: JobHan
 
 def _videos(source: Source, recipes: Mapping[VariantType, Recipe], job: JobHandle, edges: Edges) -> Made:
     found = probe(edges.ffmpeg, source.path, job.cancelled)
-    if found.video is None:
-        raise PermanentError("it has no moving pictures, only sound; upload it as an audio file")
+    video.moving(found)
     made: Made = {}
     films = {wanted: recipe for wanted, recipe in recipes.items() if recipe.bit_rate}
     if films:
