@@ -133,23 +133,24 @@ class Database:
         try:
             yield
         except PoolTimeout as error:
-            raise TemporaryError(f"database {self._name}: {self._why_none_came(wait_seconds)}") from error
+            why, remedy = self._why_none_came(wait_seconds)
+            raise TemporaryError(f"database {self._name}: {why}", remedy) from error
         except psycopg.Error as error:
             error.args = (reason(error),)  # whoever shows it, in a log or to the app's users, shows nobody's row
             if isinstance(error, _MAY_HEAL) and not (error.sqlstate or "").startswith(_PROGRAM_LIMIT):
                 raise TemporaryError(f"database {self._name}: {reason(error)}") from error
             if isinstance(error, _NOT_READY):
                 remedy = "give its role the missing right, or bring the app's schema up to date with `prisma db push`"
-                raise TemporaryError(f"database {self._name}: {reason(error)}; {remedy}") from error
+                raise TemporaryError(f"database {self._name}: {reason(error)}", remedy) from error
             raise
 
-    def _why_none_came(self, waited_seconds: float) -> str:
+    def _why_none_came(self, waited_seconds: float) -> tuple[str, str]:
         """The pool only says that time ran out; one direct attempt tells a crowded pool from a server that is gone."""
         try:
             psycopg.connect(**self._parameters).close()
         except psycopg.Error as error:
-            return reason(error)
-        return f"all {self._pool_size} connections stayed busy for {waited_seconds:g} s; raise DATABASE_POOL_SIZE, or run fewer slots"
+            return reason(error), ""
+        return f"all {self._pool_size} connections stayed busy for {waited_seconds:g} s", "raise DATABASE_POOL_SIZE, or run fewer slots"
 
 
 def reason(error: BaseException) -> str:

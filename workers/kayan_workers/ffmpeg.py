@@ -147,7 +147,7 @@ def _ignore(_line: str) -> None:
 def _named(returncode: int, log: list[str]) -> Exception:
     words = _words(log)
     if returncode == -signal.SIGKILL:
-        return TemporaryError(f"ffmpeg was killed from outside, probably for want of memory ({words}); give the worker more of it")
+        return TemporaryError(f"ffmpeg was killed from outside, probably for want of memory ({words})", "give the worker more of it")
     if returncode < 0:
         return PermanentError(f"ffmpeg crashed on the file ({signal.Signals(-returncode).name}): {words}")
     if any(trouble in line for line in log for trouble in _OUR_TROUBLE):

@@ -84,7 +84,7 @@ class SesMailer:
         if isinstance(error, HTTPClientError) and not never_reached:
             return AnswerLostError(f"SES in {self.region} did not answer, so the mail may or may not be on its way: {error}")
         return TemporaryError(
-            f"SES in {self.region} cannot be used: {error}; check the network, AWS_SES_REGION and, if set, AWS_ENDPOINT_URL_SES"
+            f"SES in {self.region} cannot be used: {error}", "check the network, AWS_SES_REGION and, if set, AWS_ENDPOINT_URL_SES"
         )
 
     def _refused(self, error: ClientError) -> TemporaryError | PermanentError:
@@ -123,7 +123,7 @@ class OutboxMailer:
             _write_whole(data, self.folder / f"{subject}-{name}.eml")
         except OSError as error:
             remedy = "check its owner, mode and free space, or mend KAYAN_MAIL"
-            raise TemporaryError(f"outbox {self.folder} cannot be written: {error.strerror}; {remedy}") from error
+            raise TemporaryError(f"outbox {self.folder} cannot be written: {error.strerror}", remedy) from error
         return name
 
 

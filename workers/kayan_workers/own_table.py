@@ -71,6 +71,6 @@ def _make_schema(connection: Connection) -> None:
         connection.execute(_CREATE_OWN_SCHEMA)
     except InsufficientPrivilege as error:
         raise TemporaryError(
-            "the workers' schema cannot be created: the database role may not create schemas; "
+            "the workers' schema cannot be created: the database role may not create schemas",
             "let an administrator run: CREATE SCHEMA kayan_workers AUTHORIZATION <that role>"
         ) from error
