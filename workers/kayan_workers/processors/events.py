@@ -104,6 +104,11 @@ _COUNTED: dict[str, tuple[Column, str, str]] = {
 
 def check(payload: Payload) -> None:
     """Raises PermanentError when an event is malformed or unknown, whatever the database holds."""
+    _subject(payload)
+
+
+def _subject(payload: Payload) -> Search | Activity | str:
+    """What a sound event is about: a search, an activity of the app's own, or the asset of this id."""
     if payload.type not in EVENT_TYPES:
         raise PermanentError(f"type: not an analytics event; known are {', '.join(EVENT_TYPES)}")
     _check_time(payload.timestamp)
@@ -112,13 +117,17 @@ def check(payload: Payload) -> None:
             search = _data(payload, Search)
             parents.require_storable({"data.query": search.query})
             parents.require_storable_json("data.filters", search.filters)
+            return search
         case "ACTIVITY":
             activity = _data(payload, Activity)
             parents.require_storable({"data.description": activity.description})
             parents.require_storable_json("data", payload.data)
+            return activity
         case _:
-            _asset_id(payload)
+            if payload.asset_id is None:
+                raise PermanentError(f"assetId: missing, and {payload.type} needs it")
             parents.require_storable_json("data", payload.data)
+            return payload.asset_id
 
 
 def _check_time(moment: datetime) -> None:
@@ -129,22 +138,20 @@ def _check_time(moment: datetime) -> None:
 
 def effects_of(payload: Payload, job: JobHandle, world: World) -> Effects:
     """What an event is to leave behind. Raises PermanentError when it is malformed, unknown, or points at nothing."""
-    check(payload)
-    match payload.type:
-        case "ASSET_VIEW" | "ASSET_DOWNLOAD":
-            return _counted(payload, job, world)
-        case "ASSET_SHARE":
-            world.parents.require({"assetId": _asset_id(payload), "userId": payload.user_id})
+    match _subject(payload):
+        case Search() as search:
+            return _search(payload, search, job, world)
+        case Activity() as activity:
+            return _free_activity(payload, activity, job, world)
+        case asset_id if payload.type in _COUNTED:
+            return _counted(payload, asset_id, job, world)
+        case asset_id:
+            world.parents.require({"assetId": asset_id, "userId": payload.user_id})
             return _activity(payload, job, "ASSET_SHARED", "Asset shared", metadata=payload.data)
-        case "SEARCH":
-            return _search(payload, job, world)
-        case _:
-            return _free_activity(payload, job, world)
 
 
-def _counted(payload: Payload, job: JobHandle, world: World) -> Effects:
+def _counted(payload: Payload, asset_id: str, job: JobHandle, world: World) -> Effects:
     column, activity_type, description = _COUNTED[payload.type]
-    asset_id = _asset_id(payload)
     world.parents.require({"assetId": asset_id})
     counter = (asset_id, _utc(payload.timestamp).date(), column)
     if payload.user_id is None:
@@ -154,8 +161,7 @@ def _counted(payload: Payload, job: JobHandle, world: World) -> Effects:
     return _activity(payload, job, activity_type, description)._replace(counter=counter)
 
 
-def _search(payload: Payload, job: JobHandle, world: World) -> Effects:
-    search = _data(payload, Search)
+def _search(payload: Payload, search: Search, job: JobHandle, world: World) -> Effects:
     if payload.user_id is None:
         return Effects(skipped="a search without userId: search_history needs one")
     world.parents.require({"userId": payload.user_id})
@@ -164,8 +170,7 @@ def _search(payload: Payload, job: JobHandle, world: World) -> Effects:
     return Effects(search=SearchRow(row_id, payload.user_id, search.query, filters, search.result_count or 0, _utc(payload.timestamp)))
 
 
-def _free_activity(payload: Payload, job: JobHandle, world: World) -> Effects:
-    activity = _data(payload, Activity)
+def _free_activity(payload: Payload, activity: Activity, job: JobHandle, world: World) -> Effects:
     if activity.type not in world.activity_types:
         raise PermanentError(f"data.type: not an AssetActivityType; known are {', '.join(sorted(world.activity_types))}")
     world.parents.require({"assetId": payload.asset_id, "collectionId": activity.collection_id, "userId": payload.user_id})
@@ -195,12 +200,6 @@ def _activity(
 
 def _row_id(table: str, job: JobHandle) -> str:
     return derive_id(table, job.queue, job.id, job.timestamp_ms)
-
-
-def _asset_id(payload: Payload) -> str:
-    if payload.asset_id is None:
-        raise PermanentError(f"assetId: missing, and {payload.type} needs it")
-    return payload.asset_id
 
 
 def _utc(moment: datetime) -> datetime:
