@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -50,17 +48,6 @@ def test_a_playlist_that_names_other_files_is_not_opened(ffmpeg: Ffmpeg, tmp_pat
 
     with pytest.raises(PermanentError, match="no video or sound of a format that is opened here"):
         ffmpeg.run(playlist, ENDLESS, time_limit_seconds=20)
-
-
-def test_a_cancelled_job_ends_its_ffmpeg_at_once(ffmpeg: Ffmpeg, film: Path) -> None:
-    cancelled = threading.Event()
-    threading.Timer(0.3, cancelled.set).start()
-    started = time.monotonic()
-
-    with pytest.raises(TemporaryError, match="cancelled"):
-        ffmpeg.run(film, ENDLESS, before_input=["-stream_loop", "-1", "-re"], time_limit_seconds=60, cancelled=cancelled)
-
-    assert time.monotonic() - started < 20
 
 
 def test_a_run_beyond_its_time_limit_is_stopped_for_good(ffmpeg: Ffmpeg, film: Path) -> None:

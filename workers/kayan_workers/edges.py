@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from kayan_workers.errors import SettingsError, TemporaryError
 
 if TYPE_CHECKING:
+    from kayan_workers.codecs.codecs import Codecs
     from kayan_workers.database import Database
     from kayan_workers.ffmpeg import Ffmpeg
     from kayan_workers.mailer import Mailer
@@ -94,6 +95,12 @@ class Edges:
         from kayan_workers.ffmpeg import Ffmpeg
 
         return Ffmpeg(self._settings.ffmpeg)
+
+    @_MadeOnce
+    def codecs(self) -> Codecs:
+        from kayan_workers.codecs.codecs import Codecs
+
+        return Codecs(self.ffmpeg)
 
     @_MadeOnce
     def temp_dir(self) -> Path:

@@ -1,7 +1,7 @@
 """Runs ffmpeg, and nothing else: the arguments come from pure functions in ``media``, and its output goes back to them.
 
 Every run is fenced: no terminal, local files and pipes only, the input's format out of a short list (a playlist could
-name other files or hosts), a time limit, and an end when the job is cancelled.
+name other files or hosts), and a time limit.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -29,7 +28,6 @@ FORMATS = (
 
 _MAX_PIXELS = 2**27
 """The largest video picture that is decoded: 134 million pixels, a 16K frame."""
-_POLL_SECONDS = 0.1
 _KEPT_LINES = 200
 _OUR_TROUBLE = ("No space left on device", "Cannot allocate memory", "Resource temporarily unavailable", "Too many open files")
 
@@ -57,7 +55,6 @@ class Ffmpeg:
         arguments: Sequence[str],
         *,
         time_limit_seconds: float,
-        cancelled: threading.Event | None = None,
         on_output: Callable[[str], None] | None = None,
         before_input: Sequence[str] = (),
         log_level: str = "error",
@@ -66,7 +63,7 @@ class Ffmpeg:
 
         ``before_input`` are options of the input (a seek), ``arguments`` everything after it. ``on_output`` receives each line
         of standard output, in the order of arrival. Raises PermanentError with ffmpeg's own words when it refuses the
-        file or exceeds ``time_limit_seconds``, TemporaryError when the job was cancelled or this machine is at fault.
+        file or exceeds ``time_limit_seconds``, TemporaryError when this machine is at fault.
         """
         command = [
             self.binary, "-nostdin", "-hide_banner", "-nostats", "-y", "-loglevel", f"level+{log_level}",
@@ -92,7 +89,7 @@ class Ffmpeg:
             surprises: list[Exception] = []
             readers = [_reading(process.stdout, on_output or _ignore, surprises), _reading(process.stderr, log.append, surprises)]
             try:
-                _wait(process, time_limit_seconds, cancelled)
+                _wait(process, time_limit_seconds)
             finally:
                 _kill(process)
                 for reader in readers:
@@ -104,16 +101,13 @@ class Ffmpeg:
         return list(log)
 
 
-def _wait(process: subprocess.Popen[str], time_limit_seconds: float, cancelled: threading.Event | None) -> None:
-    deadline = time.monotonic() + time_limit_seconds
-    while True:
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_POLL_SECONDS)
-            return
-        if cancelled is not None and cancelled.is_set():
-            raise TemporaryError("ffmpeg was stopped: the job was cancelled")
-        if time.monotonic() > deadline:
-            raise PermanentError(f"ffmpeg took longer than {time_limit_seconds:.0f} s and was stopped: the file is too long or damaged")
+def _wait(process: subprocess.Popen[str], time_limit_seconds: float) -> None:
+    try:
+        process.wait(time_limit_seconds)
+    except subprocess.TimeoutExpired:
+        raise PermanentError(
+            f"ffmpeg took longer than {time_limit_seconds:.0f} s and was stopped: the file is too long or damaged"
+        ) from None
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 from doubles import FakeJob
+from kayan_workers.codecs.codecs import Codecs
 from kayan_workers.database import Database
 from kayan_workers.demo.samples import Sample, make_samples
 from kayan_workers.ffmpeg import Ffmpeg
@@ -44,6 +45,7 @@ class World:
     storage: Storage
     database: Database
     ffmpeg: Ffmpeg
+    codecs: Codecs
     temp_dir: Path
     database_url: str
     jobs: list[FakeJob] = field(default_factory=list)
@@ -113,7 +115,8 @@ def world(database_url: str, tmp_path: Path) -> Iterator[World]:
     database = Database(database_url, pool_size=4, application_name="kayan-test")
     temp_dir = tmp_path / "temp"
     temp_dir.mkdir()
-    world = World(FolderStorage(tmp_path / "store"), database, Ffmpeg(), temp_dir, database_url)
+    ffmpeg = Ffmpeg()
+    world = World(FolderStorage(tmp_path / "store"), database, ffmpeg, Codecs(ffmpeg), temp_dir, database_url)
     yield world
     database.close()
     assert list(temp_dir.iterdir()) == [], "a job left temporary files behind"

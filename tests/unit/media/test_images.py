@@ -10,7 +10,7 @@ import pytest
 from kayan_workers.demo.samples import make_pictures, picture, psd
 from kayan_workers.errors import PermanentError, TemporaryError
 from kayan_workers.media import images
-from kayan_workers.media.images import Rendition
+from kayan_workers.media.rendition import Rendition
 from PIL import Image, ImageCms
 
 RED, GREEN, WHITE = (220, 20, 20), (20, 160, 20), (255, 255, 255)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from kayan_workers.errors import PermanentError, TemporaryError
+from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
 from kayan_workers.media import images, video
 from kayan_workers.media.probe import probe
-from kayan_workers.media.video import ProgressReader, Transcode, poster_moment, transcode_arguments
+from kayan_workers.media.rendition import Transcode
+from kayan_workers.media.video import ProgressReader, poster_moment, transcode_arguments
 from PIL import Image
 from unit.media.conftest import Make
 
@@ -118,20 +119,6 @@ def test_one_run_decodes_once_for_all_copies() -> None:
     assert graph.startswith("[0:V:0]split=3[s0][s1][s2];")
     assert graph.count("scale=") == 3
     assert arguments.count("libx264") == 3
-
-
-def test_a_cancelled_job_ends_its_transcoding(ffmpeg: Ffmpeg, make: Make, tmp_path: Path) -> None:
-    import threading
-
-    cancelled = threading.Event()
-    film = make("film720.mp4", size="1280x720", options=FAST)
-    found = probe(ffmpeg, film)
-    cancelled.set()
-
-    with pytest.raises(TemporaryError, match="cancelled"):
-        video.transcode(
-            ffmpeg, film, found, [Transcode(to=tmp_path / "m.mp4", box=(1280, 720), bit_rate="500k")], cancelled=cancelled
-        )
 
 
 def test_progress_is_told_in_whole_per_cents_once_each() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 from kayan_workers.errors import PermanentError
@@ -38,10 +37,10 @@ def describe(probe: Probe) -> Facts:
     )
 
 
-def cover(ffmpeg: Ffmpeg, source: Path, to: Path, cancelled: threading.Event | None = None) -> None:
+def cover(ffmpeg: Ffmpeg, source: Path, to: Path) -> None:
     """Write the file's cover picture, as it is, to ``to``. Raises PermanentError when it has none."""
     try:
-        ffmpeg.run(source, cover_arguments(to), time_limit_seconds=60, cancelled=cancelled)
+        ffmpeg.run(source, cover_arguments(to), time_limit_seconds=60)
     except PermanentError as error:
         raise PermanentError("the sound file carries no cover picture") from error
     if not to.exists() or not to.stat().st_size:

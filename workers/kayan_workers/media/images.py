@@ -13,7 +13,6 @@ import struct
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from kayan_workers.errors import KayanError, PermanentError, TemporaryError
 from kayan_workers.media.exif import read_exif
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.geometry import Size, fit
+from kayan_workers.media.rendition import Rendition
 from kayan_workers.media.sniff import Kind, sniff
 
 MAX_PIXELS = 0x3FFF * 0x3FFF
@@ -48,15 +48,6 @@ pyvips.cache_set_max(0)
 warnings.filterwarnings("ignore", module=r"PIL\.")  # what Pillow thinks of a file is in its errors
 logging.getLogger("pyvips").setLevel(logging.WARNING)  # at INFO it narrates every step, paths included
 Image.MAX_IMAGE_PIXELS = None  # we check sizes ourselves, with an error of our own
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rendition:
-    """One wanted copy: a JPEG at ``to`` that fits inside ``box`` at ``quality`` (1-95)."""
-
-    to: Path
-    box: Size
-    quality: int
 
 
 def describe(source: Path) -> Facts:

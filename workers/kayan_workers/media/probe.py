@@ -15,7 +15,6 @@ The arguments and the parsing are pure; ``probe`` only runs them.
 from __future__ import annotations
 
 import re
-import threading
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -75,7 +74,7 @@ class Probe:
     tags: dict[str, str]
 
 
-def probe(ffmpeg: Ffmpeg, source: Path, cancelled: threading.Event | None = None) -> Probe:
+def probe(ffmpeg: Ffmpeg, source: Path) -> Probe:
     """Read a video or audio file once, and decode its first picture.
 
     Raises PermanentError when the file holds neither video nor audio, or its first picture cannot be decoded.
@@ -83,7 +82,7 @@ def probe(ffmpeg: Ffmpeg, source: Path, cancelled: threading.Event | None = None
     size = source.stat().st_size
     time_limit = 60 + size / _BYTES_PER_SECOND
     packets = PacketReader()
-    ffmpeg.run(source, packet_arguments(), time_limit_seconds=time_limit, cancelled=cancelled, on_output=packets.take)
+    ffmpeg.run(source, packet_arguments(), time_limit_seconds=time_limit, on_output=packets.take)
     video, audio = packets.stream("video"), packets.stream("audio")
     if video is None and audio is None:
         raise PermanentError("it holds neither video nor sound: it is damaged, or a file of another kind")
@@ -91,11 +90,11 @@ def probe(ffmpeg: Ffmpeg, source: Path, cancelled: threading.Event | None = None
     if video is not None:
         header: list[str] = []
         log = ffmpeg.run(
-            source, picture_arguments(), time_limit_seconds=60, cancelled=cancelled, on_output=header.append, log_level="info"
+            source, picture_arguments(), time_limit_seconds=60, on_output=header.append, log_level="info"
         )
         picture = read_picture(header, log)
     tags: list[str] = []
-    ffmpeg.run(source, tag_arguments(), time_limit_seconds=60, cancelled=cancelled, on_output=tags.append)
+    ffmpeg.run(source, tag_arguments(), time_limit_seconds=60, on_output=tags.append)
     duration = min(packets.seconds, _DURATION_LIMIT_SECONDS)
     bit_rate = round(size * 8 / duration) if duration > 0 else None
     return Probe(duration=duration, bit_rate=bit_rate, video=video, audio=audio, picture=picture, tags=read_tags(tags))

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
+from kayan_workers.media import images
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.geometry import Size, fit_even
-from kayan_workers.media.probe import Picture, Probe, Stream, channels, frame_rate, sample_rate
+from kayan_workers.media.probe import Picture, Probe, Stream, channels, frame_rate, probe, sample_rate
+from kayan_workers.media.rendition import FilmSizes, Rendition, Transcode
 
 _POSTER_AT = 0.1
 _POSTER_LATEST_SECONDS = 2.0
 _POSTER_SHORTEST_SECONDS = 1.0
 _LONGEST_TRANSCODE_SECONDS = 6 * 3600.0
 _PLAIN_TAGS = ("title", "artist", "album", "date", "genre", "comment", "creation_time", "location", "encoder")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transcode:
-    """One wanted copy: an MP4 at ``to`` inside ``box``, with ``bit_rate`` in ffmpeg's notation (``1500k``)."""
-
-    to: Path
-    box: Size
-    bit_rate: str
 
 
 def describe(probe: Probe) -> Facts:
@@ -69,7 +60,7 @@ def moving(probe: Probe) -> tuple[Stream, Picture]:
     return probe.video, probe.picture
 
 
-def poster(ffmpeg: Ffmpeg, source: Path, to: Path, duration: float, cancelled: threading.Event | None = None) -> None:
+def poster(ffmpeg: Ffmpeg, source: Path, to: Path, duration: float) -> None:
     """Write one representative picture, upright and with square pixels, as a lossless PNG at ``to``.
 
     It is taken at a tenth of ``duration`` (seconds), at most 2 s in; a clip too short for that, or broken there, gives its first.
@@ -77,7 +68,7 @@ def poster(ffmpeg: Ffmpeg, source: Path, to: Path, duration: float, cancelled: t
     """
     for moment in dict.fromkeys((poster_moment(duration), 0.0)):
         with suppress(PermanentError):
-            ffmpeg.run(source, poster_arguments(to), before_input=["-ss", f"{moment:.3f}"], time_limit_seconds=60, cancelled=cancelled)
+            ffmpeg.run(source, poster_arguments(to), before_input=["-ss", f"{moment:.3f}"], time_limit_seconds=60)
         if to.exists() and to.stat().st_size:
             return
     raise PermanentError("not one picture of the video can be decoded")
@@ -95,13 +86,30 @@ def poster_arguments(to: Path) -> list[str]:
             "-f", "image2", "-update", "1", f"file:{to}"]  # fmt: skip
 
 
+def films(
+    source: Path,
+    wanted: Sequence[Transcode],
+    stills: Sequence[Rendition],
+    ffmpeg: Ffmpeg,
+    on_progress: Callable[[float], None] | None = None,
+) -> FilmSizes:
+    """Write every wanted film, in one decode of the source, and every wanted still of its poster; returns their sizes."""
+    found = probe(ffmpeg, source)
+    moving(found)
+    films = transcode(ffmpeg, source, found, wanted, on_progress=on_progress) if wanted else []
+    if not stills:
+        return FilmSizes(films, [])
+    frame = source.with_name("frame.png")
+    poster(ffmpeg, source, frame, found.duration)
+    return FilmSizes(films, images.render(frame, stills))
+
+
 def transcode(
     ffmpeg: Ffmpeg,
     source: Path,
     probe: Probe,
     wanted: Sequence[Transcode],
     *,
-    cancelled: threading.Event | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> list[Size]:
     """Write every wanted copy in one run of ffmpeg, which decodes the source once; returns their sizes (width, height).
@@ -115,7 +123,6 @@ def transcode(
         source,
         transcode_arguments(wanted, sizes, sound=probe.audio is not None),
         time_limit_seconds=min(120 + 20 * probe.duration * len(wanted), _LONGEST_TRANSCODE_SECONDS),
-        cancelled=cancelled,
         on_output=ProgressReader(probe.duration, on_progress).take if on_progress else None,
     )
     return sizes

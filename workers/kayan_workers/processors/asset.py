@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 from kayan_workers import assets
 from kayan_workers.errors import PermanentError
-from kayan_workers.media import audio, designs, documents, images, models, video
-from kayan_workers.media.facts import Facts
-from kayan_workers.media.probe import probe
+from kayan_workers.media.file_type import FileType
+from kayan_workers.media.rendition import Rendition
 from kayan_workers.objects import derived_key
 from kayan_workers.processors import thumbnail
 from kayan_workers.processors.orphans import remove_outdated, taking_back
-from kayan_workers.processors.pictures import first_page
-from kayan_workers.processors.source import FileType, MediaPayload, Source, blaming, check, fetched, in_words, is_final, stop_if_cancelled
+from kayan_workers.processors.source import MediaPayload, Source, blaming, check, fetched, in_words, is_final, stop_if_cancelled
 from kayan_workers.storage import Stored
 
 if TYPE_CHECKING:
     from kayan_workers.assets import Asset
     from kayan_workers.edges import Edges
+    from kayan_workers.media.sniff import Kind
     from kayan_workers.processors.handle import JobHandle
 
 PREVIEW_BOX = (800, 600)
@@ -60,10 +58,10 @@ def given_up(payload: Payload, edges: Edges) -> None:
 
 def _work(payload: Payload, before: Asset, job: JobHandle, edges: Edges) -> dict[str, object]:
     with fetched(payload, job, edges) as source:
-        facts = _describe(payload, source, job, edges)
+        examined = edges.codecs.examine(source.path, payload.file_type, job)
         pictures = _pictures(payload, source, job, edges)
     stop_if_cancelled(job)
-    facts = replace(facts, metadata={**facts.metadata, **_claims(payload, source)})
+    facts = replace(examined.facts, metadata={**examined.facts.metadata, **_claims(payload, examined.kind)})
     with edges.database.transaction() as connection:
         assets.complete_processing(connection, payload.asset_id, facts)
         if pictures:
@@ -72,88 +70,18 @@ def _work(payload: Payload, before: Asset, job: JobHandle, edges: Edges) -> dict
     if pictures:
         remove_outdated(before.preview_key, pictures.preview.key, "preview", payload, job, edges)
         remove_outdated(before.thumbnail_key, pictures.thumbnail.key, "thumb", payload, job, edges)
-    return {"format": source.kind.name, "width": facts.width, "height": facts.height}
+    return {"format": examined.kind.name, "width": facts.width, "height": facts.height}
 
 
-def _describe(payload: Payload, source: Source, job: JobHandle, edges: Edges) -> Facts:
-    """The facts, by what the app says the file is; OTHER is what its content says, because the app files Word and Excel there."""
-    match payload.file_type:
-        case FileType.IMAGE:
-            return _image(source)
-        case FileType.VIDEO:
-            return video.describe(probe(edges.ffmpeg, source.path, job.cancelled))
-        case FileType.AUDIO:
-            return audio.describe(probe(edges.ffmpeg, source.path, job.cancelled))
-        case FileType.DOCUMENT:
-            return _document(source)
-        case FileType.MODEL_3D:
-            return _model(source)
-        case FileType.DESIGN:
-            return _design(source)
-        case FileType.OTHER:
-            return _other(source, job, edges)
-
-
-def _image(source: Source) -> Facts:
-    facts = images.describe(source.path)
-    if source.kind.name != "PSD":
-        return facts
-    canvas = designs.describe(source.path)  # the app types Photoshop files IMAGE when the browser knows their MIME type
-    return Facts(
-        width=canvas.width, height=canvas.height, metadata={**facts.metadata, **canvas.metadata},
-        details={**facts.details, **canvas.details}, custom={**facts.custom, **canvas.custom},
-    )  # fmt: skip
-
-
-def _document(source: Source) -> Facts:
-    if not documents.can_read(source.kind) and source.kind.family in ("document", "archive"):
-        return _unread(source)
-    return documents.describe(source.path)
-
-
-def _model(source: Source) -> Facts:
-    if not models.can_read(source.path) and source.kind.family in ("model", "archive", "unknown"):
-        return _unread(source)
-    return models.describe(source.path)
-
-
-def _design(source: Source) -> Facts:
-    if designs.can_read(source.kind):
-        return designs.describe(source.path)
-    return images.describe(source.path) if source.kind.family == "image" else _unread(source)
-
-
-def _other(source: Source, job: JobHandle, edges: Edges) -> Facts:
-    """Whatever it is, a valid upload: what cannot be read is stored as it is, and its kind recorded."""
-    if models.can_read(source.path):
-        return models.describe(source.path)
-    if documents.can_read(source.kind):
-        return documents.describe(source.path)
-    with suppress(PermanentError):
-        match source.kind.family:
-            case "image" | "design":
-                return _image(source)
-            case "video":
-                return video.describe(probe(edges.ffmpeg, source.path, job.cancelled))
-            case "audio":
-                return audio.describe(probe(edges.ffmpeg, source.path, job.cancelled))
-    return _unread(source)
-
-
-def _unread(source: Source) -> Facts:
-    """A format nobody here can look into (Figma, FBX, Word before 2007, an archive …): the file is fine, only its inside stays unknown."""
-    return Facts(metadata={"format": source.kind.name, "inspected": False})
-
-
-def _claims(payload: Payload, source: Source) -> dict[str, object]:
+def _claims(payload: Payload, kind: Kind) -> dict[str, object]:
     """What the app has always recorded of documents, and a contradiction between the declared and the real type."""
     claims: dict[str, object] = {}
     if payload.file_type in (FileType.DOCUMENT, FileType.OTHER):
         processed_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         claims |= {"mimeType": payload.mime_type or "", "processedAt": processed_at}
-    declared, real = (payload.mime_type or "").partition("/")[0], source.kind.mime.partition("/")[0]
-    if source.kind.family not in ("unknown", "text") and declared in ("image", "video", "audio") and real != declared:
-        claims["detectedMimeType"] = source.kind.mime
+    declared, real = (payload.mime_type or "").partition("/")[0], kind.mime.partition("/")[0]
+    if kind.family not in ("unknown", "text") and declared in ("image", "video", "audio") and real != declared:
+        claims["detectedMimeType"] = kind.mime
     return claims
 
 
@@ -176,15 +104,12 @@ def _pictures(payload: Payload, source: Source, job: JobHandle, edges: Edges) ->
         return None
 
 
-def _draw(payload: Payload, source: Source, job: JobHandle, edges: Edges) -> _Pictures | None:
-    picture = source.path if source.kind.family in ("image", "design") else first_page(source, PREVIEW_BOX)
-    if picture is None:
-        return None
+def _draw(payload: Payload, source: Source, job: JobHandle, edges: Edges) -> _Pictures:
     preview, small = source.beside("preview.jpg"), source.beside("thumbnail.jpg")
-    images.render(picture, [
-        images.Rendition(to=preview, box=PREVIEW_BOX, quality=PREVIEW_QUALITY),
-        images.Rendition(to=small, box=thumbnail.BOX, quality=thumbnail.QUALITY),
-    ])  # fmt: skip
+    edges.codecs.picture(source.path, payload.file_type, [
+        Rendition(to=preview, box=PREVIEW_BOX, quality=PREVIEW_QUALITY),
+        Rendition(to=small, box=thumbnail.BOX, quality=thumbnail.QUALITY),
+    ], job)  # fmt: skip
     stop_if_cancelled(job)
     return _Pictures(
         preview=edges.storage.upload(preview, _preview_key(payload, job), "image/jpeg"),

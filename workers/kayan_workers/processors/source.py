@@ -6,14 +6,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
 from kayan_workers.errors import KayanError, PermanentError, TemporaryError
-from kayan_workers.media.sniff import Kind, sniff
+from kayan_workers.media.file_type import FileType
 from kayan_workers.processors.parents import storable
 from kayan_workers.storage import checked_key
 
@@ -22,18 +21,6 @@ if TYPE_CHECKING:
     from kayan_workers.processors.handle import JobHandle
 
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2048)]
-
-
-class FileType(StrEnum):
-    """The web app's ``AssetType``."""
-
-    IMAGE = "IMAGE"
-    VIDEO = "VIDEO"
-    AUDIO = "AUDIO"
-    DOCUMENT = "DOCUMENT"
-    MODEL_3D = "MODEL_3D"
-    DESIGN = "DESIGN"
-    OTHER = "OTHER"
 
 
 class MediaPayload(msgspec.Struct, rename="camel"):
@@ -60,12 +47,10 @@ class Source:
     """A fetched file in a folder of the job's own, which vanishes with the job."""
 
     path: Path
-    folder: Path
-    kind: Kind
 
     def beside(self, name: str) -> Path:
         """A new file in the job's folder."""
-        return self.folder / name
+        return self.path.with_name(name)
 
 
 @contextmanager
@@ -75,12 +60,11 @@ def fetched(payload: MediaPayload, job: JobHandle, edges: Edges) -> Iterator[Sou
     Raises PermanentError for a missing or empty object.
     """
     with tempfile.TemporaryDirectory(dir=edges.temp_dir, prefix="media-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        path = folder / f"source{_extension(payload.file_key)}"
+        path = Path(name) / f"source{_extension(payload.file_key)}"
         if edges.storage.download(payload.file_key, path) == 0:
             raise PermanentError("the file is empty (0 bytes); upload it again")
         stop_if_cancelled(job)
-        yield Source(path, folder, sniff(path))
+        yield Source(path)
 
 
 @contextmanager

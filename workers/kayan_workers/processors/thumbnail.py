@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kayan_workers import assets
-from kayan_workers.media import images
+from kayan_workers.media.rendition import Rendition
 from kayan_workers.objects import derived_key
 from kayan_workers.processors.orphans import remove_outdated, taking_back
-from kayan_workers.processors.pictures import picture_of
 from kayan_workers.processors.source import MediaPayload, blaming, check, fetched, stop_if_cancelled
 
 if TYPE_CHECKING:
@@ -33,8 +32,8 @@ def process(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, object]
             before = assets.find(connection, payload.asset_id)
         with fetched(payload, job, edges) as source:
             small = source.beside("thumbnail.jpg")
-            picture = picture_of(source, payload.file_type, job, edges, BOX)
-            [(width, height)] = images.render(picture, [images.Rendition(to=small, box=BOX, quality=QUALITY)])
+            wanted = Rendition(to=small, box=BOX, quality=QUALITY)
+            [(width, height)] = edges.codecs.picture(source.path, payload.file_type, [wanted], job)
             stop_if_cancelled(job)
             stored = edges.storage.upload(small, key_for(payload, job), "image/jpeg")
         with edges.database.transaction() as connection:

@@ -12,13 +12,13 @@ import msgspec
 from kayan_workers import assets
 from kayan_workers.assets import VariantType
 from kayan_workers.errors import PermanentError
-from kayan_workers.media import images, video
+from kayan_workers.media.file_type import FileType
 from kayan_workers.media.geometry import Size
-from kayan_workers.media.probe import probe
+from kayan_workers.media.rendition import Rendition, Transcode
 from kayan_workers.objects import derived_key
 from kayan_workers.processors import source as media_source
 from kayan_workers.processors.orphans import taking_back
-from kayan_workers.processors.source import FileType, MediaPayload, Source, blaming, fetched, in_words, is_final, stop_if_cancelled
+from kayan_workers.processors.source import MediaPayload, Source, blaming, fetched, in_words, is_final, stop_if_cancelled
 
 if TYPE_CHECKING:
     from kayan_workers.edges import Edges
@@ -114,26 +114,22 @@ def _key(payload: Payload, job: JobHandle, wanted: VariantType, recipe: Recipe) 
 
 
 def _pictures(source: Source, recipes: Mapping[VariantType, Recipe], job: JobHandle, edges: Edges) -> Made:
-    paths = {wanted: source.beside(f"{wanted}.jpg") for wanted in recipes}
-    sizes = images.render(source.path, [images.Rendition(to=paths[w], box=r.box, quality=r.quality or 80) for w, r in recipes.items()])
-    return {wanted: (paths[wanted], size) for wanted, size in zip(recipes, sizes, strict=True)}
+    wanted = _renditions(source, recipes)
+    sizes = edges.codecs.picture(source.path, FileType.IMAGE, list(wanted.values()), job)
+    return {variant: (copy.to, size) for (variant, copy), size in zip(wanted.items(), sizes, strict=True)}
 
 
 def _videos(source: Source, recipes: Mapping[VariantType, Recipe], job: JobHandle, edges: Edges) -> Made:
-    found = probe(edges.ffmpeg, source.path, job.cancelled)
-    video.moving(found)
-    made: Made = {}
-    films = {wanted: recipe for wanted, recipe in recipes.items() if recipe.bit_rate}
-    if films:
-        copies = [video.Transcode(to=source.beside(f"{w}.mp4"), box=r.box, bit_rate=r.bit_rate or "") for w, r in films.items()]
-        sizes = video.transcode(edges.ffmpeg, source.path, found, copies, cancelled=job.cancelled, on_progress=job.progress)
-        made |= {wanted: (copy.to, size) for wanted, copy, size in zip(films, copies, sizes, strict=True)}
-    stills = {wanted: recipe for wanted, recipe in recipes.items() if not recipe.bit_rate}
-    if stills:
-        frame = source.beside("frame.png")
-        video.poster(edges.ffmpeg, source.path, frame, found.duration, job.cancelled)
-        made |= _pictures(Source(frame, source.folder, source.kind), stills, job, edges)
-    return made
+    films = {w: Transcode(to=source.beside(f"{w}.mp4"), box=r.box, bit_rate=r.bit_rate) for w, r in recipes.items() if r.bit_rate}
+    stills = _renditions(source, recipes)
+    made = edges.codecs.films(source.path, list(films.values()), list(stills.values()), job)
+    copies: dict[VariantType, Transcode | Rendition] = {**films, **stills}
+    return {variant: (copy.to, size) for (variant, copy), size in zip(copies.items(), made.films + made.stills, strict=True)}
+
+
+def _renditions(source: Source, recipes: Mapping[VariantType, Recipe]) -> dict[VariantType, Rendition]:
+    """The wanted pictures: those recipes that have a JPEG's quality."""
+    return {w: Rendition(to=source.beside(f"{w}.jpg"), box=r.box, quality=r.quality) for w, r in recipes.items() if r.quality}
 
 
 def _store(

@@ -1,0 +1,101 @@
+"""Finds out what a file is: its kind by content, and everything the database keeps of that kind."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from kayan_workers.errors import PermanentError
+from kayan_workers.ffmpeg import Ffmpeg
+from kayan_workers.media import audio, designs, documents, images, models, video
+from kayan_workers.media.facts import Facts
+from kayan_workers.media.file_type import FileType
+from kayan_workers.media.probe import probe
+from kayan_workers.media.sniff import Kind, sniff
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What a file turned out to be."""
+
+    kind: Kind
+    facts: Facts
+
+
+def examine(source: Path, file_type: FileType, ffmpeg: Ffmpeg) -> Examined:
+    """The facts, by what the app says the file is; OTHER is what its content says, because the app files Word and Excel there.
+
+    Raises PermanentError, in words for a person, for a file that is damaged, dangerous, or not what the app says.
+    """
+    kind = sniff(source)
+    return Examined(kind, _facts(source, kind, file_type, ffmpeg))
+
+
+def _facts(source: Path, kind: Kind, file_type: FileType, ffmpeg: Ffmpeg) -> Facts:
+    match file_type:
+        case FileType.IMAGE:
+            return _image(source, kind)
+        case FileType.VIDEO:
+            return video.describe(probe(ffmpeg, source))
+        case FileType.AUDIO:
+            return audio.describe(probe(ffmpeg, source))
+        case FileType.DOCUMENT:
+            return _document(source, kind)
+        case FileType.MODEL_3D:
+            return _model(source, kind)
+        case FileType.DESIGN:
+            return _design(source, kind)
+        case FileType.OTHER:
+            return _other(source, kind, ffmpeg)
+
+
+def _image(source: Path, kind: Kind) -> Facts:
+    facts = images.describe(source)
+    if kind.name != "PSD":
+        return facts
+    canvas = designs.describe(source)  # the app types Photoshop files IMAGE when the browser knows their MIME type
+    return Facts(
+        width=canvas.width, height=canvas.height, metadata={**facts.metadata, **canvas.metadata},
+        details={**facts.details, **canvas.details}, custom={**facts.custom, **canvas.custom},
+    )  # fmt: skip
+
+
+def _document(source: Path, kind: Kind) -> Facts:
+    if not documents.can_read(kind) and kind.family in ("document", "archive"):
+        return _unread(kind)
+    return documents.describe(source)
+
+
+def _model(source: Path, kind: Kind) -> Facts:
+    if not models.can_read(source) and kind.family in ("model", "archive", "unknown"):
+        return _unread(kind)
+    return models.describe(source)
+
+
+def _design(source: Path, kind: Kind) -> Facts:
+    if designs.can_read(kind):
+        return designs.describe(source)
+    return images.describe(source) if kind.family == "image" else _unread(kind)
+
+
+def _other(source: Path, kind: Kind, ffmpeg: Ffmpeg) -> Facts:
+    """Whatever it is, a valid upload: what cannot be read is stored as it is, and its kind recorded."""
+    if models.can_read(source):
+        return models.describe(source)
+    if documents.can_read(kind):
+        return documents.describe(source)
+    with suppress(PermanentError):
+        match kind.family:
+            case "image" | "design":
+                return _image(source, kind)
+            case "video":
+                return video.describe(probe(ffmpeg, source))
+            case "audio":
+                return audio.describe(probe(ffmpeg, source))
+    return _unread(kind)
+
+
+def _unread(kind: Kind) -> Facts:
+    """A format nobody here can look into (Figma, FBX, Word before 2007, an archive …): the file is fine, only its inside stays unknown."""
+    return Facts(metadata={"format": kind.name, "inspected": False})

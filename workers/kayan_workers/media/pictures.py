@@ -1,0 +1,59 @@
+"""Pictures of a file of any type: of an image itself, a video's early frame, a document's first page, a sound file's cover."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kayan_workers.errors import PermanentError
+from kayan_workers.ffmpeg import Ffmpeg
+from kayan_workers.media import audio, documents, images, video
+from kayan_workers.media.file_type import FileType
+from kayan_workers.media.geometry import Size
+from kayan_workers.media.probe import probe
+from kayan_workers.media.rendition import Rendition
+from kayan_workers.media.sniff import sniff
+
+_NOT_PICTURED = {
+    FileType.MODEL_3D: "no picture can be made of a 3D model yet",
+    FileType.OTHER: "no picture can be made of a file of this type",
+}
+
+
+def picture(source: Path, file_type: FileType, renditions: Sequence[Rendition], ffmpeg: Ffmpeg) -> list[Size]:
+    """Write each rendition of what stands for the file; returns their sizes (width, height), in the order asked for.
+
+    The file is decoded once. Files in between stand beside ``source``. Raises PermanentError, in words for a person, when nothing in
+    the file can be shown.
+    """
+    largest = max(rendition.box for rendition in renditions)
+    return images.render(_image_of(source, file_type, largest, ffmpeg), renditions)
+
+
+def _image_of(source: Path, file_type: FileType, box: Size, ffmpeg: Ffmpeg) -> Path:
+    """A file that ``media.images`` can render, at least ``box`` large where the source allows."""
+    if file_type is FileType.VIDEO:
+        return _frame(source, ffmpeg)
+    if file_type is FileType.AUDIO:
+        return _cover(source, ffmpeg)
+    kind = sniff(source)
+    if file_type is FileType.IMAGE or kind.family == "image" or kind.name == "PSD":
+        return source
+    page = source.with_name("page")
+    if documents.preview(source, page, box):
+        return page
+    raise PermanentError(_NOT_PICTURED.get(file_type, f"the file has no page to show: its content is {kind}"))
+
+
+def _frame(source: Path, ffmpeg: Ffmpeg) -> Path:
+    found = probe(ffmpeg, source)
+    video.moving(found)
+    frame = source.with_name("frame.png")
+    video.poster(ffmpeg, source, frame, found.duration)
+    return frame
+
+
+def _cover(source: Path, ffmpeg: Ffmpeg) -> Path:
+    cover = source.with_name("cover")
+    audio.cover(ffmpeg, source, cover)
+    return cover
