@@ -503,7 +503,7 @@ def test_check_finds_a_whole_fleet_in_order(run: Kayan, database_url: str, tmp_p
     found = findings(run("check", "--json", **settings))
     assert {finding["verdict"] for finding in found.values()} == {"ok"}
     systems = ["environment", "processors", "Redis", "queues", "PostgreSQL", "storage", "mail"]
-    assert list(found) == [*systems, "Pillow", "libvips", "PDF", "ffmpeg", "temporary files"]
+    assert list(found) == [*systems, "Pillow", "libvips", "PDF", "ffmpeg", "isolation", "temporary files"]
     assert list((tmp_path / "objects").rglob("*.txt")) == []
 
 

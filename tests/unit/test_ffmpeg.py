@@ -92,12 +92,12 @@ def test_a_binary_that_is_not_there_says_how_to_name_one(film: Path) -> None:
         Ffmpeg("/nowhere/ffmpeg").run(film, ENDLESS, time_limit_seconds=5)
 
 
-def test_an_ffmpeg_killed_from_outside_is_worth_another_try(film: Path, tmp_path: Path) -> None:
+def test_an_ffmpeg_killed_for_want_of_memory_fails_the_file_and_says_so(film: Path, tmp_path: Path) -> None:
     killed = tmp_path / "ffmpeg"
     killed.write_text("#!/bin/sh\nkill -9 $$\n")
     killed.chmod(0o755)
 
-    with pytest.raises(TemporaryError, match="killed from outside"):
+    with pytest.raises(PermanentError, match="killed while it read the file, most likely for want of memory"):
         Ffmpeg(str(killed)).run(film, ENDLESS, time_limit_seconds=5)
 
 

@@ -17,3 +17,15 @@ def test_a_light_processor_loads_no_heavy_library_before_its_first_job(module: s
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("module", ["asset", "thumbnail", "variant"])
+def test_a_media_processor_never_loads_a_codec_into_the_worker(module: str) -> None:
+    program = (
+        f"import sys, kayan_workers.processors.{module}, kayan_workers.codecs.codecs; "
+        "print([name for name in ('pyvips', 'PIL', 'pypdfium2', 'numpy', 'pi_heif') if name in sys.modules])"
+    )
+
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert result.stdout.strip() == "[]"

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 import msgspec
 
 from kayan_workers.errors import PermanentError
-from kayan_workers.processors.table import DATABASE, MAIL, STORAGE
+from kayan_workers.processors.table import CODECS, DATABASE, MAIL, STORAGE
 
 if TYPE_CHECKING:
     from kayan_workers.edges import Edges
     from kayan_workers.processors.handle import JobHandle
     from kayan_workers.processors.table import Role
 
-EDGES = {DATABASE: "database", STORAGE: "storage", MAIL: "mailer"}
+EDGES = {DATABASE: "database", STORAGE: "storage", MAIL: "mailer", CODECS: "codecs"}
 """What a role needs, as the attribute of Edges."""
 
 Decode = Callable[["RawJob"], Any]
@@ -128,6 +128,8 @@ def _rehearse(roles: Sequence[Role], to: int) -> NoReturn:
             module = importlib.import_module(role.module)
             _decoder(module.Payload)
             _ = module.process_batch if role.batch > 1 else module.process
+            if CODECS in role.needs:
+                importlib.import_module("kayan_workers.codecs.inmate")
         except Exception as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             problems.append(f"role {role.name}: {role.module} cannot be loaded ({reason}). Install kayan-workers[{role.family}]")

@@ -99,8 +99,11 @@ class Edges:
     @_MadeOnce
     def codecs(self) -> Codecs:
         from kayan_workers.codecs.codecs import Codecs
+        from kayan_workers.codecs.cpus import usable_cpus
 
-        return Codecs(self.ffmpeg)
+        settings, cpus = self._settings, usable_cpus()
+        processes = settings.codec_processes or min(cpus, self._slots)
+        return Codecs(self.temp_dir, self.ffmpeg, processes=processes, memory_mb=settings.codec_memory_mb, threads=cpus)
 
     @_MadeOnce
     def temp_dir(self) -> Path:
@@ -116,6 +119,8 @@ class Edges:
         made = self.__dict__
         if "database" in made:
             self.database.close()
+        if "codecs" in made:
+            self.codecs.close()
         if "temp_dir" in made:
             shutil.rmtree(self.temp_dir, ignore_errors=True)
 

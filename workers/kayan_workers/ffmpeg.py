@@ -13,7 +13,6 @@ import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import IO
@@ -29,7 +28,7 @@ FORMATS = (
 _MAX_PIXELS = 2**27
 """The largest video picture that is decoded: 134 million pixels, a 16K frame."""
 _KEPT_LINES = 200
-_OUR_TROUBLE = ("No space left on device", "Cannot allocate memory", "Resource temporarily unavailable", "Too many open files")
+_OUR_TROUBLE = ("No space left on device", "Resource temporarily unavailable", "Too many open files")
 
 
 class Ffmpeg:
@@ -63,7 +62,8 @@ class Ffmpeg:
 
         ``before_input`` are options of the input (a seek), ``arguments`` everything after it. ``on_output`` receives each line
         of standard output, in the order of arrival. Raises PermanentError with ffmpeg's own words when it refuses the
-        file or exceeds ``time_limit_seconds``, TemporaryError when this machine is at fault.
+        file or exceeds ``time_limit_seconds``, TemporaryError when this
+        machine is at fault, MemoryError when it may not have the memory it asks for.
         """
         command = [
             self.binary, "-nostdin", "-hide_banner", "-nostats", "-y", "-loglevel", f"level+{log_level}",
@@ -80,7 +80,6 @@ class Ffmpeg:
                 stderr=subprocess.PIPE,
                 text=True,
                 errors="replace",
-                start_new_session=True,
             )
         except OSError as error:
             raise TemporaryError(f"ffmpeg ({self.binary}) does not start: {error.strerror}; set FFMPEG_BIN to a working one") from error
@@ -111,11 +110,9 @@ def _wait(process: subprocess.Popen[str], time_limit_seconds: float) -> None:
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    """End the whole process group; a process that has ended by itself is left in peace."""
-    if process.poll() is None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    """It stays in the group of whoever runs it, so that who ends the group ends it too."""
+    process.kill()
+    process.wait()
 
 
 def _reading(stream: IO[str] | None, take: Callable[[str], object], surprises: list[Exception]) -> threading.Thread:
@@ -141,9 +138,12 @@ def _ignore(_line: str) -> None:
 def _named(returncode: int, log: list[str]) -> Exception:
     words = _words(log)
     if returncode == -signal.SIGKILL:
-        return TemporaryError(f"ffmpeg was killed from outside, probably for want of memory ({words})", "give the worker more of it")
+        return PermanentError("ffmpeg was killed while it read the file, most likely for want of memory",
+                              "save it smaller, or give the worker more")  # fmt: skip
     if returncode < 0:
         return PermanentError(f"ffmpeg crashed on the file ({signal.Signals(-returncode).name}): {words}")
+    if any("Cannot allocate memory" in line for line in log):
+        return MemoryError(words)
     if any(trouble in line for line in log for trouble in _OUR_TROUBLE):
         return TemporaryError(f"ffmpeg could not work on this machine: {words}")
     return PermanentError(f"ffmpeg cannot read the file: {words}")

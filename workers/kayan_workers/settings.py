@@ -82,6 +82,10 @@ class Settings:
 
     app_url: str = "http://localhost:3000"
     ffmpeg: str | None = None
+    codec_processes: int = 0
+    """How many processes decode strangers' files at once; 0 for one for each CPU, but no more than there are slots."""
+    codec_memory_mb: int = 1024
+    """Memory that each of them, and each ffmpeg, may ask for beside its own code."""
     temp_dir: Path = Path(tempfile.gettempdir())
     pod: str = "localhost"
     """Who we are to others: part of every lock's token and of ``getWorkers()``."""
@@ -307,6 +311,8 @@ def _process(environment: Environment) -> dict[str, object]:
     return {
         "app_url": environment.url("NEXTAUTH_URL", ("https", "http"), "https://kayanlive.com") or "http://localhost:3000",
         "ffmpeg": environment.text("FFMPEG_BIN") or environment.text("FFMPEG_PATH"),
+        "codec_processes": environment.integer("KAYAN_CODEC_PROCESSES", 0, 0, 1_000),
+        "codec_memory_mb": environment.integer("KAYAN_CODEC_MEMORY_MB", 1024, 256, 1_000_000),
         "temp_dir": temp_dir,
         "pod": _pod(environment),
         "health_host": environment.text("HEALTH_HOST", "0.0.0.0"),  # noqa: S104

@@ -116,8 +116,10 @@ def world(database_url: str, tmp_path: Path) -> Iterator[World]:
     temp_dir = tmp_path / "temp"
     temp_dir.mkdir()
     ffmpeg = Ffmpeg()
-    world = World(FolderStorage(tmp_path / "store"), database, ffmpeg, Codecs(ffmpeg), temp_dir, database_url)
+    codecs = Codecs(temp_dir, ffmpeg, processes=2, memory_mb=1024, threads=2)
+    world = World(FolderStorage(tmp_path / "store"), database, ffmpeg, codecs, temp_dir, database_url)
     yield world
+    codecs.close()
     database.close()
     assert list(temp_dir.iterdir()) == [], "a job left temporary files behind"
 

@@ -17,7 +17,7 @@ from kayan_workers.cli.session import FAILED, print_json
 from kayan_workers.cli.trouble import Trouble
 from kayan_workers.errors import KayanError
 from kayan_workers.logs import Guard
-from kayan_workers.processors.table import DATABASE, MAIL, STORAGE
+from kayan_workers.processors.table import CODECS, DATABASE, MAIL, STORAGE
 from kayan_workers.settings import Settings
 
 if TYPE_CHECKING:
@@ -100,7 +100,6 @@ def _extras(name: str, roles: Sequence[Role]) -> list[str]:
 
 def _probes(roles: Sequence[Role], settings: Settings) -> Iterator[tuple[str, Callable[[], str]]]:
     needs = {need for role in roles for need in role.needs}
-    families = {role.family for role in roles}
     yield "processors", lambda: probes.processors(roles)  # first: it forks, and later ones leave threads behind
     yield "Redis", lambda: probes.redis(settings)
     yield "queues", lambda: probes.queues(settings, roles)
@@ -110,11 +109,12 @@ def _probes(roles: Sequence[Role], settings: Settings) -> Iterator[tuple[str, Ca
         yield "storage", lambda: probes.storage(settings)
     if MAIL in needs:
         yield "mail", lambda: probes.mail(settings)
-    if "media" in families:
+    if CODECS in needs:
         yield "Pillow", codecs.pillow
         yield "libvips", codecs.libvips
         yield "PDF", codecs.pdf
         yield "ffmpeg", lambda: codecs.ffmpeg(settings)
+        yield "isolation", lambda: codecs.isolation(settings)
     yield "temporary files", lambda: probes.temp_dir(settings)
 
 

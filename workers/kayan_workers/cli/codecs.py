@@ -54,6 +54,23 @@ def pdf() -> str:
     return f"pypdfium2 works ({count} page made)"
 
 
+def isolation(settings: Settings) -> str:
+    """Start a codec process and see what holds it."""
+    edges = Edges(settings)
+    try:
+        confined = edges.codecs.confined()
+    finally:
+        edges.close()
+    missing = [name for name in ("limits", "files", "network") if name not in confined]
+    if missing:
+        raise Trouble(
+            f"codecs run without a fence around {' and '.join(missing)}: the kernel or the container's seccomp profile refuses it",
+            "the fence around files needs Landlock (Linux 5.13), that around the network seccomp; the limits hold all the same",
+            is_mild=True,
+        )
+    return f"codecs are held by limits ({settings.codec_memory_mb} MB each), see the job's folder only, and have no network"
+
+
 def ffmpeg(settings: Settings) -> str:
     binary = Edges(settings).ffmpeg.binary
     remedy = "pip install imageio-ffmpeg brings one, or set FFMPEG_BIN to a build with libx264 and AAC"

@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
 from kayan_workers.media import audio, designs, documents, images, models, video
+from kayan_workers.media.examined import Examined
 from kayan_workers.media.facts import Facts
 from kayan_workers.media.file_type import FileType
 from kayan_workers.media.probe import probe
 from kayan_workers.media.sniff import Kind, sniff
-
-
-@dataclass(frozen=True, slots=True)
-class Examined:
-    """What a file turned out to be."""
-
-    kind: Kind
-    facts: Facts
 
 
 def examine(source: Path, file_type: FileType, ffmpeg: Ffmpeg) -> Examined:

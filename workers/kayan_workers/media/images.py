@@ -39,8 +39,9 @@ _GLANCE = (64, 64)
 _VIPS_FORMATS = {"JPEG", "PNG", "WebP", "GIF", "TIFF", "AVIF", "HEIC", "SVG"}
 _PILLOW_FORMATS = {"BMP": ["BMP"], "ICO": ["ICO"], "PSD": ["PSD"], "JPEG2000": ["JPEG2000"], "AVIF sequence": ["AVIF"]}
 _READABLE = "JPEG, PNG, WebP, GIF, TIFF, AVIF, SVG, BMP, ICO, PSD, JPEG 2000"
-_OUR_TROUBLE = ("No space left on device", "Cannot allocate memory", "out of memory", "Too many open files", "unable to open for write")
-_OUR_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EIO, errno.EROFS}
+_NO_MEMORY = ("Cannot allocate memory", "out of memory")
+_OUR_TROUBLE = ("No space left on device", "Too many open files", "unable to open for write")
+_OUR_ERRNO = {errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO, errno.EROFS}
 _UPRIGHT_AFTER_QUARTER_TURN = {5, 6, 7, 8}
 
 # The default cache keeps decoded pictures of finished jobs in memory.
@@ -250,7 +251,7 @@ def _check_pixels(width: int, height: int, limit: int) -> None:
 def _blamed(kind: Kind) -> Iterator[None]:
     """Translate whatever a decoder raises on a bad file: the file is at fault, and it will be at the next attempt too.
 
-    Unless this machine is: a full disk or too little memory may be better next time.
+    Unless this machine is: a full disk may be better next time. What needs more memory than it may have raises MemoryError.
     """
     try:
         yield
@@ -258,12 +259,16 @@ def _blamed(kind: Kind) -> Iterator[None]:
         raise
     except pyvips.Error as error:
         said = str(error.detail or "")
+        if any(trouble in said for trouble in _NO_MEMORY):
+            raise MemoryError(_first_line(said)) from error
         if any(trouble in said for trouble in _OUR_TROUBLE):
             raise TemporaryError(f"this machine cannot work on the picture: {_first_line(said)}; check its disk and memory") from error
         if kind.name == "HEIC":
             raise PermanentError("the picture is HEIC, which cannot be decoded here; export it as JPEG, PNG or AVIF") from error
         raise PermanentError(f"the {kind.name} picture is damaged or incomplete: {_first_line(said)}") from error
     except OSError as error:
+        if error.errno == errno.ENOMEM:
+            raise MemoryError(str(error)) from error
         if error.errno in _OUR_ERRNO:
             raise TemporaryError(f"this machine cannot work on the picture: {error.strerror}; check its disk and memory") from error
         raise PermanentError(f"the {kind.name} picture is damaged or incomplete: {_first_line(str(error))}") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-DATABASE, STORAGE, MAIL = "database", "storage", "mail"
+DATABASE, STORAGE, MAIL, CODECS = "database", "storage", "mail", "codecs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +42,13 @@ class Role:
 ROLES: tuple[Role, ...] = (
     Role(name="asset", queue="asset-processing", family="media", label="Asset Processing", concurrency=2,
          module="kayan_workers.processors.asset", spread=True,
-         needs=(DATABASE, STORAGE), timeout_seconds=900),
+         needs=(DATABASE, STORAGE, CODECS), timeout_seconds=900),
     Role(name="thumbnail", queue="thumbnail-generation", family="media", label="Thumbnail", concurrency=5,
          module="kayan_workers.processors.thumbnail", spread=True,
-         needs=(DATABASE, STORAGE), timeout_seconds=300),
+         needs=(DATABASE, STORAGE, CODECS), timeout_seconds=300),
     Role(name="variant", queue="variant-generation", family="media", label="Variant", concurrency=3,
          module="kayan_workers.processors.variant", spread=True,
-         needs=(DATABASE, STORAGE), timeout_seconds=3600),
+         needs=(DATABASE, STORAGE, CODECS), timeout_seconds=3600),
     Role(name="email", queue="email", family="messaging", label="Email", concurrency=10,
          module="kayan_workers.processors.email",
          needs=(DATABASE, MAIL), timeout_seconds=120),
