@@ -14,8 +14,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-import msgspec
-
 from kayan_workers.codecs import messages
 from kayan_workers.codecs.process import CodecProcess, Death
 from kayan_workers.errors import PermanentError, TemporaryError
@@ -104,7 +102,7 @@ class Codecs:
             answer = self._answer(request, watcher, patience_seconds)
         match answer:
             case messages.Done():
-                return messages.result(answer.result, kind)
+                return _believed(answer, kind)
             case messages.Refused():
                 raise (PermanentError if answer.permanent else TemporaryError)(answer.says, answer.remedy)
             case messages.Broken():
@@ -195,6 +193,13 @@ class Codecs:
         return process.end()
 
 
+def _believed(answer: messages.Done, kind: type[Result]) -> Result:
+    try:
+        return messages.result(answer.result, kind)
+    except (ValueError, RecursionError) as error:
+        raise PermanentError(_TAKEN_OVER, _TELL) from error
+
+
 class _RetiredError(Exception):
     """The process was gone before it heard the request: it had had nothing to do for long, or the kernel took it."""
 
@@ -228,7 +233,7 @@ class _Conversation:
                 message = self.process.answer(_LOOK_SECONDS)
             except (EOFError, OSError):
                 raise self._obituary(self.process.end()) from None
-            except msgspec.DecodeError as error:
+            except (ValueError, RecursionError) as error:
                 raise PermanentError(_TAKEN_OVER, _TELL) from error
             if message is not None:
                 return message

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import socket
 import sys
 import threading
 import traceback
-from multiprocessing.connection import Connection
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from kayan_workers.codecs import messages
 from kayan_workers.codecs.confinement import allow_more_cpu, confine
+from kayan_workers.codecs.wire import Wire
 from kayan_workers.errors import KayanError, PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
 from kayan_workers.media.examine import examine
@@ -26,25 +28,22 @@ _GROWN_AFTER_REQUESTS = 500
 
 
 class Inmate:
-    """Answers requests on ``connection`` within ``memory_mb``."""
+    """Answers requests on ``wire`` within ``memory_mb``."""
 
-    def __init__(self, connection: Connection, ffmpeg: Ffmpeg, memory_mb: int) -> None:
-        self._connection = connection
+    def __init__(self, wire: Wire, ffmpeg: Ffmpeg, memory_mb: int) -> None:
+        self._wire = wire
         self._ffmpeg = ffmpeg
         self._memory_mb = memory_mb
         self._answered = 0
 
     def serve(self) -> None:
         """Until the worker closes its end, or has nothing to ask for a long while."""
-        while self._connection.poll(IDLE_SECONDS):
-            try:
-                request = messages.request(self._connection.recv_bytes())
-            except EOFError:
-                return
-            self._answer(request)
+        with suppress(EOFError):
+            while (request := self._wire.receive(IDLE_SECONDS)) is not None:
+                self._answer(messages.request(request))
 
     def say(self, message: messages.Reply) -> None:
-        self._connection.send_bytes(messages.pack(message))
+        self._wire.send(messages.pack(message))
 
     def _answer(self, request: messages.Request) -> None:
         allow_more_cpu()
@@ -81,12 +80,12 @@ class Inmate:
 
 def main() -> None:
     """Arguments: the connection's and the lifeline's file descriptors, the folder, the memory in MB, ffmpeg's path."""
-    connection, lifeline = Connection(int(sys.argv[1])), int(sys.argv[2])
+    wire, lifeline = Wire(socket.socket(fileno=int(sys.argv[1]))), int(sys.argv[2])
     folder, memory_mb, ffmpeg = Path(sys.argv[3]), int(sys.argv[4]), Ffmpeg(sys.argv[5])
     readable = [Path(entry) for entry in (*sys.path, sys.prefix, sys.base_prefix, str(Path(ffmpeg.binary).parent)) if entry]
     confined = confine(folder, memory_mb * 1024 * 1024, readable)
     threading.Thread(target=_follow_into_death, args=(lifeline,), name="lifeline", daemon=True).start()
-    inmate = Inmate(connection, ffmpeg, memory_mb)
+    inmate = Inmate(wire, ffmpeg, memory_mb)
     inmate.say(messages.Ready(confined))
     inmate.serve()
 

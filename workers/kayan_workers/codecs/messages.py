@@ -10,9 +10,6 @@ import msgspec
 from kayan_workers.media.file_type import FileType
 from kayan_workers.media.rendition import Rendition, Transcode
 
-LONGEST_REPLY = 16 * 1024 * 1024
-"""Bytes. The longest text we keep of a document, many times over."""
-
 Result = TypeVar("Result")
 
 
@@ -101,6 +98,7 @@ def request(data: bytes) -> Request:
 
 
 def reply(data: bytes) -> Reply:
+    """Raises ValueError (msgspec's own errors are such) for what is no message of ours."""
     said: Reply = msgspec.msgpack.decode(data, type=Reply)
     return said
 

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import suppress
-from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import NamedTuple
 
 from kayan_workers.codecs import messages
+from kayan_workers.codecs.wire import Wire
 
 _KEPT_BYTES_OF_STDERR = 2000
 _DYING_SECONDS = 5.0
-_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "FONTCONFIG_FILE", "FONTCONFIG_PATH", "SYSTEMROOT")
+_PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH", "FONTCONFIG_FILE", "FONTCONFIG_PATH", "PYTHONPATH")
 """The environment's harmless part. Keys and passwords stay with the worker."""
 
 
@@ -41,7 +43,7 @@ class CodecProcess:
     """A child in a process group of its own. ``folder`` is what it may write to, ``ffmpeg`` the path of its ffmpeg."""
 
     def __init__(self, folder: Path, *, memory_mb: int, threads: int, ffmpeg: str) -> None:
-        ours, theirs = Pipe()
+        ours, theirs = socket.socketpair()
         lifeline, self._lifeline = os.pipe()
         self._stderr = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  it lives as long as the process
         try:
@@ -59,7 +61,7 @@ class CodecProcess:
         finally:
             theirs.close()
             os.close(lifeline)
-        self._connection: Connection = ours
+        self._wire = Wire(ours)
         self._hung_up = False
         self._death: Death | None = None
         self.pid = self._process.pid
@@ -67,7 +69,7 @@ class CodecProcess:
     def ask(self, request: messages.Request) -> None:
         """Raises OSError when the process is gone."""
         try:
-            self._connection.send_bytes(messages.pack(request))
+            self._wire.send(messages.pack(request))
         except OSError:
             self._hung_up = True
             raise
@@ -75,16 +77,14 @@ class CodecProcess:
     def answer(self, within_seconds: float) -> messages.Reply | None:
         """The next message, or None when there is none yet. Raises EOFError or OSError when the process is gone.
 
-        Raises msgspec.DecodeError for what is no message of ours.
+        Raises ValueError for what is no message of ours.
         """
         try:
-            if not self._connection.poll(within_seconds):
-                return None
-            data = self._connection.recv_bytes(messages.LONGEST_REPLY)
+            data = self._wire.receive(within_seconds)
         except (EOFError, OSError):
             self._hung_up = True
             raise
-        return messages.reply(data)
+        return None if data is None else messages.reply(data)
 
     def kill(self) -> None:
         """End the process and all it started. Whoever waits for its answer hears that it is gone."""
@@ -94,27 +94,29 @@ class CodecProcess:
     def end(self) -> Death:
         """Kill the process and wait for it. One that has ended by itself, or is dying, keeps its own end. May be called twice."""
         if self._death is None:
-            self._connection.close()
+            self._wire.close()
             self._death = self._buried()
         return self._death
 
     def _buried(self) -> Death:
-        if not self._is_dying():
+        ended = self._ended_by_itself() if self._hung_up else None
+        if ended is None:
             self.kill()
-        _, status, usage = os.wait4(self.pid, 0)
+            ended = os.wait4(self.pid, 0)
+        _, status, usage = ended
         self._process.returncode = os.waitstatus_to_exitcode(status)  # so that nobody waits for it again
         self.kill()  # an ffmpeg that outlived it
         os.close(self._lifeline)
         return Death(self._process.returncode, _bytes(usage.ru_maxrss), usage.ru_utime + usage.ru_stime, self._last_words())
 
-    def _is_dying(self) -> bool:
-        """Whether it is ending without our help. Its end of the connection closes a moment before it is dead."""
+    def _ended_by_itself(self) -> tuple[int, int, resource.struct_rusage] | None:
+        """How, if it does so soon: its end of the connection closes a moment before it is dead."""
         deadline = time.monotonic() + _DYING_SECONDS
-        while self._hung_up and time.monotonic() < deadline:
-            if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                return True
-            time.sleep(0.005)
-        return False
+        while time.monotonic() < deadline:
+            if (ended := os.wait4(self.pid, os.WNOHANG))[0]:
+                return ended
+            time.sleep(0.002)
+        return None
 
     def _last_words(self) -> str:
         with self._stderr as file:
