@@ -45,6 +45,10 @@ class WorkerProcess:
         found = [json.loads(line) for line in self.output().splitlines() if line.startswith("{")]
         return [event for event in found if name in (None, event["event"])]
 
+    def ids(self, name: str) -> list[str]:
+        """The job ids of the events called ``name``, sorted."""
+        return sorted(event["job_id"] for event in self.events(name))
+
     def output(self) -> str:
         if self._log.exists():
             self._last_output = self._log.read_text()

@@ -15,6 +15,9 @@ import ssl
 from types import TracebackType
 from typing import Self
 
+_GO_ON = b"HTTP/1.1 100 "
+"""An HTTP server's word that it will take the body of a request: not yet an answer."""
+
 
 class Proxy:
     """Passes bytes between clients and ``host:port``, until it is told to do something worse."""
@@ -33,7 +36,10 @@ class Proxy:
         """Connections taken so far."""
         self.cuts = 0
         """Replies swallowed so far."""
+        self.holding = 0
+        """Requests and answers kept back so far: the client of each waits."""
         self._withheld: bytes | None = None
+        self._held: bytes | None = None
         self._needle: bytes | None = None
         self._times = 0
         self._before = False
@@ -66,6 +72,10 @@ class Proxy:
     def withhold_replies_to(self, command: bytes) -> None:
         """Pass on requests that contain ``command``, and keep every answer on such a connection back until ``release``."""
         self._withheld = command
+
+    def hold_request(self, command: bytes) -> None:
+        """Keep back the next request that contains ``command``, and its connection with it, until that is cut."""
+        self._held = command
 
     def release(self) -> None:
         """Let the answers go that were withheld."""
@@ -111,11 +121,17 @@ class _Link:
         self.proxy, self.client, self.server = proxy, client, server
         self.doomed = False
         self.withheld = False
+        self.ended = asyncio.Event()
 
     async def requests(self, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(ConnectionError, OSError):
             while chunk := await reader.read(65_536):
                 await self._hold()
+                if self.proxy._held is not None and self.proxy._held in chunk:
+                    self.proxy._held = None
+                    self.proxy.holding += 1
+                    await self.ended.wait()
+                    break
                 if self.proxy._withheld is not None and self.proxy._withheld in chunk:
                     self.withheld = True
                 if self.proxy._strikes(chunk):
@@ -132,8 +148,10 @@ class _Link:
                 if self.doomed:
                     break
                 await self._hold()
-                while self.withheld:
-                    await asyncio.sleep(0.01)
+                if self.withheld and not chunk.startswith(_GO_ON):
+                    self.proxy.holding += 1
+                    while self.withheld and not self.ended.is_set():
+                        await asyncio.sleep(0.01)
                 self.client.write(chunk)
                 await self.client.drain()
         self.cut()
@@ -141,10 +159,11 @@ class _Link:
     async def _hold(self) -> None:
         if self.proxy.delay:
             await asyncio.sleep(self.proxy.delay)
-        while self.proxy.silent:
+        while self.proxy.silent and not self.ended.is_set():
             await asyncio.sleep(0.01)
 
     def cut(self) -> None:
         # asyncio's own abort: the peer sees a reset, as after a lost machine
+        self.ended.set()
         self.client.transport.abort()
         self.server.transport.abort()

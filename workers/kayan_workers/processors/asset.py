@@ -62,14 +62,14 @@ def _work(payload: Payload, before: Asset, job: JobHandle, edges: Edges) -> dict
         pictures = _pictures(payload, source, job, edges)
     stop_if_cancelled(job)
     facts = replace(examined.facts, metadata={**examined.facts.metadata, **_claims(payload, examined.kind)})
+    if pictures:
+        remove_outdated(before.preview_key, pictures.preview.key, "preview", payload, job, edges)
+        remove_outdated(before.thumbnail_key, pictures.thumbnail.key, "thumb", payload, job, edges)
     with edges.database.transaction() as connection:
         assets.complete_processing(connection, payload.asset_id, facts)
         if pictures:
             assets.set_preview(connection, payload.asset_id, pictures.preview.key)
             assets.set_thumbnail(connection, payload.asset_id, pictures.thumbnail)
-    if pictures:
-        remove_outdated(before.preview_key, pictures.preview.key, "preview", payload, job, edges)
-        remove_outdated(before.thumbnail_key, pictures.thumbnail.key, "thumb", payload, job, edges)
     return {"format": examined.kind.name, "width": facts.width, "height": facts.height}
 
 

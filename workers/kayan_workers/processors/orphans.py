@@ -38,7 +38,8 @@ def taking_back(keys: Collection[str], edges: Edges) -> Iterator[None]:
 def remove_outdated(old: str | None, new: str, purpose: str, payload: MediaPayload, job: JobHandle, edges: Edges) -> None:
     """Remove what the asset's row named before, if an earlier run of ours made it under another name; one of the app's own stays.
 
-    The new object is in place by now, so trouble is a line in the job's own log and no reason to run it again.
+    Called once the new object is in place and before the row names it: if the worker dies in between, the row still names the old
+    one, and the next run knows of it. Trouble is a line in the job's own log and no reason to run it again.
     """
     if old and old != new and is_ours(old, asset_id=payload.asset_id, purpose=purpose):
         try:

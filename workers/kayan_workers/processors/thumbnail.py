@@ -36,9 +36,9 @@ def process(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, object]
             [(width, height)] = edges.codecs.picture(source.path, payload.file_type, [wanted], job)
             stop_if_cancelled(job)
             stored = edges.storage.upload(small, key_for(payload, job), "image/jpeg")
+        remove_outdated(before.thumbnail_key, stored.key, "thumb", payload, job, edges)
         with edges.database.transaction() as connection:
             assets.set_thumbnail(connection, payload.asset_id, stored)
-        remove_outdated(before.thumbnail_key, stored.key, "thumb", payload, job, edges)
         return {"key": stored.key, "width": width, "height": height}
 
 
