@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from datetime import datetime
 
 import pytest
 from kayan_workers.objects import derived_key, is_ours, mark
@@ -29,6 +31,20 @@ def test_the_same_asset_and_purpose_always_give_the_same_key() -> None:
 
 def test_a_source_without_a_date_lends_the_month_its_job_was_queued_in() -> None:
     assert key("uploads/x.png").startswith("thumbnails/2026/11/")
+
+
+@pytest.mark.parametrize(("zone", "moment"), [("Asia/Riyadh", "2025-11-30T22:30:00Z"), ("America/New_York", "2025-11-01T01:30:00Z")])
+def test_that_month_is_utc_wherever_the_worker_lives(monkeypatch: pytest.MonkeyPatch, zone: str, moment: str) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    queued = datetime.fromisoformat(moment)
+    assert queued.astimezone().month != queued.month
+
+    made = key("uploads/x.png", timestamp_ms=int(queued.timestamp() * 1000))
+
+    monkeypatch.undo()
+    time.tzset()
+    assert made.startswith("thumbnails/2025/11/")
 
 
 ODD_NAMES = ["x" * 300 + ".jpeg", "no-extension", "صورة.png", "a..b...png", "..png", "a b&c?.JPG", "V1StGXR8_Z-.png", "-"]
