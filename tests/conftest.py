@@ -136,3 +136,15 @@ def s3(s3_server: servers.S3Server) -> Iterator[servers.S3Server]:
     server.client.create_bucket(Bucket=server.bucket)
     yield server
     server.remove_bucket()
+
+
+@pytest.fixture
+def s3_with_holds(s3_server: servers.S3Server) -> Iterator[servers.S3Server]:
+    """Like ``s3``, with a bucket that may forbid the deletion of an object (``S3Server.hold``)."""
+    server = replace(s3_server, bucket=f"kayan-test-{secrets.token_hex(6)}")
+    server.client.create_bucket(Bucket=server.bucket, ObjectLockEnabledForBucket=True)
+    yield server
+    left = server.keys()
+    for key in left:
+        server.hold(key, on=False)
+    server.remove_bucket()

@@ -76,6 +76,10 @@ class S3Server:
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket)
         return sorted(item["Key"] for page in pages for item in page.get("Contents", []))
 
+    def hold(self, key: str, *, on: bool = True) -> None:
+        """Forbid that the object is deleted, by anybody, or allow it again. Only in a bucket made with object lock."""
+        self.client.put_object_legal_hold(Bucket=self.bucket, Key=key, LegalHold={"Status": "ON" if on else "OFF"})
+
     def remove_bucket(self) -> None:
         """Empty the bucket and delete it, open multipart uploads too."""
         for upload in self.client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", []):

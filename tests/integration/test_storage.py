@@ -88,6 +88,52 @@ def test_deleting_is_done_once_and_harmless_twice(store: Storage) -> None:
     assert store.exists("a/2")
 
 
+def test_what_goes_is_deleted_and_what_a_folder_refuses_is_told_with_the_reason(folder: FolderStorage) -> None:
+    folder.upload(b"x", "a/folder-in-its-place/file", "text/plain")
+    folder.upload(b"x", "a/free", "text/plain")
+
+    refused = folder.delete_what_goes(["a/folder-in-its-place", "a/free", "a/none"])
+
+    assert list(refused) == ["a/folder-in-its-place"]
+    assert "directory" in refused["a/folder-in-its-place"]
+    assert not folder.exists("a/free")
+    with pytest.raises(TemporaryError, match="1 of 2 objects were not deleted, first 'a/folder-in-its-place'"):
+        folder.delete(["a/folder-in-its-place", "a/none"])
+
+
+def test_what_goes_is_deleted_and_what_s3_refuses_is_told_with_the_reason(s3_with_holds: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = s3_storage(s3_with_holds, monkeypatch)
+    for key in ("a/held", "a/free"):
+        store.upload(b"x", key, "text/plain")
+    s3_with_holds.hold("a/held")
+
+    refused = store.delete_what_goes(["a/held", "a/free", "a/none"])
+
+    assert list(refused) == ["a/held"]
+    assert "AccessDenied" in refused["a/held"]
+    assert s3_with_holds.keys() == ["a/held"]
+    with pytest.raises(TemporaryError, match="1 of 1 objects were not deleted, first 'a/held': AccessDenied"):
+        store.delete(["a/held"])
+
+
+def test_an_upload_that_was_never_completed_is_listed_until_it_is_discarded(store: Storage, request: pytest.FixtureRequest) -> None:
+    if isinstance(store, FolderStorage):
+        store.upload(b"x", "assets/whole.bin", "text/plain")
+        (store.root / "assets" / ".0123456789abcdef.part").write_bytes(b"half")
+    else:
+        server: S3Server = request.getfixturevalue("s3")
+        server.client.create_multipart_upload(Bucket=server.bucket, Key="assets/half.mp4")
+    later = datetime.now(UTC) + timedelta(minutes=1)
+
+    [found] = store.unfinished(later)
+
+    assert found.key.startswith("assets/")
+    assert abs(found.modified - datetime.now(UTC)) < timedelta(minutes=5)
+    assert list(store.unfinished(datetime.now(UTC) - timedelta(days=1))) == []
+    assert store.discard_unfinished(later) == 1
+    assert list(store.unfinished(later)) == []
+
+
 def test_a_listing_tells_key_size_and_time_of_what_starts_with_the_prefix(store: Storage) -> None:
     for key in ("thumbnails/b.jpg", "thumbnails/a.jpg", "thumbnails-old/c.jpg", "assets/d.jpg"):
         store.upload(b"four", key, "image/jpeg")

@@ -71,6 +71,13 @@ class Storage(Protocol):
         """Remove objects. A missing one is fine, an empty key is refused, a failure raises."""
         ...
 
+    def delete_what_goes(self, keys: Sequence[str]) -> dict[str, str]:
+        """Remove objects as ``delete`` does, but leave those that the store refuses one by one: returns them, each with the store's reason.
+
+        Raises when the store cannot be asked at all.
+        """
+        ...
+
     def exists(self, key: str) -> bool: ...
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
@@ -81,8 +88,12 @@ class Storage(Protocol):
         """Where a browser finds the object."""
         ...
 
+    def unfinished(self, older_than: datetime) -> Iterator[StoredObject]:
+        """Uploads, anybody's, that were begun before ``older_than`` and never completed. ``size`` is 0 where the store does not tell it."""
+        ...
+
     def discard_unfinished(self, older_than: datetime) -> int:
-        """Throw away uploads, anybody's, that were begun before ``older_than`` and never completed; returns how many."""
+        """Throw those uploads away; returns how many."""
         ...
 
     def check(self) -> None:
@@ -139,13 +150,18 @@ class FolderStorage:
         return Stored(key, self.url(key), size, checksum)
 
     def delete(self, keys: Sequence[str]) -> None:
-        for path in [self._path(key) for key in keys]:
-            with _folder_trouble(f"deleting {path} from the storage folder"):
-                try:
-                    path.unlink()
-                except OSError as error:
-                    if error.errno not in _NO_FILE - {errno.EISDIR}:
-                        raise
+        if refused := self.delete_what_goes(keys):
+            raise TemporaryError(f"storage folder {self.root}: {_not_deleted(refused, keys)}", "check the folder's owner and mode")
+
+    def delete_what_goes(self, keys: Sequence[str]) -> dict[str, str]:
+        refused = {}
+        for key, path in [(key, self._path(key)) for key in keys]:
+            try:
+                path.unlink()
+            except OSError as error:
+                if error.errno not in _NO_FILE - {errno.EISDIR}:
+                    refused[key] = error.strerror or str(error)
+        return refused
 
     def exists(self, key: str) -> bool:
         path = self._path(key)
@@ -159,7 +175,7 @@ class FolderStorage:
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         found = []
-        for path in self.root.rglob("*"):
+        for path in (self.root / prefix.rpartition("/")[0]).rglob("*"):
             key = path.relative_to(self.root).as_posix()
             if key.startswith(prefix) and not _PART.fullmatch(path.name) and path.is_file() and not path.is_symlink():
                 status = path.stat()
@@ -169,11 +185,19 @@ class FolderStorage:
     def url(self, key: str) -> str:
         return f"{self.base_url}/{urllib.parse.quote(key)}"
 
+    def unfinished(self, older_than: datetime) -> Iterator[StoredObject]:
+        with _folder_trouble(f"looking for unfinished uploads in the storage folder {self.root}"):
+            for path in self.root.rglob(".*.part"):
+                status = path.lstat()
+                if status.st_mtime < older_than.timestamp():
+                    begun = datetime.fromtimestamp(status.st_mtime, tz=UTC)
+                    yield StoredObject(path.relative_to(self.root).as_posix(), status.st_size, begun)
+
     def discard_unfinished(self, older_than: datetime) -> int:
+        parts = list(self.unfinished(older_than))
         with _folder_trouble(f"discarding unfinished uploads in the storage folder {self.root}"):
-            parts = [path for path in self.root.rglob(".*.part") if path.lstat().st_mtime < older_than.timestamp()]
-            for path in parts:
-                path.unlink(missing_ok=True)
+            for part in parts:
+                (self.root / part.key).unlink(missing_ok=True)
         return len(parts)
 
     def check(self) -> None:
@@ -222,20 +246,22 @@ class S3Storage:
         return Stored(key, self.url(key), size, checksum)
 
     def delete(self, keys: Sequence[str]) -> None:
+        if refused := self.delete_what_goes(keys):
+            raise TemporaryError(f"bucket {self.bucket}: {_not_deleted(refused, keys)}")
+
+    def delete_what_goes(self, keys: Sequence[str]) -> dict[str, str]:
         wanted = [checked_key(key) for key in keys]
+        refused = {}
         for start in range(0, len(wanted), 1000):
             some = wanted[start : start + 1000]
             with self._trouble(f"deleting {len(some)} objects"):
                 answer = self._client.delete_objects(
                     Bucket=self.bucket, Delete={"Objects": [{"Key": key} for key in some], "Quiet": True}
                 )
-            failed = [refusal for refusal in answer.get("Errors", []) if refusal.get("Code") != "NoSuchKey"]
-            if failed:
-                first = failed[0]
-                raise TemporaryError(
-                    f"bucket {self.bucket}: {len(failed)} of {len(some)} objects were not deleted, "
-                    f"first {first.get('Key')!r}: {first.get('Code')} {first.get('Message')}"
-                )
+            for refusal in answer.get("Errors", []):
+                if refusal.get("Code") != "NoSuchKey":
+                    refused[refusal.get("Key", "")] = f"{refusal.get('Code')} {refusal.get('Message')}"
+        return refused
 
     def exists(self, key: str) -> bool:
         checked_key(key)
@@ -262,15 +288,25 @@ class S3Storage:
         base = self.cdn_url or f"https://{self.bucket}.s3.{self.region}.amazonaws.com"
         return f"{base}/{urllib.parse.quote(key)}"
 
+    def unfinished(self, older_than: datetime) -> Iterator[StoredObject]:
+        for found, _ in self._unfinished(older_than):
+            yield found
+
     def discard_unfinished(self, older_than: datetime) -> int:
         discarded = 0
-        with self._trouble("discarding unfinished uploads (s3:ListBucketMultipartUploads, s3:AbortMultipartUpload)"):
+        for found, upload_id in self._unfinished(older_than):
+            with self._trouble(f"discarding the unfinished upload of {found.key!r} (s3:AbortMultipartUpload)"):
+                self._client.abort_multipart_upload(Bucket=self.bucket, Key=found.key, UploadId=upload_id)
+            discarded += 1
+        return discarded
+
+    def _unfinished(self, older_than: datetime) -> Iterator[tuple[StoredObject, str]]:
+        """Each with the id by which S3 knows it."""
+        with self._trouble("listing unfinished uploads (s3:ListBucketMultipartUploads)"):
             for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket):
                 for upload in page.get("Uploads", []):
                     if upload["Initiated"] < older_than:
-                        self._client.abort_multipart_upload(Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-                        discarded += 1
-        return discarded
+                        yield StoredObject(upload["Key"], 0, upload["Initiated"].astimezone(UTC)), upload["UploadId"]
 
     def check(self) -> None:
         """A role that may not list the bucket is refused whatever is missing, so that a refusal of this kind tells nothing."""
@@ -391,6 +427,11 @@ def _remedy(error: Exception) -> str:
     if isinstance(error, ParamValidationError):
         return "check AWS_S3_BUCKET"
     return "check AWS_ENDPOINT_URL_S3 and the network"
+
+
+def _not_deleted(refused: dict[str, str], keys: Sequence[str]) -> str:
+    key, why = next(iter(refused.items()))
+    return f"{len(refused)} of {len(keys)} objects were not deleted, first {key!r}: {why}"
 
 
 def _copy(source: Path | bytes, to: Path) -> tuple[int, str]:
