@@ -41,6 +41,7 @@ CREATE TYPE "TranslationPriority" AS ENUM ('LOW', 'MEDIUM', 'HIGH', 'URGENT');
 CREATE TYPE "CommentableType" AS ENUM ('PROJECT', 'TASK', 'MILESTONE', 'ASSET', 'UPLOAD');
 CREATE TYPE "DownloadRequestStatus" AS ENUM ('PENDING', 'APPROVED', 'REJECTED');
 CREATE TYPE "ReviewStatus" AS ENUM ('PENDING', 'APPROVED', 'REJECTED', 'NEEDS_REVISION');
+CREATE TYPE "InvitationStatus" AS ENUM ('PENDING', 'ACCEPTED', 'EXPIRED', 'CANCELLED');
 
 CREATE TABLE "User" (
   "id"                    TEXT NOT NULL,
@@ -369,16 +370,46 @@ CREATE TABLE asset_downloads (
 );
 
 CREATE TABLE asset_external_links (
-  "id"          TEXT NOT NULL,
-  "assetId"     TEXT NOT NULL,
-  "token"       TEXT NOT NULL,
-  "createdById" TEXT NOT NULL,
-  "createdAt"   TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  "id"            TEXT NOT NULL,
+  "assetId"       TEXT NOT NULL,
+  "token"         TEXT NOT NULL,
+  "password"      TEXT,
+  "expiresAt"     TIMESTAMP(3),
+  "maxDownloads"  INTEGER,
+  "downloadCount" INTEGER NOT NULL DEFAULT 0,
+  "isActive"      BOOLEAN NOT NULL DEFAULT true,
+  "allowDownload" BOOLEAN NOT NULL DEFAULT true,
+  "createdById"   TEXT NOT NULL,
+  "createdAt"     TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
   CONSTRAINT asset_external_links_pkey PRIMARY KEY ("id"),
   CONSTRAINT "asset_external_links_assetId_fkey" FOREIGN KEY ("assetId") REFERENCES assets ("id") ON DELETE CASCADE ON UPDATE CASCADE,
   CONSTRAINT "asset_external_links_createdById_fkey" FOREIGN KEY ("createdById") REFERENCES "User" ("id") ON DELETE RESTRICT ON UPDATE CASCADE
 );
 CREATE UNIQUE INDEX "asset_external_links_token_key" ON asset_external_links ("token");
+CREATE INDEX "asset_external_links_assetId_idx" ON asset_external_links ("assetId");
+CREATE INDEX "asset_external_links_expiresAt_idx" ON asset_external_links ("expiresAt");
+
+CREATE TABLE invitations (
+  "id"           TEXT NOT NULL,
+  "email"        TEXT NOT NULL,
+  "token"        TEXT NOT NULL,
+  "status"       "InvitationStatus" NOT NULL DEFAULT 'PENDING',
+  "expires"      TIMESTAMP(3) NOT NULL,
+  "projectId"    TEXT NOT NULL,
+  "role"         TEXT NOT NULL DEFAULT 'MEMBER',
+  "permissions"  JSONB,
+  "invitedById"  TEXT NOT NULL,
+  "acceptedById" TEXT,
+  "createdAt"    TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP,
+  "updatedAt"    TIMESTAMP(3) NOT NULL,
+  CONSTRAINT invitations_pkey PRIMARY KEY ("id"),
+  CONSTRAINT "invitations_projectId_fkey" FOREIGN KEY ("projectId") REFERENCES projects ("id") ON DELETE CASCADE ON UPDATE CASCADE,
+  CONSTRAINT "invitations_invitedById_fkey" FOREIGN KEY ("invitedById") REFERENCES "User" ("id") ON DELETE CASCADE ON UPDATE CASCADE,
+  CONSTRAINT "invitations_acceptedById_fkey" FOREIGN KEY ("acceptedById") REFERENCES "User" ("id") ON DELETE CASCADE ON UPDATE CASCADE
+);
+CREATE UNIQUE INDEX "invitations_token_key" ON invitations ("token");
+CREATE INDEX "invitations_status_idx" ON invitations ("status");
+CREATE INDEX "invitations_expires_idx" ON invitations ("expires");
 
 CREATE TABLE search_history (
   "id"            TEXT NOT NULL,
