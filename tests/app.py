@@ -5,13 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from kayan_workers.database import Database
+from kayan_workers.processors.cleaning.policy import Policy
+from kayan_workers.processors.handle import JobHandle
 from kayan_workers.storage import Storage
 from psycopg import sql
 
@@ -23,6 +25,12 @@ class SomeEdges:
     database: Database
     storage: Storage | None = None
     temp_dir: Path | None = None
+    cleanup: Policy = field(default_factory=Policy)
+    pod: str = "test-pod"
+    noted: list[dict[str, object]] = field(default_factory=list)
+
+    def note(self, job: JobHandle, event: str, **fields: object) -> None:
+        self.noted.append({"event": event, "job_id": job.id, **fields})
 
 
 class App:

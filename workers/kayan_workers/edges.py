@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from kayan_workers import logs
 from kayan_workers.errors import SettingsError, TemporaryError
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from kayan_workers.database import Database
     from kayan_workers.ffmpeg import Ffmpeg
     from kayan_workers.mailer import Mailer
+    from kayan_workers.processors.cleaning.policy import Policy
+    from kayan_workers.processors.handle import JobHandle
     from kayan_workers.settings import Settings
     from kayan_workers.storage import Storage
 
@@ -53,6 +56,20 @@ class Edges:
         self._settings = settings
         self._slots = slots
         self.making = threading.RLock()
+
+    @property
+    def pod(self) -> str:
+        """Who we are to others."""
+        return self._settings.pod
+
+    @property
+    def cleanup(self) -> Policy:
+        """What the cleanups may do."""
+        return self._settings.cleanup
+
+    def note(self, job: JobHandle, event: str, **fields: object) -> None:
+        """One line in the worker's own log, which says what job it speaks of. Payloads do not belong in it."""
+        logs.of(job).info(event, **fields)
 
     @_MadeOnce
     def storage(self) -> Storage:

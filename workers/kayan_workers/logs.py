@@ -171,6 +171,7 @@ _PHRASES: Final[dict[str, tuple[str, str]]] = {
     "job.given_up": ("❌", "{queue} {job_id} failed: its worker died or hung too often"),
     "job.untold": ("⚠️ ", "{queue} {job_id}: the app does not know yet that it failed: {error}"),
     "job.forgiven": ("🔄", "{queue} {job_id} waits again: its worker died before it began"),
+    "cleanup.ended": ("🧹", "cleanup {type}{dry}: {removed} removed, {kept} kept, {examined} examined, in {duration}{why}"),
     "queue.warning": ("⚠️ ", "{queue}: {message}"),
     "queue.fenced": ("📴", "{queue}: fenced, this pod takes nothing more"),
     "queue.released": ("🔄", "{queue}: no longer fenced"),
@@ -198,6 +199,8 @@ def _phrased(phrase: str, event: Event) -> str | None:
         "slots": ", ".join(f"{name} {slots}" for name, slots in event["roles"].items()) if "roles" in event else "",
         "duration": duration(event.get("duration_ms", 0)),
         "delay": duration(event.get("delay_ms", 0)),
+        "dry": " (dry run)" if event.get("dry_run") else "",
+        "why": f"; ended by: {event['error']}" if event.get("error") else "",
         "again": f" (attempt {event['attempt']})" if event.get("attempt", 1) > 1 else "",
     }
     try:

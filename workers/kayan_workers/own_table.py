@@ -45,6 +45,14 @@ class OwnTable:
                     {self.more}"""
             )
 
+    def count(self, connection: Connection, older_than: datetime) -> int:
+        """How many rows ``trim`` would forget."""
+        if not self._exists(connection):
+            return 0
+        statement: LiteralString = f"SELECT count(*) FROM kayan_workers.{self.name} WHERE recorded_at < %s"  # noqa: S608  the name is a constant of ours
+        row = connection.execute(statement, (older_than,)).fetchone()
+        return int(row[0]) if row else 0
+
     def trim(self, connection: Connection, older_than: datetime, *, limit: int = 5000) -> int:
         """Forget up to ``limit`` rows recorded before ``older_than`` (with a time zone). Returns how many; 0 when none is left.
 

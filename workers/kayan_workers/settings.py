@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from kayan_workers.bull.server import RedisAddress
 from kayan_workers.environment import Environment
 from kayan_workers.errors import SettingsError
+from kayan_workers.processors.cleaning.policy import RETENTIONS, SWITCHES, Policy, retention_variable, switch_variable
 from kayan_workers.processors.table import DATABASE, MAIL, ROLES, STORAGE, Role
 
 Backoff = Literal["documented", "bull"]
@@ -74,6 +75,9 @@ class Settings:
     aws_region: str = "us-east-1"
     cdn_url: str | None = None
 
+    cleanup: Policy = field(default_factory=Policy)
+    """Which cleanups may run, and how long personal data is kept."""
+
     outbox: Path | None = None
     """A folder instead of SES; only ever set by name."""
     ses_region: str = "us-east-1"
@@ -121,6 +125,7 @@ class Settings:
             **_roles(environment, roles),
             **_database(environment, roles),
             **_storage(environment, roles),
+            "cleanup": _cleanup(environment),
             **_mail(environment, roles),
             **_process(environment),
         }
@@ -254,6 +259,21 @@ def _storage(environment: Environment, roles: Sequence[Role]) -> dict[str, objec
     if writes_urls and bucket and not (folder or cdn_url):
         _warn_of_urls_nobody_can_load(environment, f"https://{bucket}.s3.{region}.amazonaws.com")
     return {"storage_folder": folder, "bucket": bucket, "aws_region": region, "cdn_url": cdn_url}
+
+
+def _cleanup(environment: Environment) -> Policy:
+    days = {name: environment.integer(retention_variable(name), 0, 1, 36_500) for name in RETENTIONS}
+    policy = Policy(
+        on=frozenset(name for name, is_on in SWITCHES.items() if environment.flag(switch_variable(name), is_on)),
+        retention_days={name: kept for name, kept in days.items() if kept},
+        orphaned_percent=environment.number("KAYAN_CLEANUP_ORPHANED_PERCENT", Policy().orphaned_percent, 0, 100),
+    )
+    for prefix in ("KAYAN_CLEANUP_", "KAYAN_RETENTION_"):
+        known = [name for name in environment.known if name.startswith(prefix)]
+        for name in environment.starting_with(prefix):
+            if name not in known:
+                environment.complain(f"{name} is no setting of the cleanups. There are {', '.join(sorted(known))}")
+    return policy
 
 
 def _warn_of_urls_nobody_can_load(environment: Environment, start: str) -> None:

@@ -1,45 +1,20 @@
-"""OLD_ANALYTICS: daily counters a year old or more, by UTC day, and what the fleet's own tables need not remember any longer."""
+"""OLD_ANALYTICS: daily counters a year old or more, by UTC day; and OWN_RECORDS, unless that is switched off."""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from datetime import date
 
-from kayan_workers import deliveries, ledger
-from kayan_workers.processors.cleaning.run import ROWS, Run
+from kayan_workers.processors.cleaning import own_records
+from kayan_workers.processors.cleaning.rows import Rows
+from kayan_workers.processors.cleaning.run import Run
 
-if TYPE_CHECKING:
-    from kayan_workers.own_table import OwnTable
-
-MEMORY = timedelta(days=30)
-"""Longer than anybody lets a failed job lie before retrying it by hand: a job retried after that would count, or mail, again."""
+_COUNTERS = Rows(what="daily counter", reason="a year old", table="asset_analytics", since="date")
 
 
-_COUNT = """
-SELECT count(*) FROM asset_analytics WHERE date <= %(last_day)s
-"""
-
-_DELETE = """
-DELETE FROM asset_analytics WHERE id IN (
-  SELECT id FROM asset_analytics WHERE date <= %(last_day)s LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-)
-"""
-
-
-def clean(run: Run) -> dict[str, object]:
-    deleted = run.sweep(_COUNT, _DELETE, {"last_day": a_year_before(run.utc.date())})
-    forgotten = 0
-    if not run.dry_run:
-        forgotten = sum(_forget(run, table) for table in (ledger.TABLE, deliveries.TABLE))
-    return {"deleted": deleted, "forgotten": forgotten}
-
-
-def _forget(run: Run, table: OwnTable) -> int:
-    def some() -> int:
-        with run.edges.database.transaction() as connection:
-            return table.trim(connection, run.now - MEMORY, limit=ROWS)
-
-    return run.repeat(some, of=0)
+def clean(run: Run) -> None:
+    _COUNTERS.clean(run, a_year_before(run.utc.date()))
+    if "OWN_RECORDS" in run.edges.cleanup.on:
+        own_records.clean(run)
 
 
 def a_year_before(day: date) -> date:

@@ -5,22 +5,27 @@ stay PENDING for ever and have one), no thumbnail, preview or variant, and a ``f
 the store lacks an object counts only if it has others under ``assets/``: a wrong bucket or an empty folder proves nothing.
 
 **Files.** What lies in this process's temporary folder for a day (folders of dead processes go when it is opened), and uploads to the
-store that were begun a day ago and never completed.
+store that were begun a day ago and never completed (UNFINISHED_UPLOADS; with S3 anybody's in the bucket, so it can be switched off).
 """
 
 from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Iterator
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from psycopg import sql
 
 from kayan_workers.errors import KayanError, PermanentError
+from kayan_workers.processors.cleaning.report import Found, moment
 from kayan_workers.processors.cleaning.run import Run
+
+if TYPE_CHECKING:
+    from kayan_workers.database import Connection
 
 PENDING_FOR = timedelta(hours=24)
 ASSETS = 200
@@ -34,17 +39,26 @@ _OWNS_NOTHING = sql.SQL("""
 """)
 
 _BATCH = sql.SQL("""
-SELECT asset.id, asset."fileKey" FROM assets AS asset
+SELECT asset.id, asset."fileKey", asset."createdAt" FROM assets AS asset
 WHERE {owns_nothing} AND asset.id > %(after)s ORDER BY asset.id LIMIT %(limit)s
 """).format(owns_nothing=_OWNS_NOTHING)
 
 _DELETE = sql.SQL("""
 DELETE FROM assets AS asset USING unnest(%(ids)s::text[], %(keys)s::text[]) AS seen (id, key)
-WHERE asset.id = seen.id AND asset."fileKey" IS NOT DISTINCT FROM seen.key AND {owns_nothing}
+WHERE asset.id = seen.id AND asset."fileKey" IS NOT DISTINCT FROM seen.key AND {owns_nothing} RETURNING asset.id
 """).format(owns_nothing=_OWNS_NOTHING)
 
-Candidate = tuple[str, str | None]
-"""An asset's id and its fileKey."""
+
+class Candidate(NamedTuple):
+    """A row that looks like an upload that never arrived."""
+
+    id: str
+    key: str | None
+    created_at: datetime
+
+    @property
+    def found(self) -> Found:
+        return Found("asset", self.id, "its upload never arrived", moment(self.created_at))
 
 
 class _Store:
@@ -55,13 +69,12 @@ class _Store:
 
     def may_hold(self, candidate: Candidate) -> bool:
         """Whether something of this row may be there. In doubt it is."""
-        asset_id, key = candidate
-        if not key:
+        if not candidate.key:
             return False
         try:
-            return self._run.edges.storage.exists(key) or not self._in_use
+            return self._run.edges.storage.exists(candidate.key) or not self._in_use
         except PermanentError as error:
-            self._run.job.log(f"asset {asset_id} is kept: {error}")
+            self._run.note(f"asset {candidate.id} is kept: {error}")
             return True
 
     @cached_property
@@ -69,24 +82,27 @@ class _Store:
         return next(iter(self._run.edges.storage.list("assets/")), None) is not None
 
 
-def clean(run: Run) -> dict[str, object]:
-    deleted, spared = _rows(run)
-    summary: dict[str, object] = {"deleted": deleted, "spared": spared}
-    if run.dry_run:
-        return summary
-    return summary | {"temporaryFiles": _temporary_files(run), "unfinishedUploads": _unfinished_uploads(run)}
+def clean(run: Run) -> None:
+    run.report.cutoffs["asset"] = run.now - PENDING_FOR
+    _rows(run)
+    _temporary_files(run)
+    if "UNFINISHED_UPLOADS" in run.edges.cleanup.on:
+        _unfinished_uploads(run)
 
 
-def _rows(run: Run) -> tuple[int, int]:
-    """Delete the rows of uploads that never arrived; returns how many went and how many own an object after all."""
-    deleted = spared = 0
+def _rows(run: Run) -> None:
+    """Delete the rows of uploads that never arrived."""
+    seen = 0
     store = _Store(run)
     for batch in _batches(run):
-        gone = [candidate for candidate in batch if not store.may_hold(candidate)]
-        spared += len(batch) - len(gone)
-        deleted += len(gone) if run.dry_run else _delete(run, gone)
-        run.step(deleted + spared, deleted + spared + ASSETS)
-    return deleted, spared
+        gone = {candidate.id: candidate for candidate in batch if not store.may_hold(candidate)}
+        with run.batch() as (connection, part):
+            deleted = gone.keys() if run.dry_run else _delete(connection, run, list(gone.values()))
+            for asset_id in deleted:
+                part.add(gone[asset_id].found)
+            part.keep("asset", len(batch) - len(deleted))
+        seen += len(batch)
+        run.step(seen, seen + ASSETS)
 
 
 def _batches(run: Run) -> Iterator[list[Candidate]]:
@@ -95,22 +111,23 @@ def _batches(run: Run) -> Iterator[list[Candidate]]:
     while True:
         with run.edges.database.transaction() as connection:
             values = {"before": run.utc - PENDING_FOR, "after": after, "limit": ASSETS}
-            batch: list[Candidate] = connection.execute(_BATCH, values).fetchall()
+            batch = [Candidate(*row) for row in connection.execute(_BATCH, values)]
         if not batch:
             return
         yield batch
-        after = batch[-1][0]
+        after = batch[-1].id
 
 
-def _delete(run: Run, gone: list[Candidate]) -> int:
-    if not gone:
-        return 0
-    values = {"before": run.utc - PENDING_FOR, "ids": [asset_id for asset_id, _ in gone], "keys": [key for _, key in gone]}
-    with run.edges.database.transaction() as connection:
-        return connection.execute(_DELETE, values).rowcount
+def _delete(connection: Connection, run: Run, gone: list[Candidate]) -> Collection[str]:
+    """Delete those that still own nothing; returns their ids."""
+    values = {"before": run.utc - PENDING_FOR, "ids": [asset.id for asset in gone], "keys": [asset.key for asset in gone]}
+    return [asset_id for (asset_id,) in connection.execute(_DELETE, values)]
 
 
-def _temporary_files(run: Run) -> int:
+def _temporary_files(run: Run) -> None:
+    if run.dry_run:
+        run.note("temporary files are those of the worker that cleans, so a dry run does not look at them")
+        return
     before = run.now - PENDING_FOR
     stale = [entry for entry in run.edges.temp_dir.iterdir() if _last_touched(entry) <= before.timestamp()]
     for entry in stale:
@@ -118,7 +135,8 @@ def _temporary_files(run: Run) -> int:
             shutil.rmtree(entry, ignore_errors=True)
         else:
             entry.unlink(missing_ok=True)
-    return len(stale)
+    with run.batch() as (_, part):
+        part.add_unlisted("temporary file", len(stale))
 
 
 def _last_touched(entry: Path) -> float:
@@ -130,10 +148,18 @@ def _last_touched(entry: Path) -> float:
         return math.inf
 
 
-def _unfinished_uploads(run: Run) -> int:
-    """Uploads thrown away. A store that does not let us list them is no reason to fail: the rest of the run is done."""
+def _unfinished_uploads(run: Run) -> None:
+    """A store that does not let us list them is no reason to fail: the rest of the run is done."""
+    before = run.now - PENDING_FOR
+    run.report.cutoffs["unfinished upload"] = before
+    storage = run.edges.storage
     try:
-        return run.edges.storage.discard_unfinished(run.now - PENDING_FOR)
+        if run.dry_run:
+            for key, size, begun in storage.unfinished(before):
+                run.report.add(Found("unfinished upload", key, "begun, and never completed", begun, size))
+        else:
+            discarded = storage.discard_unfinished(before)
+            with run.batch() as (_, part):
+                part.add_unlisted("unfinished upload", discarded)
     except KayanError as error:
-        run.job.log(f"unfinished uploads are left alone: {error}")
-        return 0
+        run.note(f"unfinished uploads are left alone: {error}")
