@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from kayan_workers.cli import names
 from kayan_workers.cli.durations import ago, seconds
+from kayan_workers.processors.cleaning.policy import KINDS
 from kayan_workers.tables import plain_table
 
 
@@ -33,7 +34,7 @@ def test_a_queue_is_known_by_its_role_and_by_its_own_name() -> None:
 
 
 def test_a_cleanup_may_be_written_in_small_letters() -> None:
-    assert names.one_of("temp-files", names.CLEANUP_TYPES, "cleanup") == "TEMP_FILES"
+    assert names.one_of("temp-files", list(KINDS), "cleanup") == "TEMP_FILES"
 
 
 def test_tab_completes_roles_queues_and_cleanups() -> None:

@@ -1,16 +1,15 @@
-"""``kayan add`` and ``kayan cleanup``: jobs as the web app would add them."""
+"""``kayan add``: jobs as the web app would add them."""
 
 from __future__ import annotations
 
 import importlib
 import sys
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
 from kayan_workers.bull.errors import BulkError
-from kayan_workers.bull.options import Backoff, JobOptions, KeepJobs
+from kayan_workers.bull.options import Backoff, JobOptions
 from kayan_workers.bull.queue import BulkJob
 from kayan_workers.cli.session import USAGE, fail, queue_of
 from kayan_workers.errors import PermanentError
@@ -22,17 +21,6 @@ if TYPE_CHECKING:
 
 APP_OPTIONS = JobOptions(attempts=3, backoff=Backoff(type="exponential", delay_ms=2000), remove_on_complete=100, remove_on_fail=500)
 """What the web app gives every job."""
-
-_SLOTS = {"EXPIRED_LINKS": "%Y-%m-%d", "OLD_VARIANTS": "%Y-%m-%d", "TEMP_FILES": "%Y-%m-%dT%H", "OLD_ANALYTICS": "%Y-%m"}
-"""How often each cleanup is due, as the part of the time (UTC) that stays the same until the next one."""
-
-_NODE_SCHEDULES = {
-    "EXPIRED_LINKS": "__default__::::0 2 * * *", "OLD_ANALYTICS": "__default__::::0 3 1 * *", "TEMP_FILES": "__default__::::0 * * * *",
-}  # fmt: skip
-"""The repeat keys under which Node workers register cleanups when they start."""
-
-_KEPT_SLOTS = 750
-"""A finished slot must stay known until it is over, whatever else the queue does: a month of hourly ones."""
 
 
 def payloads(text: str) -> list[Any]:
@@ -95,24 +83,3 @@ def _raise_alone(error: BulkError) -> NoReturn:
     if isinstance(first, Exception) and all(outcome is first for outcome in error.outcomes):
         raise first from error
     raise error
-
-
-async def add_cleanup(server: Server, settings: Settings, *, kind: str, again: bool, retire: bool) -> None:
-    """Queue one cleanup, unless this slot's has been queued before: whoever calls, however often, it runs once.
-
-    With ``retire`` the schedule that Node workers registered for the same cleanup ends, so that nothing runs twice.
-    """
-    now = datetime.now(UTC)
-    slot = now.strftime(_SLOTS[kind])
-    job_id = f"cleanup-{kind}-{slot}" + (f"-again-{now:%H%M%S%f}" if again else "")
-    kept = KeepJobs(count=_KEPT_SLOTS)
-    options = JobOptions(job_id=job_id, priority=10, remove_on_complete=kept, remove_on_fail=kept)
-    async with queue_of(server, settings, "cleanup") as queue:
-        if retire and kind in _NODE_SCHEDULES and await queue.remove_repeatable_by_key(_NODE_SCHEDULES[kind]):
-            print(f"{kind}: the Node workers' own schedule has ended")
-        state = await queue.state_of(job_id)
-        if state is not None:
-            print(f"{job_id}: queued before, it is {state}. --again runs it once more")
-            return
-        await queue.add({"type": kind}, options=options.over(APP_OPTIONS))
-    print(f"{job_id}: queued")

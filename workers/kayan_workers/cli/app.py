@@ -8,6 +8,7 @@ import typer
 
 from kayan_workers.cli import names, session
 from kayan_workers.cli.commands import Command, Commands
+from kayan_workers.processors.cleaning.policy import KINDS, as_typed
 from kayan_workers.processors.table import ROLES
 
 app = typer.Typer(
@@ -35,6 +36,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _ROLES_AND_FAMILIES = (
     f"Roles: {' '.join(role.name for role in ROLES)}. Families: {' '.join(dict.fromkeys(role.family for role in ROLES))}."
 )
+
+_CLEANUPS = "Types, and the schedule that suits each: " + ", ".join(f"{as_typed(kind)} {often}" for kind, often in KINDS.items()) + "."
 
 
 def _say_version(wanted: bool) -> None:
@@ -197,24 +200,39 @@ def add(
     session.run(lambda server, settings: adding.add(server, settings, name=name, found=found, options=options))
 
 
-@app.command(rich_help_panel="Add", cls=Command)
+@app.command(
+    rich_help_panel="Add", cls=Command,
+    help="Queue a cleanup, once per slot (UTC); with --dry-run show what it would remove, and touch nothing.\n\n" + _CLEANUPS,
+)  # fmt: skip
 def cleanup(
     kind: Annotated[
-        str,
-        typer.Argument(
-            metavar="TYPE", help="expired-links, old-variants, temp-files or old-analytics.", autocompletion=names.complete_cleanups
-        ),
+        str, typer.Argument(metavar="TYPE", help="The kind of cleanup: temp-files, for example.", autocompletion=names.complete_cleanups)
     ],
     again: Annotated[bool, typer.Option("--again", help="Even if this slot's cleanup was queued before.")] = False,
     retire: Annotated[
         bool, typer.Option("--retire-node-schedule", help="End the schedule that Node workers registered for the same cleanup.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Search here and now, and list what would go. Needs DATABASE_URL and the object store.")
+    ] = False,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="N", min=0, max=1000, help="How much a dry run lists at most; it counts all.")
+    ] = 1000,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what a dry run finds as JSON.")] = False,
 ) -> None:
-    """Queue a cleanup, once per slot: temp-files hourly, expired-links and old-variants daily, old-analytics monthly (UTC)."""
-    from kayan_workers.cli.adding import add_cleanup
+    from kayan_workers.cli import cleaning
 
-    chosen = session.named(kind, names.CLEANUP_TYPES, "cleanup")
-    session.run(lambda server, settings: add_cleanup(server, settings, kind=chosen, again=again, retire=retire))
+    chosen = session.named(kind, list(KINDS), "cleanup")
+    if not dry_run:
+        if as_json:
+            session.fail("--json belongs to --dry-run", session.USAGE)
+        session.run(lambda server, settings: cleaning.add(server, settings, kind=chosen, again=again, retire=retire))
+        return
+    if again or retire:
+        session.fail("a dry run queues nothing and ends no schedule: --again and --retire-node-schedule do not go with it", session.USAGE)
+    settings = session.settings_for(session.roles_named(["cleanup"]))
+    with session.to_a_reader_who_may_leave():
+        cleaning.rehearse(settings, kind=chosen, limit=limit, as_json=as_json)
 
 
 # -- change ----------------------------------------------------------------------------------------------------------------------

@@ -5,11 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from kayan_workers.processors.cleaning.policy import KINDS, as_typed
 from kayan_workers.processors.table import ROLES, Role
 
 ALL = "all"
 STATES = ("waiting", "active", "delayed", "paused", "completed", "failed")
-CLEANUP_TYPES = ("EXPIRED_LINKS", "OLD_VARIANTS", "TEMP_FILES", "OLD_ANALYTICS")
 
 
 class UnknownName(Exception):  # noqa: N818
@@ -62,7 +62,7 @@ def complete_states(incomplete: str) -> list[str]:
 
 def complete_cleanups(incomplete: str) -> list[str]:
     """As the help spells them, or as the wire does for whoever begins so."""
-    return _starting(incomplete, [name.lower().replace("_", "-") for name in CLEANUP_TYPES]) or _starting(incomplete, CLEANUP_TYPES)
+    return _starting(incomplete, map(as_typed, KINDS)) or _starting(incomplete, KINDS)
 
 
 def _role_names(roles: Sequence[Role]) -> list[str]:
