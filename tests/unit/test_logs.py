@@ -63,6 +63,8 @@ def test_the_level_decides_what_is_said() -> None:
          "⏳ email 7 failed (attempt 1), again in 2 s: no route"),
         ("job.failed", {"queue": "email", "job_id": "7", "attempt": 3, "error": "gone"}, "❌ email 7 failed for good (attempt 3): gone"),
         ("worker.started", {"roles": {"email": 10, "cleanup": 1}}, "🚀 worker started: email 10, cleanup 1"),
+        ("cleanup.ended", {"type": "TEMP_FILES", "dry_run": True, "removed": 2, "kept": 1, "examined": 3, "duration_ms": 1500},
+         "🧹 cleanup TEMP_FILES (dry run): 2 removed, 1 kept, 3 examined, in 1.5 s"),
         ("scale.changed", {"to": 3, "replicas": 3}, "   scale.changed to=[withheld] replicas=3"),
         ("job.retried", {"job_id": "7"}, "⏳ job.retried job_id=7"),
     ],

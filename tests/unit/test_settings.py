@@ -182,3 +182,23 @@ def test_a_temporary_folder_that_cannot_be_written_is_a_problem(tmp_path: Path) 
 
 def test_a_pods_name_never_breaks_a_token() -> None:
     assert Settings.from_environment({"POD_NAME": "ada@laptop/1"}).pod == "ada-laptop-1"
+
+
+def test_cleanups_are_switched_and_personal_data_is_kept_as_the_environment_says() -> None:
+    usual = Settings.from_environment({}).cleanup
+    assert usual.on == {"EXPIRED_EXTERNAL_LINKS", "EXPIRED_INVITATIONS", "OWN_RECORDS", "UNFINISHED_UPLOADS"}
+    assert (usual.retention_days, usual.orphaned_percent) == ({}, 10)
+    told = Settings.from_environment(
+        {"KAYAN_CLEANUP_ORPHANED_OBJECTS": "on", "KAYAN_CLEANUP_UNFINISHED_UPLOADS": "off", "KAYAN_RETENTION_SEARCH_HISTORY_DAYS": "90",
+         "KAYAN_CLEANUP_ORPHANED_PERCENT": "2.5"},
+    ).cleanup  # fmt: skip
+    assert told.on == (usual.on | {"ORPHANED_OBJECTS"}) - {"UNFINISHED_UPLOADS"}
+    assert (told.retention_days, told.orphaned_percent) == ({"SEARCH_HISTORY": 90}, 2.5)
+
+
+def test_a_retention_that_is_none_or_is_misspelt_is_refused_because_data_would_stay_or_go_unnoticed() -> None:
+    found = problems({"KAYAN_RETENTION_NOTIFICATIONS_DAYS": "0", "KAYAN_RETENTION_SEARCHES_DAYS": "90", "KAYAN_CLEANUP_STUCK": "on"})
+    assert [problem.partition(":")[0].split(" is ")[0] for problem in found] == [
+        "KAYAN_RETENTION_NOTIFICATIONS_DAYS", "KAYAN_CLEANUP_STUCK", "KAYAN_RETENTION_SEARCHES_DAYS",
+    ]  # fmt: skip
+    assert "KAYAN_RETENTION_SEARCH_HISTORY_DAYS" in found[2]

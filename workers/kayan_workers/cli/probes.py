@@ -140,7 +140,7 @@ def database(settings: Settings, roles: Sequence[Role]) -> str:
     try:
         with base.transaction() as connection:
             version = connection.execute("SHOW server_version").fetchone()
-            require(connection, roles)
+            require(connection, roles, settings.cleanup)
     except TemporaryError as error:
         raise Trouble(error.says, error.remedy or _database_remedy(error.says)) from error
     finally:

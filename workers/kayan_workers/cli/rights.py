@@ -11,6 +11,7 @@ from kayan_workers.cli.trouble import Trouble
 
 if TYPE_CHECKING:
     from kayan_workers.database import Connection
+    from kayan_workers.processors.cleaning.policy import Policy
     from kayan_workers.processors.table import Role
 
 RIGHTS: dict[str, dict[str, str]] = {
@@ -44,17 +45,20 @@ GROUP BY name ORDER BY name
 """
 _MAY_CREATE = "SELECT has_database_privilege(current_database(), 'CREATE')"
 _OWN_SCHEMA = """
-SELECT has_schema_privilege(space.oid, 'USAGE') AND (has_schema_privilege(space.oid, 'CREATE') OR count(own.oid) = 2)
+SELECT has_schema_privilege(space.oid, 'USAGE') AND (has_schema_privilege(space.oid, 'CREATE') OR count(own.oid) = cardinality(%(tables)s))
   AND coalesce(bool_and(has_table_privilege(own.oid, 'SELECT') AND has_table_privilege(own.oid, 'INSERT')
     AND has_table_privilege(own.oid, 'UPDATE') AND has_table_privilege(own.oid, 'DELETE')), true)
-FROM pg_namespace AS space LEFT JOIN pg_class AS own ON own.relnamespace = space.oid AND own.relname IN ('ledger', 'mails')
+FROM pg_namespace AS space LEFT JOIN pg_class AS own ON own.relnamespace = space.oid AND own.relname = ANY (%(tables)s)
 WHERE space.nspname = 'kayan_workers' GROUP BY space.oid
 """
 
 
-def require(connection: Connection, roles: Sequence[Role]) -> None:
-    """Raises Trouble when a table that the roles need is not there, or may not be used as they must."""
-    needs = sorted({(table, right) for role in roles for table, rights in RIGHTS.get(role.name, {}).items() for right in rights.split()})
+def require(connection: Connection, roles: Sequence[Role], cleanup: Policy) -> None:
+    """Raises Trouble when a table that the roles need is not there, or may not be used as they must; for cleanups, as ``cleanup`` says."""
+    cleans = any(role.name == "cleanup" for role in roles)
+    tables = [item for role in roles for item in RIGHTS.get(role.name, {}).items()]
+    tables += [(name.lower(), "SELECT UPDATE DELETE") for name in cleanup.retention_days if cleans]
+    needs = sorted({(table, right) for table, rights in tables for right in rights.split()})
     row = connection.execute("SELECT current_user").fetchone()
     us = str(row[0] if row else "")
     schema = _schema(connection, us)
@@ -67,7 +71,7 @@ def require(connection: Connection, roles: Sequence[Role]) -> None:
         grants = [f"GRANT {rights} ON {_quoted(schema, table)} TO {_quoted(us)};" for table, rights in refused]
         says = ", ".join(f"{rights} on {table}" for table, rights in refused)
         raise Trouble(f"the database role {us} lacks {says}", f"let the tables' owner run: {' '.join(grants)}")
-    _require_own_schema(connection, us)
+    _require_own_schema(connection, us, ["ledger", "mails", *(["cleanups"] if cleans else [])])
 
 
 def _schema(connection: Connection, us: str) -> str:
@@ -82,8 +86,8 @@ def _schema(connection: Connection, us: str) -> str:
     return str(name)
 
 
-def _require_own_schema(connection: Connection, us: str) -> None:
-    usable = connection.execute(_OWN_SCHEMA).fetchone()
+def _require_own_schema(connection: Connection, us: str, tables: list[str]) -> None:
+    usable = connection.execute(_OWN_SCHEMA, {"tables": tables}).fetchone()
     may_create = connection.execute(_MAY_CREATE).fetchone()
     purpose = "where effects are recorded so that they happen once"
     if usable is None and may_create and not may_create[0]:
