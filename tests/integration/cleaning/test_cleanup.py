@@ -139,9 +139,8 @@ def test_what_stays_is_remarked_upon_a_hundred_times_at_most(app: App, edges: So
     summary = cleanup("OLD_VARIANTS", edges, job=job)
 
     assert summary["kept"] == 105
-    assert len(summary["notes"]) == 101
-    assert summary["notes"][-1] == "and more of the kind"
-    assert len(job.rows) == 101
+    assert len(summary["notes"]) == 50
+    assert len([row for row in job.rows if "is kept" in row]) == 100
 
 
 # -- accounts --------------------------------------------------------------------------------------------------------------------

@@ -66,6 +66,21 @@ def test_a_pending_asset_whose_object_is_in_the_store_is_spared(app: App, edges:
     assert app.rows("assets", "id") == [asset]
 
 
+def test_a_row_that_comes_to_own_something_while_the_store_is_asked_is_spared(app: App, edges: SomeEdges, storage: FolderStorage) -> None:
+    asset = pending(app)
+
+    class Slow(FolderStorage):
+        def exists(self, key: str) -> bool:
+            app.connection.execute("""UPDATE assets SET "filePath" = '/uploads/assets/late.png'""")
+            return super().exists(key)
+
+    edges.storage = Slow(storage.root)
+    summary = cleanup("TEMP_FILES", edges)
+
+    assert (gone(summary), stayed(summary)) == ({}, {"asset": 1})
+    assert app.rows("assets", "id") == [asset]
+
+
 def test_an_empty_store_proves_nothing(app: App, edges: SomeEdges, tmp_path: Path) -> None:
     edges.storage = FolderStorage(tmp_path / "wrong-folder")
     asset = pending(app)

@@ -82,7 +82,7 @@ def rehearse(settings: Settings, *, kind: str, limit: int, as_json: bool) -> Non
     if kind in SWITCHES and kind not in settings.cleanup.on:
         report.notes.append(f"{kind} is switched off: a job of it fails until {switch_variable(kind)}=on where the cleanup worker runs")
     if as_json:
-        print_json({"type": kind, "dryRun": True, **report.as_json(limit=limit)})
+        print_json({"type": kind, "dryRun": True, **report.as_json(finds=limit)})
     else:
         _print(kind, report, limit)
 

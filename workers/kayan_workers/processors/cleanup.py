@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from kayan_workers.errors import KayanError, PermanentError
+from kayan_workers.errors import KayanError, PermanentError, TemporaryError
 from kayan_workers.processors.cleaning import (
     expired_links,
     old_analytics,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kayan_workers.processors.handle import JobHandle
 
 SAMPLE = 50
-"""How many finds a job's return value names, and a dry run's job log."""
+"""How many finds and notes a job's return value names, and finds a dry run's job log: Redis keeps them for hundreds of jobs."""
 
 
 class Options(msgspec.Struct, rename="camel"):
@@ -89,7 +89,7 @@ def process(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, object]
     if dry_run:
         for found in run.report.listed[:SAMPLE]:
             job.log(f"{found.what} {found.id} would go: {found.reason}, since {found.since:%Y-%m-%d %H:%M} UTC")
-    return {"dryRun": dry_run, **run.report.as_json(limit=SAMPLE)}
+    return {"dryRun": dry_run, **run.report.as_json(finds=SAMPLE, notes=SAMPLE)}
 
 
 def survey(kind: str, listener: Listener, edges: Edges) -> Report:
@@ -103,18 +103,23 @@ def survey(kind: str, listener: Listener, edges: Edges) -> Report:
 @contextmanager
 def _told(kind: str, run: Run, job: JobHandle) -> Iterator[None]:
     """Tell how the run went, however it ends: its audit, the job's own log and the worker's."""
-    began, error = time.monotonic(), None
+    began = time.monotonic()
     try:
         yield
     except BaseException as raised:
         error = raised.says if isinstance(raised, KayanError) else type(raised).__name__
+        with suppress(TemporaryError):  # what ended the run may be what keeps us from writing so
+            _tell(kind, run, job, time.monotonic() - began, error)
         raise
-    finally:
-        report, seconds, why = run.report, time.monotonic() - began, {"error": error} if error else {}
-        run.edges.note(
-            job, "cleanup.ended", type=kind, dry_run=run.dry_run, **report.figures(), cutoffs=report.cutoffs_as_json(),
-            duration_ms=round(1000 * seconds), **why,
-        )  # fmt: skip
-        job.log(f"{kind}: {report.in_words(dry_run=run.dry_run)}, in {seconds:.1f} s" + (f"; {error}" if error else ""))
-        if run.audit is not None:
-            run.audit.finish(error)
+    _tell(kind, run, job, time.monotonic() - began)
+
+
+def _tell(kind: str, run: Run, job: JobHandle, seconds: float, error: str | None = None) -> None:
+    report, why = run.report, {"error": error} if error else {}
+    run.edges.note(
+        job, "cleanup.ended", type=kind, dry_run=run.dry_run, **report.figures(), cutoffs=report.cutoffs_as_json(),
+        duration_ms=round(1000 * seconds), **why,
+    )  # fmt: skip
+    job.log(f"{kind}: {report.in_words(dry_run=run.dry_run)}, in {seconds:.1f} s" + (f"; {error}" if error else ""))
+    if run.audit is not None:
+        run.audit.finish(error)

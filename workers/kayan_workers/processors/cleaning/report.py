@@ -80,14 +80,14 @@ class Report:
         """The sums."""
         return {"examined": self.examined, "removed": self.removed.total(), "kept": self.kept.total(), "bytes": self.bytes}
 
-    def as_json(self, *, limit: int = LISTED) -> dict[str, object]:
-        """Everything, with at most ``limit`` finds."""
+    def as_json(self, *, finds: int = LISTED, notes: int = NOTES + 1) -> dict[str, object]:
+        """Everything, with at most so many finds and notes."""
         return {
             **self.figures(),
             "byKind": {what: {"removed": self.removed[what], "kept": self.kept[what]} for what in sorted({*self.removed, *self.kept})},
             "cutoffs": self.cutoffs_as_json(),
-            "listed": [found.as_json() for found in self.listed[:limit]],
-            "notes": self.notes,
+            "listed": [found.as_json() for found in self.listed[:finds]],
+            "notes": self.notes[:notes],
         }
 
     def cutoffs_as_json(self) -> dict[str, str]:

@@ -12,8 +12,11 @@ from kayan_workers.processors.cleaning import run as pace
 from kayan_workers.processors.cleaning.report import LISTED, Found, Report, moment
 from kayan_workers.processors.cleaning.run import Run
 
+ENOUGH = 1_000_000
+"""So many are counted before they are changed, to say how far the run is. More would only keep it from beginning."""
+
 _THERE = "SELECT to_regclass(quote_ident(%s)) IS NOT NULL"
-_COUNT = sql.SQL("SELECT count(*) FROM {table} WHERE {since} <= %(before)s AND {due}")
+_COUNT = sql.SQL("SELECT count(*) FROM (SELECT FROM {table} WHERE {since} <= %(before)s AND {due} LIMIT %(most)s) AS due")
 _LIST = sql.SQL("SELECT id, {since} FROM {table} WHERE {since} <= %(before)s AND {due} ORDER BY {since} LIMIT %(limit)s")
 # Materialized, so that it is run once: joined any other way, a limited selection may be made again for every row.
 # It begins where the batch before it ended: what that one deleted still lies in the index and would be passed over again and again.
@@ -52,7 +55,8 @@ class Rows:
             if self.may_be_missing and not _value(connection.execute(_THERE, (self.table,)).fetchone()):
                 run.note(f"this app has no table {self.table}, so there is nothing to do in it")
                 return
-            total = int(_value(connection.execute(self._sql(_COUNT), {"before": before}).fetchone()))
+            most = None if run.dry_run else ENOUGH
+            total = int(_value(connection.execute(self._sql(_COUNT), {"before": before, "most": most}).fetchone()))
             if run.dry_run:
                 first = connection.execute(self._sql(_LIST), {"before": before, "limit": LISTED}).fetchall()
                 self._add(run.report, first)
