@@ -35,7 +35,7 @@ DERIVED = (("thumbnails/", "thumb"), ("previews/", "preview"), *(("variants/", k
 """What we derive: the folder it lies in, and the purpose that its mark is made of."""
 
 ABANDONED_FOR = timedelta(days=1)
-WINDOW = 20_000
+WINDOW = 50_000
 """Objects compared with the database at a time."""
 ORPHANS = 10_000
 """The most that one run deletes; the next one goes on."""
