@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import psycopg
 import pytest
 import servers
 from app import App, SomeEdges
@@ -20,7 +21,7 @@ from kayan_workers.objects import derived_key, is_ours
 from kayan_workers.processors import asset, thumbnail, variant
 from kayan_workers.processors.cleaning import orphaned_objects
 from kayan_workers.processors.cleaning.policy import Policy
-from kayan_workers.storage import FolderStorage, S3Storage, StoredObject
+from kayan_workers.storage import FolderStorage, S3Storage
 
 TWO_DAYS = timedelta(days=2)
 
@@ -133,32 +134,49 @@ def test_an_object_younger_than_a_day_may_belong_to_a_job_under_way(
     assert keys(storage) == [key]
 
 
-class Repeated(FolderStorage):
-    """While it is being listed a job makes one of its objects anew, with or without its row."""
+class Meanwhile(FakeJob):
+    """Something happens between the search, which is where a run first tells how far it is, and the deletion."""
 
-    def __init__(self, root: Path, then: Callable[[], object]) -> None:
-        super().__init__(root)
-        self._then = then
+    def __init__(self, happens: Callable[[], object]) -> None:
+        super().__init__()
+        self._happens = happens
 
-    def list(self, prefix: str) -> Iterator[StoredObject]:
-        yield from super().list(prefix)
-        if prefix == "variants/":
-            self._then()
+    def progress(self, value: float | dict[str, object]) -> None:
+        if not self.told:
+            self._happens()
+        super().progress(value)
 
 
-def test_an_object_that_a_job_makes_anew_or_names_meanwhile_stays(app: App, edges: SomeEdges, storage: FolderStorage, store: Store) -> None:
-    anew, named = store(key_of(app.asset())), store(key_of(app.asset()))
+def test_an_object_that_a_job_makes_anew_meanwhile_stays(app: App, edges: SomeEdges, storage: FolderStorage, store: Store) -> None:
+    key = store(key_of(app.asset()))
 
-    def meanwhile() -> None:
-        store(anew, timedelta())
-        app.connection.execute('UPDATE assets SET "thumbnailKey" = %s WHERE id = (SELECT max(id) FROM assets)', [named])
+    summary = cleanup("ORPHANED_OBJECTS", edges, job=Meanwhile(lambda: store(key, timedelta())))
 
-    edges.storage = Repeated(storage.root, meanwhile)
+    assert (gone(summary), stayed(summary)) == ({}, {"object": 1})
+    assert keys(storage) == [key]
 
-    summary = cleanup("ORPHANED_OBJECTS", edges)
 
-    assert gone(summary) == {}
-    assert sorted(keys(storage)) == sorted([anew, named])
+def test_an_object_that_a_row_names_meanwhile_stays(app: App, edges: SomeEdges, storage: FolderStorage, store: Store) -> None:
+    key = store(key_of(app.asset()))
+
+    name_it = Meanwhile(lambda: app.connection.execute('UPDATE assets SET "thumbnailKey" = %s', [key]))
+    summary = cleanup("ORPHANED_OBJECTS", edges, job=name_it)
+
+    assert (gone(summary), stayed(summary)) == ({}, {"object": 1})
+    assert keys(storage) == [key]
+
+
+def test_an_object_whose_asset_somebody_is_changing_is_left_to_the_next_run(
+    app: App, edges: SomeEdges, storage: FolderStorage, store: Store, database_url: str
+) -> None:
+    key = store(key_of(app.asset()))
+
+    with psycopg.connect(database_url) as somebody:
+        somebody.execute("SELECT FROM assets FOR UPDATE")
+        assert stayed(cleanup("ORPHANED_OBJECTS", edges)) == {"object": 1}
+
+    assert keys(storage) == [key]
+    assert gone(cleanup("ORPHANED_OBJECTS", edges)) == {"object": 1}
 
 
 def test_an_asset_is_held_while_its_orphan_is_deleted(app: App, edges: SomeEdges, storage: FolderStorage, store: Store) -> None:
