@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 from kayan_workers import logs
-from kayan_workers.errors import PermanentError, TemporaryError
+from kayan_workers.errors import NotNowError, PermanentError, TemporaryError
 from kayan_workers.lifecycle import Lifecycle
 from kayan_workers.metrics import Metrics
 
@@ -80,6 +80,15 @@ def test_failures_are_counted_by_what_they_mean() -> None:
     assert seen.number("kayan_jobs_failed_total", reason="attempts") == 1
     assert seen.number("kayan_jobs_failed_total", reason="permanent") == 1
     assert seen.number("kayan_job_processing_seconds_count") == 3
+
+
+def test_a_job_that_was_put_off_has_neither_failed_nor_been_retried() -> None:
+    seen = Seen()
+    seen.observer.job_postponed(RunningJob(), NotNowError("the quota is used up", again_in_seconds=600), 600_000, 0.1)
+    [event] = seen.events()
+    assert (event["event"], event["level"], event["delay_ms"], event["error"]) == ("job.postponed", "info", 600_000, "the quota is used up")
+    assert seen.number("kayan_jobs_postponed_total") == 1
+    assert seen.number("kayan_jobs_retried_total") == 0
 
 
 @pytest.mark.parametrize(("error", "traceback"), [(TemporaryError("raised on purpose"), False), (ZeroDivisionError("a surprise"), True)])

@@ -2,6 +2,7 @@
 
 KayanError
 ├── TemporaryError    the world may heal: a timeout, a restart; the job is retried
+│   └── NotNowError   all is well, but there is no room for the job yet: it comes again later, and no attempt is counted
 ├── PermanentError    no retry can help: no such file, a malformed payload; the job fails now
 └── SettingsError     the environment is wrong; nothing starts
 """
@@ -22,6 +23,14 @@ class KayanError(Exception):
 
 class TemporaryError(KayanError):
     """The world may heal, so the attempt is worth repeating."""
+
+
+class NotNowError(TemporaryError):
+    """The world has no room for this job yet (a quota is used up, say). It is put off, and keeps the attempts it has."""
+
+    def __init__(self, says: str, remedy: str = "", *, again_in_seconds: float) -> None:
+        super().__init__(says, remedy)
+        self.again_in_seconds = again_in_seconds
 
 
 class PermanentError(KayanError):

@@ -47,6 +47,12 @@ class Lifecycle(Observer):
             "job.retried", job_id=job.id, attempt=job.attempt, duration_ms=_ms(seconds), delay_ms=delay_ms, **_described(error)
         )
 
+    def job_postponed(self, job: ActiveJob, error: BaseException, delay_ms: int, seconds: float) -> None:
+        self._metrics.postponed.inc()
+        if self._notes_jobs:
+            ran_ms, why = _ms(seconds), message_of(error)
+            self._log.info("job.postponed", job_id=job.id, attempt=job.attempt, duration_ms=ran_ms, delay_ms=delay_ms, error=why)
+
     def job_failed(self, job: ActiveJob, error: BaseException, seconds: float) -> None:
         permanent = isinstance(error, PermanentError)
         (self._metrics.failed_permanently if permanent else self._metrics.failed_exhausted).inc()

@@ -162,6 +162,7 @@ _PHRASES: Final[dict[str, tuple[str, str]]] = {
     "library.warning": ("⚠️ ", "{library}: {message}"),
     "job.started": ("🔄", "{queue} {job_id} started{again}"),
     "job.completed": ("✅", "{queue} {job_id} completed in {duration}"),
+    "job.postponed": ("⏸️ ", "{queue} {job_id} put off, again in {delay}: {error}"),
     "job.retried": ("⏳", "{queue} {job_id} failed (attempt {attempt}), again in {delay}: {error}"),
     "job.failed": ("❌", "{queue} {job_id} failed for good (attempt {attempt}): {error}"),
     "job.lost": ("⚠️ ", "{queue} {job_id} lost: {error}; another worker has it now"),

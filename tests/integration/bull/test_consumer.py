@@ -14,7 +14,7 @@ from kayan_workers.bull.keys import fence
 from kayan_workers.bull.options import Backoff, JobOptions
 from kayan_workers.bull.server import RedisAddress, Server
 from kayan_workers.bull.settle import Limiter
-from kayan_workers.errors import PermanentError, TemporaryError
+from kayan_workers.errors import NotNowError, PermanentError, TemporaryError
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -129,6 +129,31 @@ async def test_a_failed_attempt_waits_and_the_next_one_succeeds(redis_url: str, 
     assert seen.events == [("job_started", added.id), ("job_retried", added.id), ("job_started", added.id), ("job_completed", added.id)]
     fields = await redis.hmget(f"bull:mail:{added.id}", "attemptsMade", "failedReason", "returnvalue")
     assert fields == ["1", "not yet", '"now"']
+
+
+async def test_a_job_with_no_room_comes_again_as_often_as_it_takes_and_keeps_its_attempts(redis_url: str, redis: Redis) -> None:
+    """A quota that is used up is nobody's failure."""
+    runs: list[int] = []
+    fields: list[str] = []
+
+    async def work(job: Any) -> str:
+        runs.append(job.attempt)
+        if len(runs) == 2:
+            fields.extend(await redis.hmget(f"bull:mail:{job.id}", "attemptsMade", "failedReason", "stacktrace"))
+        if len(runs) <= 3:
+            raise NotNowError("the quota is used up", again_in_seconds=0.02)
+        if len(runs) == 4:
+            raise TemporaryError("not yet")
+        return "now"
+
+    async with queue_at(redis_url) as queue:
+        added = await queue.add({}, options=TWICE)
+        async with working(queue, work) as (_, seen):
+            await wait_until(lambda: seen.said("job_completed"))
+    assert fields == ["0", "the quota is used up", "[]"]
+    assert runs == [1, 1, 1, 1, 2]
+    assert [len(seen.said(name)) for name in ("job_postponed", "job_retried", "job_failed")] == [3, 1, 0]
+    assert await redis.hget(f"bull:mail:{added.id}", "attemptsMade") == "1"
 
 
 async def test_a_payload_that_is_no_json_fails_that_job_and_no_other(redis_url: str, redis: Redis) -> None:

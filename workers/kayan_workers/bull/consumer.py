@@ -269,6 +269,8 @@ class Consumer:
     def settled(self, result: outcome.Completed | outcome.Failed) -> None:
         if isinstance(result, outcome.Completed):
             self.observer.job_completed(result.job, result.value, result.seconds)
+        elif result.is_postponed:
+            self.observer.job_postponed(result.job, result.error, result.delay_ms, result.seconds)
         elif result.fate == "failed":
             self.observer.job_failed(result.job, result.error, result.seconds)
         else:

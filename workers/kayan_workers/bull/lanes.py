@@ -324,7 +324,7 @@ class Lanes:
         if isinstance(outcome, Failed):
             if finished_on is None and attempts_made is None:
                 return outcome.fate == "failed" and retention(job.options.keep_failed)[0] == 0
-            return whole(attempts_made) >= job.attempt
+            return whole(attempts_made) >= outcome.attempts_made
         if finished_on is None:
             return retention(job.options.keep_completed)[0] == 0
         return whole(finished_on) in sent

@@ -20,6 +20,9 @@ class Observer:
     def job_retried(self, job: ActiveJob, error: BaseException, delay_ms: int, seconds: float) -> None:
         """The attempt failed; another follows in ``delay_ms``."""
 
+    def job_postponed(self, job: ActiveJob, error: BaseException, delay_ms: int, seconds: float) -> None:
+        """There was no room for the job yet; it comes again in ``delay_ms``, and no attempt was counted."""
+
     def job_failed(self, job: ActiveJob, error: BaseException, seconds: float) -> None:
         """The job failed for good."""
 

@@ -11,7 +11,7 @@ import msgspec
 
 from kayan_workers.bull import backoff
 from kayan_workers.bull.stringify import stringify
-from kayan_workers.errors import PermanentError
+from kayan_workers.errors import NotNowError, PermanentError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -58,6 +58,16 @@ class Failed(NamedTuple):
     seconds: float
 
     @property
+    def is_postponed(self) -> bool:
+        """The job was only put off: this was no attempt."""
+        return isinstance(self.error, NotNowError) and self.fate == "delayed"
+
+    @property
+    def attempts_made(self) -> int:
+        """What the job's hash says from now on."""
+        return self.job.attempt - 1 if self.is_postponed else self.job.attempt
+
+    @property
     def reason(self) -> str:
         """The message alone; Bull writes the four letters ``null`` for an error without one."""
         return message_of(self.error) or "null"
@@ -70,6 +80,8 @@ class Failed(NamedTuple):
     @property
     def stacktrace(self) -> str:
         """All attempts' traces as a JSON array, this one's last, cut to the job's own limit."""
+        if self.is_postponed:
+            return stringify(self.job.stacktrace)
         trace = "".join(traceback.format_exception(type(self.error), self.error, _of_handler(self.error.__traceback__))).rstrip()
         traces = [*self.job.stacktrace, _printable(trace)]
         limit = self.job.options.stack_limit
@@ -103,7 +115,12 @@ def completed(job: ActiveJob, value: Any) -> Completed | Failed:
 
 
 def failed(job: ActiveJob, error: BaseException, *, series: backoff.Series, strategies: backoff.Strategies | None) -> Failed:
-    """The outcome of a handler that raised: another attempt, at once or later, or none."""
+    """The outcome of a handler that raised: another attempt, at once or later, or none.
+
+    A job that was put off is delayed without counting an attempt, as Bull's own ``job.moveToDelayed`` does.
+    """
+    if isinstance(error, NotNowError) and not job.discarded:
+        return Failed(job, error, "delayed", max(1, round(error.again_in_seconds * 1000)), job.seconds)
     if isinstance(error, PermanentError) or job.is_last_attempt or not isinstance(error, Exception):
         return Failed(job, error, "failed", 0, job.seconds)
     try:
