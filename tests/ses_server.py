@@ -1,13 +1,14 @@
 """A small HTTP server that speaks SES's query API (version 2010-12-01), for what of SES cannot run here: SES itself.
 
-boto3 talks to it over a real connection. It keeps every mail it accepts and can be told to throttle, reject, fall silent or
-drop the connection, before or after it has accepted the mail.
+boto3 talks to it over a real connection. It keeps every mail it accepts, has a quota that it enforces, and can be told to throttle,
+reject, fall silent or drop the connection, before or after it has accepted the mail.
 """
 
 from __future__ import annotations
 
 import base64
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,9 @@ from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
+
+TOLERANCE = 2.0
+"""SES lets bursts pass that are a little above the rate; so does this server, because a busy machine delays one mail and not the next."""
 
 _NAMESPACE = "http://ses.amazonaws.com/doc/2010-12-01/"
 
@@ -30,6 +34,8 @@ class Accepted:
     source: str
     destinations: list[str]
     raw: bytes
+    at: float = 0.0
+    """When, by ``time.monotonic``."""
 
     @property
     def message(self) -> EmailMessage:
@@ -46,6 +52,23 @@ class Refusal:
 
 
 THROTTLED = Refusal("Throttling", "Maximum sending rate exceeded.", 400)
+USED_UP = Refusal("Throttling", "Daily message quota exceeded.", 400)
+
+
+@dataclass(frozen=True)
+class Verified:
+    """An address that mails may come from; here, every one is."""
+
+    identity: str
+
+
+@dataclass
+class Quota:
+    """What the account may send. Every recipient counts."""
+
+    per_second: float
+    per_day: float = -1
+    sent_today: float = 0
 
 
 @dataclass
@@ -59,13 +82,23 @@ class SesServer:
     refused_addresses: dict[str, Refusal] = field(default_factory=dict)
     on_accept: Callable[[Accepted], object] = lambda mail: None
     """Called when a mail has been accepted, before the answer goes out."""
+    quota: Quota | None = None
+    """None: the role may not ask for it, and nothing is enforced."""
+    quota_asked: int = 0
+    throttled: int = 0
+    """How many mails came too fast."""
     drop_answers: int = 0
     """So many of the next accepted mails get no answer: the connection is closed."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def answer(self, form: dict[str, list[str]]) -> Accepted | Refusal:
+    def answer(self, form: dict[str, list[str]]) -> Accepted | Refusal | Quota | Verified:
         """Take one request's form fields as SES would."""
         with self._lock:
+            if form["Action"] == ["GetSendQuota"]:
+                self.quota_asked += 1
+                return self.quota or Refusal("AccessDenied", "User is not authorized to perform ses:GetSendQuota", 403)
+            if form["Action"] == ["GetIdentityVerificationAttributes"]:
+                return Verified(form["Identities.member.1"][0])
             self.requests += 1
             if form["Action"] != ["SendRawEmail"]:
                 return Refusal("InvalidAction", f"Could not find operation {form['Action'][0]}")
@@ -75,9 +108,31 @@ class SesServer:
             for address in destinations:
                 if address in self.refused_addresses:
                     return self.refused_addresses[address]
-            mail = Accepted(f"{len(self.accepted):016x}-ses", form["Source"][0], destinations, base64.b64decode(form["RawMessage.Data"][0]))
+            now = time.monotonic()
+            if refusal := self._over_quota(len(destinations), now):
+                return refusal
+            raw = base64.b64decode(form["RawMessage.Data"][0])
+            mail = Accepted(f"{len(self.accepted):016x}-ses", form["Source"][0], destinations, raw, now)
             self.accepted.append(mail)
             return mail
+
+    def _over_quota(self, recipients: int, now: float) -> Refusal | None:
+        if self.quota is None:
+            return None
+        if 0 <= self.quota.per_day < self.quota.sent_today + recipients:
+            return USED_UP
+        if self.busiest(1.0, now) > self.quota.per_second * TOLERANCE:
+            self.throttled += 1
+            return THROTTLED
+        self.quota.sent_today += recipients
+        return None
+
+    def busiest(self, seconds: float, until: float | None = None) -> int:
+        """How many recipients were accepted within the last ``seconds`` before ``until``, or in the busiest such time of all."""
+        ends = [mail.at for mail in self.accepted] if until is None else [until]
+        return max(
+            (sum(len(mail.destinations) for mail in self.accepted if end - seconds < mail.at <= end) for end in ends), default=0
+        )
 
     def to(self, address: str) -> list[Accepted]:
         """The mails accepted for one address."""
@@ -97,6 +152,9 @@ def running() -> Iterator[SesServer]:
             answer = ses.answer(parse_qs(body.decode()))
             if isinstance(answer, Refusal):
                 self._write(answer.status, _error(answer))
+                return
+            if isinstance(answer, Quota | Verified):
+                self._write(200, _told(answer) if isinstance(answer, Quota) else _verified(answer))
                 return
             ses.on_accept(answer)
             if ses.drop_answers:
@@ -126,6 +184,24 @@ def running() -> Iterator[SesServer]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _told(quota: Quota) -> str:
+    return (
+        f'<GetSendQuotaResponse xmlns="{_NAMESPACE}"><GetSendQuotaResult><SentLast24Hours>{quota.sent_today}</SentLast24Hours>'
+        f"<Max24HourSend>{quota.per_day}</Max24HourSend><MaxSendRate>{quota.per_second}</MaxSendRate></GetSendQuotaResult>"
+        "<ResponseMetadata><RequestId>273021c6-c866-11e0-b926-699e21c3af9e</RequestId></ResponseMetadata></GetSendQuotaResponse>"
+    )
+
+
+def _verified(answer: Verified) -> str:
+    return (
+        f'<GetIdentityVerificationAttributesResponse xmlns="{_NAMESPACE}"><GetIdentityVerificationAttributesResult><VerificationAttributes>'
+        f"<entry><key>{escape(answer.identity)}</key><value><VerificationStatus>Success</VerificationStatus></value></entry>"
+        "</VerificationAttributes></GetIdentityVerificationAttributesResult>"
+        "<ResponseMetadata><RequestId>1d0c29f1-9bf1-11e1-9279-0100e8cf109a</RequestId></ResponseMetadata>"
+        "</GetIdentityVerificationAttributesResponse>"
+    )
 
 
 def _success(message_id: str) -> str:

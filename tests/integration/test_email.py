@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -24,15 +26,17 @@ from doubles import FakeJob
 from kayan_workers import deliveries
 from kayan_workers.binding import Processors
 from kayan_workers.edges import Edges
-from kayan_workers.errors import PermanentError, TemporaryError
+from kayan_workers.errors import NotNowError, PermanentError, TemporaryError
 from kayan_workers.mail.samples import SAMPLE_VARIABLES
 from kayan_workers.processors.table import ROLES
 from kayan_workers.settings import Settings
-from ses_server import THROTTLED, Refusal, SesServer
+from ses_server import THROTTLED, USED_UP, Refusal, SesServer
 
 EMAIL = next(role for role in ROLES if role.name == "email")
 WELCOME: dict[str, Any] = {"to": "ada@example.com", "subject": "ignored", "template": "welcome", "data": SAMPLE_VARIABLES["welcome"]}
 PLAIN: dict[str, Any] = {"to": "ada@example.com", "subject": "Hello", "template": "", "data": {"html": "<p>Hi</p>", "text": "Hi"}}
+
+AWAY = Refusal("ServiceUnavailable", "Try later", 503)
 
 NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
 
@@ -61,9 +65,10 @@ def ses() -> Iterator[SesServer]:
 
 
 @pytest.fixture
-def environment(ses: SesServer, database_url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def environment(ses: SesServer, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The variables of an email worker. boto3 reads some of them by itself."""
     variables = {
+        "REDIS_URL": redis_url,
         "AWS_ENDPOINT_URL_SES": ses.url,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
@@ -301,22 +306,21 @@ def test_a_job_number_used_again_after_redis_was_emptied_is_another_job(send: Se
     assert len(ses.accepted) == 2
 
 
-def test_a_throttled_mail_waits_for_the_next_try_and_goes_out_once(send: Send, ses: SesServer, edges: Edges) -> None:
-    ses.refusals.append(THROTTLED)
+def test_a_throttled_mail_waits_in_its_job_and_goes_out_once(send: Send, ses: SesServer, edges: Edges) -> None:
+    ses.refusals.extend([THROTTLED, THROTTLED])
     job = a_job(WELCOME)
 
-    with pytest.raises(TemporaryError, match=r"cannot take the mail now: Throttling \(400\): Maximum sending rate exceeded"):
-        send(job)
+    send(job)
     send(again(job))
 
-    assert (len(ses.accepted), ses.requests) == (1, 2)
+    assert (len(ses.accepted), ses.requests) == (1, 3)
     assert [row["maybe_twice"] for row in rows(edges)] == [False]
 
 
 def test_the_next_try_goes_on_where_the_last_one_stopped(send: Send, ses: SesServer) -> None:
     everyone = [f"r{number}@example.com" for number in range(4)]
     job = a_job(WELCOME | {"to": everyone})
-    ses.on_accept = lambda mail: ses.refusals.append(THROTTLED) if len(ses.accepted) == 2 else None
+    ses.on_accept = lambda mail: ses.refusals.append(AWAY) if len(ses.accepted) == 2 else None
 
     with pytest.raises(TemporaryError):
         send(job)
@@ -402,6 +406,57 @@ def test_a_worker_that_is_killed_leaves_a_mail_that_the_next_one_settles(
     assert len(ses.accepted) == copies
     assert len({mail.message["X-Kayan-Message-ID"] for mail in ses.accepted}) == 1
     assert [(row["maybe_twice"], row["sent_at"] is not None) for row in rows(edges)] == [(maybe_twice, True)]
+
+
+def test_a_job_that_is_interrupted_while_ses_takes_its_mail_still_writes_it_down(send: Send, ses: SesServer, edges: Edges) -> None:
+    """Its time is up, or its worker stops: the mail is out, and nobody may send it again."""
+    job = a_job(WELCOME)
+
+    def run() -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            send(job)
+
+    thread = threading.Thread(target=run)
+
+    def interrupt(mail: object) -> None:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(KeyboardInterrupt))
+        time.sleep(0.1)
+
+    ses.on_accept = interrupt
+    thread.start()
+    thread.join(30)
+    send(again(job))
+
+    assert len(ses.accepted) == 1
+    assert [(row["maybe_twice"], row["sent_at"] is not None) for row in rows(edges)] == [(False, True)]
+
+
+def test_recipients_see_each_other_when_the_job_says_so_and_it_is_one_mail(send: Send, ses: SesServer, edges: Edges) -> None:
+    everyone = ["ada@example.com", "Bob <bob@example.com>", "eve@example.com", "ADA@example.com"]
+    job = a_job(WELCOME | {"to": everyone, "visibleRecipients": True})
+    send(job)
+    send(a_job(WELCOME | {"to": everyone[::-1], "visibleRecipients": True}, id=job.id))
+
+    (mail,) = ses.accepted
+    assert mail.destinations == ["ada@example.com", "bob@example.com", "eve@example.com"]
+    assert mail.message["To"] == "ada@example.com, Bob <bob@example.com>, eve@example.com"
+    assert len(rows(edges)) == 1, "recorded as one, whatever order its recipients come in"
+
+
+@pytest.mark.parametrize("visible", [None, False])
+def test_recipients_see_each_other_only_when_the_job_says_so(visible: bool | None, send: Send, ses: SesServer) -> None:
+    send(a_job(WELCOME | {"to": ["ada@example.com", "bob@example.com"], "visibleRecipients": visible}))
+
+    assert [mail.destinations for mail in ses.accepted] == [["ada@example.com"], ["bob@example.com"]]
+
+
+def test_more_recipients_who_see_each_other_than_ses_takes_are_refused_before_anything_is_sent(
+    send_without_database: Send, ses: SesServer
+) -> None:
+    with pytest.raises(PermanentError, match="names 51 recipients who see each other, and SES takes at most 50 in one mail"):
+        send_without_database(a_job(WELCOME | {"to": [f"r{n}@example.com" for n in range(51)], "visibleRecipients": True}))
+
+    assert ses.requests == 0
 
 
 CUT_ALL_OTHERS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
@@ -492,10 +547,11 @@ def test_workers_that_all_come_first_make_the_list_once(send: Send, ses: SesServ
     (Refusal("MessageRejected", "Address blacklisted."), PermanentError, "suppressed"),
     (Refusal("MailFromDomainNotVerifiedException", "Domain is not verified"), PermanentError, "MailFromDomainNotVerified"),
     (Refusal("InvalidParameterValue", "Local address contains control or whitespace"), PermanentError, "InvalidParameterValue"),
-    (Refusal("Throttling", "Daily message quota exceeded."), TemporaryError, "Daily message quota exceeded"),
-    (Refusal("ServiceUnavailable", "Try later", 503), TemporaryError, r"cannot take the mail now: ServiceUnavailable \(503\)"),
+    (USED_UP, NotNowError, "SES in eu-central-1 takes no more today: Daily message quota exceeded"),
+    (AWAY, TemporaryError, r"cannot take the mail now: ServiceUnavailable \(503\)"),
     (Refusal("InternalFailure", "Oops", 500), TemporaryError, "InternalFailure"),
-    (Refusal("AccountSendingPausedException", "Sending is paused for this account"), TemporaryError, "Sending is paused"),
+    (Refusal("AccountSendingPausedException", "Sending is paused for this account"), NotNowError,
+     "SES in eu-central-1 has paused this account: Sending is paused"),
     (Refusal("InvalidClientTokenId", "The security token included in the request is invalid", 403), TemporaryError,
      "SES in eu-central-1 does not accept our credentials: InvalidClientTokenId: check AWS_ACCESS_KEY_ID or the role"),
     (Refusal("AccessDenied", "User arn:aws:iam::1:user/x is not authorized", 403), TemporaryError, "does not accept our credentials"),

@@ -18,6 +18,7 @@ from __future__ import annotations
 import enum
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,14 +35,14 @@ _RECORD_AGAIN_AFTER_SECONDS = (0.25, 1.0, 4.0)
 
 
 class Delivery(NamedTuple):
-    """One mail to one recipient."""
+    """One mail, to one recipient or to several who see each other."""
 
     queue: str
     job_id: str
     added_ms: int
     """When the job was added: ids start again at 1 when Redis is emptied."""
     recipient: str
-    """SHA-256 of the address, in hex."""
+    """SHA-256 of the address, or of all of them, in hex."""
     message_id: str
     """The Message-ID we give it, by which a received mail is traced back to its job."""
 
@@ -89,12 +90,23 @@ RETURNING maybe_twice
 """
 _OF_THIS = "WHERE queue = %s AND job_id = %s AND added_ms = %s AND recipient = %s"
 _SENT_AT = f"SELECT sent_at FROM kayan_workers.mails {_OF_THIS}"  # noqa: S608 (a constant)
+_SENT_AMONG = """
+SELECT recipient FROM kayan_workers.mails WHERE queue = %s AND job_id = %s AND added_ms = %s AND sent_at IS NOT NULL
+"""
 _GIVE_BACK = f"""
 UPDATE kayan_workers.mails SET claimed_until = NULL, maybe_twice = maybe_twice OR %s {_OF_THIS} AND sent_at IS NULL
 """  # noqa: S608
 _RECORD = f"""
 UPDATE kayan_workers.mails SET claimed_until = NULL, sent_at = clock_timestamp(), receiver_id = %s {_OF_THIS}
 """  # noqa: S608
+
+
+def sent_among(database: Database, of_one_job: Sequence[Delivery]) -> set[Delivery]:
+    """Those of a job's deliveries that have been recorded as sent."""
+    with database.transaction() as connection:
+        TABLE.make_sure_it_exists(connection)
+        sent = {recipient for (recipient,) in connection.execute(_SENT_AMONG, of_one_job[0][:3])}
+    return {delivery for delivery in of_one_job if delivery.recipient in sent}
 
 
 def claim(database: Database, delivery: Delivery, stop: threading.Event) -> Claim:

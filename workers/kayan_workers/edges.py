@@ -105,7 +105,11 @@ class Edges:
         sender = checked(settings.email_from_name, settings.email_from)
         if settings.outbox is not None:
             return OutboxMailer(settings.outbox, sender=sender)
-        return SesMailer(sender=sender, region=settings.ses_region, max_connections=max(10, self._slots))
+        from kayan_workers.bull.server import Server
+        from kayan_workers.pace.shared import SharedPace
+
+        pace = SharedPace(Server(settings.redis), f"ses:{settings.ses_region}")
+        return SesMailer(sender=sender, region=settings.ses_region, pace=pace, max_connections=max(10, self._slots))
 
     @_MadeOnce
     def ffmpeg(self) -> Ffmpeg:
@@ -138,6 +142,8 @@ class Edges:
             self.database.close()
         if "codecs" in made:
             self.codecs.close()
+        if "mailer" in made:
+            self.mailer.close()
         if "temp_dir" in made:
             shutil.rmtree(self.temp_dir, ignore_errors=True)
 

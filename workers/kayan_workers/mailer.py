@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import tempfile
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from email.headerregistry import Address
 from email.message import EmailMessage
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from kayan_workers.errors import PermanentError, TemporaryError
+from kayan_workers.errors import NotNowError, PermanentError, TemporaryError
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError, ClientError
     from types_boto3_ses.client import SESClient
+
+log = logging.getLogger(__name__)
 
 MAX_MESSAGE_BYTES = 40 * 1024 * 1024
 """The most any SES account takes for one message, after encoding. An account's own limit is lower until it is raised (10 MB):
@@ -25,15 +29,39 @@ _MAIL_IS_WRONG = frozenset({
     "InvalidParameterCombination", "MissingParameter", "ValidationError", "MalformedInput", "RequestEntityTooLarge",
 })
 """What SES answers when this mail will never pass. Everything else (quota, outage, a paused account, wrong keys) can be healed."""
-_SETTINGS_ARE_WRONG = frozenset({
-    "AccessDenied", "AccessDeniedException", "ExpiredToken", "ExpiredTokenException", "IncompleteSignature", "InvalidClientTokenId",
+_THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException"})
+_PAUSED = frozenset({"AccountSendingPaused", "AccountSendingPausedException"})
+_NOT_ALLOWED = frozenset({"AccessDenied", "AccessDeniedException"})
+_SETTINGS_ARE_WRONG = _NOT_ALLOWED | frozenset({
+    "ExpiredToken", "ExpiredTokenException", "IncompleteSignature", "InvalidClientTokenId",
     "OptInRequired", "SignatureDoesNotMatch", "UnrecognizedClientException",
 })
+CLOSED_SECONDS = 600.0
+"""How long nobody sends when SES takes nothing more: what AWS advises."""
+
+_THROTTLED_SECONDS = 5.0
+"""How long a job waits that SES has throttled until its patience was at an end."""
 _ADDRESS = re.compile(r"[^\s<>\"',;:()]+@[^\s<>\"',;:()]+")
 
 
 class AnswerLostError(TemporaryError):
     """The connection broke or fell silent after the message had gone out: it may be on its way, it may not."""
+
+
+class ThrottledError(NotNowError):
+    """SES takes no more at this moment. The mail has not gone out and may go out soon."""
+
+
+class Pace(Protocol):
+    """Keeps all workers together within what SES allows."""
+
+    def wait(self, count: int, *, until: float, stop: threading.Event, read_limit: Callable[[], float]) -> None: ...
+
+    def slow_down(self) -> float: ...
+
+    def close(self, seconds: float, why: str) -> bool: ...
+
+    def disconnect(self) -> None: ...
 
 
 class Mailer(Protocol):
@@ -47,22 +75,43 @@ class Mailer(Protocol):
     def send(self, message: EmailMessage, destinations: Sequence[str]) -> str:
         """Hand over ``message`` for the addresses in ``destinations``, whatever its headers say. Returns the receiver's own id for it.
 
-        Raises TemporaryError when it may pass later, AnswerLostError when it may have passed, PermanentError when it never will.
-        It is handed over once a call: trying again is the caller's business.
+        Raises TemporaryError when it may pass later (ThrottledError: soon), AnswerLostError when it may have passed, PermanentError
+        when it never will. It is handed over once a call: trying again is the caller's business.
         """
         ...
+
+    def wait_turn(self, recipients: int, *, until: float, stop: threading.Event) -> None:
+        """Wait until a mail to so many may be sent; where nobody else sends, that is now. Ends a few seconds after ``until``
+        (``time.monotonic``) at the latest.
+
+        Raises NotNowError when there is no room by then, TemporaryError when ``stop`` is set meanwhile.
+        """
+        ...
+
+    def close(self) -> None: ...
 
 
 class SesMailer:
     """Sends through Amazon SES (API version 1, ``SendRawEmail``), or what ``AWS_ENDPOINT_URL_SES`` names in its place.
 
-    Credentials come from boto3's own chain. One instance serves many threads.
+    Credentials come from boto3's own chain. One instance serves many threads. ``pace`` keeps it, with all other workers, within the
+    account's sending rate; without one, SES alone says when it is too much.
     """
 
-    def __init__(self, *, sender: Address, region: str, max_connections: int = 10) -> None:
+    def __init__(self, *, sender: Address, region: str, pace: Pace | None = None, max_connections: int = 10) -> None:
         self.sender = sender
         self.region = region
+        self._pace = pace
         self._client = _ses_client(region, max_connections)
+        self._told = False
+
+    def wait_turn(self, recipients: int, *, until: float, stop: threading.Event) -> None:
+        if self._pace is not None:
+            self._pace.wait(recipients, until=until, stop=stop, read_limit=self._sending_rate)
+
+    def close(self) -> None:
+        if self._pace is not None:
+            self._pace.disconnect()
 
     def send(self, message: EmailMessage, destinations: Sequence[str]) -> str:
         from botocore.exceptions import BotoCoreError, ClientError
@@ -75,6 +124,38 @@ class SesMailer:
         except BotoCoreError as error:
             raise self._unreachable(error) from error
         return answer["MessageId"]
+
+    def _sending_rate(self) -> float:
+        """How many mails a second SES takes from this account, 0 when it does not say. Closes the pace when the day's mails are used up."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            quota = self._client.get_send_quota()
+        except ClientError as error:
+            if error.response["Error"].get("Code") in _NOT_ALLOWED and not self._told:
+                self._told = True
+                log.warning(
+                    "SES in %s does not tell its sending rate, so mails go out as fast as they come and wait when SES says so: "
+                    "allow ses:GetSendQuota to the workers' role",
+                    self.region,
+                )
+            return 0.0
+        except BotoCoreError:  # whoever sends the next mail will hear of it
+            return 0.0
+        daily = quota.get("Max24HourSend", -1.0)
+        if 0 <= daily <= quota.get("SentLast24Hours", 0.0):
+            self._close(f"the {daily:.0f} mails that SES in {self.region} takes in 24 hours are used up")
+        return quota.get("MaxSendRate", 0.0)
+
+    def _close(self, why: str) -> NotNowError:
+        if self._pace is not None and self._pace.close(CLOSED_SECONDS, why):
+            log.warning("%s: no mail goes out for %.0f minutes, all wait; ask AWS for more if this comes again", why, CLOSED_SECONDS / 60)
+        return NotNowError(why, again_in_seconds=CLOSED_SECONDS)
+
+    def _slow_down(self, said: str) -> ThrottledError:
+        if self._pace is not None and (seconds := self._pace.slow_down()):
+            log.warning("SES in %s is throttling (%s): all workers wait %.1f s", self.region, said, seconds)
+        return ThrottledError(f"SES in {self.region} is throttling: {said}", again_in_seconds=_THROTTLED_SECONDS)
 
     def _unreachable(self, error: BotoCoreError) -> TemporaryError:
         """botocore's own messages name settings and addresses of servers, never the mail."""
@@ -94,6 +175,10 @@ class SesMailer:
         if code in _MAIL_IS_WRONG or status == 413:
             suppressed = "suppressed: " if re.search(r"suppress|blacklist", said, re.IGNORECASE) else ""
             return PermanentError(f"{suppressed}SES refuses the mail: {code}: {said}")
+        if code in _THROTTLED:
+            return self._close(f"SES in {self.region} takes no more today: {said}") if "daily" in said.lower() else self._slow_down(said)
+        if code in _PAUSED:
+            return self._close(f"SES in {self.region} has paused this account: {said}")
         if code in _SETTINGS_ARE_WRONG:
             return TemporaryError(f"SES in {self.region} does not accept our credentials: {code}: check AWS_ACCESS_KEY_ID or the role")
         return TemporaryError(f"SES in {self.region} cannot take the mail now: {code} ({status}): {said}")
@@ -113,6 +198,12 @@ class OutboxMailer:
     def __init__(self, folder: Path, *, sender: Address) -> None:
         self.sender = sender
         self.folder = folder
+
+    def wait_turn(self, recipients: int, *, until: float, stop: threading.Event) -> None:
+        """A folder takes any number."""
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def send(self, message: EmailMessage, destinations: Sequence[str]) -> str:
         data = b"X-Destinations: " + ", ".join(destinations).encode() + b"\r\n" + _serialised(message)

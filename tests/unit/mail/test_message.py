@@ -25,7 +25,7 @@ def received(mail: Mail, sender: Address = SENDER, recipient: Address = ADA) -> 
 
 
 def wire(mail: Mail, sender: Address = SENDER, recipient: Address = ADA) -> bytes:
-    return compose(mail, sender=sender, recipient=recipient, message_id="<1@kayanlive.com>").as_bytes()
+    return compose(mail, sender=sender, recipients=[recipient], message_id="<1@kayanlive.com>").as_bytes()
 
 
 def body(message: EmailMessage, kind: str) -> str:

@@ -20,7 +20,7 @@ ADA = Address("", addr_spec="ada@example.com")
 
 def a_message(subject: str, number: int = 1, content: bytes = b"") -> EmailMessage:
     mail = Mail(subject=subject, text="Hello", attachments=(Attachment(filename="x", content=content),) if content else ())
-    return compose(mail, sender=SENDER, recipient=ADA, message_id=message_id("kayanlive.com", number))
+    return compose(mail, sender=SENDER, recipients=[ADA], message_id=message_id("kayanlive.com", number))
 
 
 def test_a_mail_is_a_file_that_a_mail_program_opens(tmp_path: Path) -> None:

@@ -12,8 +12,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from redis.exceptions import NoScriptError
-
 from kayan_workers.bull import scripts
 from kayan_workers.bull.job import bytes_of, text_of
 from kayan_workers.bull.keys import Keys
@@ -100,8 +98,5 @@ class LockKeeper:
     def _call(self, keys: tuple[str, str], args: list[Any]) -> list[bytes]:
         if self._redis is None:
             self._redis = self._server.blocking_client()
-        try:
-            reply: list[bytes] = self._redis.execute_command("EVALSHA", _EXTEND.sha, 2, *keys, *args)
-        except NoScriptError:
-            reply = self._redis.execute_command("EVAL", _EXTEND.text, 2, *keys, *args)
+        reply: list[bytes] = scripts.run_blocking(self._redis, _EXTEND, keys, args)
         return reply

@@ -30,8 +30,13 @@ class Script(NamedTuple):
 @cache
 def load(name: str) -> Script:
     """The script ``lua/<name>.lua`` with its includes."""
-    text = _expand((_FOLDER / f"{name}.lua").read_text(), set())
-    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    return read(_FOLDER / f"{name}.lua")
+
+
+def read(file: Path) -> Script:
+    """A script of whoever else has one, with the includes of ours."""
+    text = _expand(file.read_text(), set())
+    return Script(file.stem, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 def _expand(text: str, included: set[str]) -> str:
@@ -53,6 +58,14 @@ def refusal(text: str) -> str:
     """The error reply that a script met, beginning with its code: Redis before 7 puts where it happened in front of it."""
     wrapped = _WRAPPED.match(text)
     return text[wrapped.end() :].rstrip() if wrapped else text
+
+
+def run_blocking(client: Any, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+    """``run`` for a synchronous client."""
+    try:
+        return client.execute_command("EVALSHA", script.sha, len(keys), *keys, *args)
+    except NoScriptError:
+        return client.execute_command("EVAL", script.text, len(keys), *keys, *args)
 
 
 async def run(client: _Client, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -204,8 +205,10 @@ def _ses(settings: Settings) -> str:
     config = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 1})
     client = boto3.session.Session().client("ses", region_name=settings.ses_region, config=config)
     domain = settings.email_from.partition("@")[2]
+    quota = None
     try:
-        quota = client.get_send_quota()
+        with suppress(client.exceptions.ClientError):
+            quota = client.get_send_quota()
         known = client.get_identity_verification_attributes(Identities=[settings.email_from, domain])["VerificationAttributes"]
     except (BotoCoreError, ClientError) as error:
         raise Trouble(f"SES in {settings.ses_region}: {error}",
@@ -214,6 +217,9 @@ def _ses(settings: Settings) -> str:
     if not any(entry.get("VerificationStatus") == "Success" for entry in known.values()):
         raise Trouble(f"SES in {settings.ses_region} knows neither {settings.email_from} nor its domain as verified",
                       "verify one of them in SES, or mend EMAIL_FROM or AWS_SES_REGION")  # fmt: skip
+    if quota is None:
+        raise Trouble(f"SES in {settings.ses_region} does not tell its sending rate, so bursts are slowed down only once they are refused",
+                      "allow ses:GetSendQuota to the pod's role or user, for all resources", is_mild=True)  # fmt: skip
     daily, rate = quota.get("Max24HourSend", 0), quota.get("MaxSendRate", 0)
     if daily == 200 and rate == 1:
         raise Trouble("SES is in its sandbox: 200 mails a day, to verified addresses only", "ask AWS for production access", is_mild=True)

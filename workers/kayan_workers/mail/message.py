@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import mimetypes
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.headerregistry import Address
@@ -42,15 +43,15 @@ class Mail:
     attachments: tuple[Attachment, ...] = ()
 
 
-def compose(mail: Mail, *, sender: Address, recipient: Address, message_id: str) -> EmailMessage:
-    """One message from ``sender`` to ``recipient``, who is the only one it names.
+def compose(mail: Mail, *, sender: Address, recipients: Sequence[Address], message_id: str) -> EmailMessage:
+    """One message from ``sender`` to ``recipients``, who all see each other in it.
 
     SES puts its own Message-ID in place of ours, so ``X-Kayan-Message-ID`` carries it as well: two copies of one mail can be told.
     Raises PermanentError when the subject or a file name would break out of its header, or a text is not Unicode.
     """
     message = EmailMessage(policy=POLICY)
     message["From"] = sender
-    message["To"] = recipient
+    message["To"] = recipients
     message["Subject"] = _header("the subject", mail.subject)
     message["Date"] = datetime.now(UTC)
     message["Message-ID"] = message_id

@@ -1,14 +1,18 @@
 """The ``email`` queue: one mail to each recipient, from a template or as the job itself words it.
 
 Every recipient gets a message of their own and is recorded on their own (see ``deliveries``), so nobody sees the others, and a
-job that failed halfway goes on where it stopped. The app queues nothing that a worker should read: neither files nor URLs.
+job that failed halfway goes on where it stopped. With ``visibleRecipients`` it is one message to all of them, recorded as one. The app
+queues nothing that a worker should read: neither files nor URLs.
+
+What SES does not take at the moment waits: for a while in the job, then in the queue, and no attempt is counted.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from email.headerregistry import Address
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +25,8 @@ from kayan_workers.mail.addresses import recipients
 from kayan_workers.mail.catalogue import CATALOGUE
 from kayan_workers.mail.message import Attachment, Mail, compose, message_id
 from kayan_workers.mail.render import render
-from kayan_workers.mailer import AnswerLostError
+from kayan_workers.mailer import AnswerLostError, ThrottledError
+from kayan_workers.processors.uninterrupted import to_its_end
 
 if TYPE_CHECKING:
     from kayan_workers.edges import Edges
@@ -29,6 +34,13 @@ if TYPE_CHECKING:
 
 _NO_SUBJECT = "(no subject)"
 """What mail programs show for a mail without one: a mail is worth more than its subject."""
+PATIENCE_SECONDS = 45.0
+"""How long a job stays in its slot while SES takes no more. Well below the longest attempt (120 s): what runs out of time costs an
+attempt, and what goes back to the queue does not."""
+_BREATH_SECONDS = 0.5
+"""The least pause after SES has throttled; the shared pace adds to it."""
+MOST_VISIBLE = 50
+"""How many recipients SES takes in one message."""
 _TAG = re.compile(r"<[a-zA-Z/!]")
 
 
@@ -70,19 +82,23 @@ class AttachmentPayload(msgspec.Struct, rename="camel"):
 
 
 class Payload(msgspec.Struct, rename="camel"):
-    """A job of this queue. ``subject`` counts only without a template; ``data`` holds its variables, or ``html`` and ``text``."""
+    """A job of this queue. ``subject`` counts only without a template; ``data`` holds its variables, or ``html`` and ``text``.
+
+    ``visibleRecipients``: true sends one mail whose To names everybody (at most 50), instead of one mail to each.
+    """
 
     to: str | list[str] | None = None
     subject: str | None = None
     template: str | None = None
     data: dict[str, Any] | None = None
     attachments: list[AttachmentPayload] | None = None
+    visible_recipients: bool | None = None
 
 
 def check(payload: Payload) -> None:
     """Raises PermanentError for a job that can never be sent, as ``process`` does before it sends anything."""
-    to = recipients(payload.to)
-    compose(_mail(payload), sender=to[0], recipient=to[0], message_id="<checked@localhost>")
+    groups = _groups(payload)
+    compose(_mail(payload), sender=groups[0][0], recipients=groups[0], message_id="<checked@localhost>")
 
 
 def process(payload: Payload, job: JobHandle, edges: Edges) -> None:
@@ -90,19 +106,39 @@ def process(payload: Payload, job: JobHandle, edges: Edges) -> None:
 
     Raises PermanentError for a job that can never be sent (no recipient, missing variables, a header with a line break), before
     anything is sent, and for recipients whom SES refuses, after all others have their mail. Raises TemporaryError when the
-    receiver, the database or this worker cannot go on now; the next try leaves out who has their mail already.
+    receiver, the database or this worker cannot go on now; the next try leaves out who has their mail already. Raises NotNowError when
+    the receiver takes no more for now.
     """
-    to = recipients(payload.to)
+    groups = _groups(payload)
     mail = _mail(payload)
+    until = time.monotonic() + PATIENCE_SECONDS
+    parcels = [(group, _delivery(job, group, edges.mailer.sender)) for group in groups]
+    # Whoever has their mail needs no turn. For a single mail, the claim says so soon enough.
+    sent = deliveries.sent_among(edges.database, [delivery for _, delivery in parcels]) if len(parcels) > 1 else set()
     refused = []
-    for position, recipient in enumerate(to, 1):
-        who = f"recipient {position} of {len(to)}: " if len(to) > 1 else ""
+    for position, (group, delivery) in enumerate(parcels, 1):
+        if delivery in sent:
+            continue
+        who = f"recipient {position} of {len(parcels)}: " if len(parcels) > 1 else ""
         try:
-            _deliver(mail, recipient, who, job, edges)
+            _deliver(mail, group, delivery, who, until, job, edges)
         except PermanentError as error:
             refused.append(f"{who}{error}")
     if refused:
         raise PermanentError("; ".join(refused))
+
+
+def _groups(payload: Payload) -> list[list[Address]]:
+    """The recipients of each message."""
+    to = recipients(payload.to)
+    if not payload.visible_recipients:
+        return [[recipient] for recipient in to]
+    if len(to) > MOST_VISIBLE:
+        raise PermanentError(
+            f"the mail names {len(to)} recipients who see each other, and SES takes at most {MOST_VISIBLE} in one mail: queue several "
+            "jobs, or leave out `visibleRecipients`"
+        )
+    return [to]
 
 
 def _mail(payload: Payload) -> Mail:
@@ -142,28 +178,44 @@ def _attachment(attachment: AttachmentPayload) -> Attachment:
     return Attachment(filename=attachment.filename, content=attachment.file, content_type=attachment.content_type or None)
 
 
-def _deliver(mail: Mail, recipient: Address, who: str, job: JobHandle, edges: Edges) -> None:
-    """Hand the mail for one recipient over, unless an earlier run has done so."""
-    address = recipient.addr_spec
-    delivery = _delivery(job, recipient, edges.mailer.sender)
-    message = compose(mail, sender=edges.mailer.sender, recipient=recipient, message_id=delivery.message_id)
-    if job.cancelled.is_set():
-        raise TemporaryError(f"{who}the job was stopped before this mail was handed over")
-    claim = deliveries.claim(edges.database, delivery, job.cancelled)
-    if claim is Claim.SENT:
-        return
-    if claim is Claim.MAYBE_SENT:
-        job.log(f"{who}an earlier run may have handed this mail over; sending it again under the same {delivery.message_id}")
-    try:
-        receiver_id = edges.mailer.send(message, [address])
-    except Exception as error:
-        deliveries.give_back(edges.database, delivery, maybe_sent=isinstance(error, AnswerLostError))
-        raise
-    deliveries.record(edges.database, delivery, receiver_id)
-    job.log(f"{who}handed over as {receiver_id}")
+def _deliver(
+    mail: Mail, group: Sequence[Address], delivery: Delivery, who: str, until: float, job: JobHandle, edges: Edges
+) -> None:
+    """Hand one message over, unless an earlier run has done so. While SES is throttling it is tried again ``until`` then."""
+    message = compose(mail, sender=edges.mailer.sender, recipients=group, message_id=delivery.message_id)
+    addresses = [recipient.addr_spec for recipient in group]
+
+    def hand_over() -> None:
+        if job.cancelled.is_set():
+            raise TemporaryError(f"{who}the job was stopped before this mail was handed over")
+        claim = deliveries.claim(edges.database, delivery, job.cancelled)
+        if claim is Claim.SENT:
+            return
+        if claim is Claim.MAYBE_SENT:
+            job.log(f"{who}an earlier run may have handed this mail over; sending it again under the same {delivery.message_id}")
+        try:
+            receiver_id = edges.mailer.send(message, addresses)
+        except Exception as error:
+            deliveries.give_back(edges.database, delivery, maybe_sent=isinstance(error, AnswerLostError))
+            raise
+        deliveries.record(edges.database, delivery, receiver_id)
+        job.log(f"{who}handed over as {receiver_id}")
+
+    while True:
+        edges.mailer.wait_turn(len(addresses), until=until, stop=job.cancelled)
+        try:
+            to_its_end(hand_over)
+        except ThrottledError:
+            if time.monotonic() >= until:
+                raise
+            job.cancelled.wait(_BREATH_SECONDS)
+        else:
+            return
 
 
-def _delivery(job: JobHandle, recipient: Address, sender: Address) -> Delivery:
-    digest = hashlib.sha256(recipient.addr_spec.lower().encode()).hexdigest()
+def _delivery(job: JobHandle, group: Sequence[Address], sender: Address) -> Delivery:
+    """Named after whom it goes to, in whatever order and spelling the job has them."""
+    everybody = "\0".join(sorted(recipient.addr_spec.lower() for recipient in group))
+    digest = hashlib.sha256(everybody.encode()).hexdigest()
     own_id = message_id(sender.domain, job.queue, job.id, job.timestamp_ms, digest)
     return Delivery(job.queue, job.id, job.timestamp_ms, digest, own_id)
