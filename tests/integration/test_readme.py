@@ -128,7 +128,7 @@ def test_the_table_of_commands_names_every_command() -> None:
     named = set(re.findall(r"`(?:kayan )?([a-z]+)", cells))
 
     there = {command.name or command.callback.__name__ for command in command_line.registered_commands if command.callback}
-    assert named == there
+    assert named == there | {group.name for group in command_line.registered_groups}
 
 
 @pytest.mark.parametrize("page", [PROJECT / "README.md", *ROOMS], ids=lambda page: str(page.relative_to(PROJECT)))

@@ -41,6 +41,7 @@ def test_tab_completes_roles_queues_and_cleanups() -> None:
     assert names.complete_queues("thu") == ["thumbnail", "thumbnail-generation"]
     assert names.complete_roles("m") == ["media", "messaging", "maintenance"]
     assert names.complete_cleanups("old-") == ["old-variants", "old-analytics"]
+    assert names.complete_templates("mil") == ["milestone-submitted", "milestone-approved", "milestone-revision"]
     assert names.complete_cleanups("OLD") == ["OLD_VARIANTS", "OLD_ANALYTICS"]
     assert names.complete_any("em") == ["email"]
     assert names.complete_any("a") == ["all", "asset", "analytics", "asset-processing"]

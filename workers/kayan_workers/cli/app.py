@@ -168,6 +168,46 @@ def schedules(queue: Queue, as_json: Json = False) -> None:
     session.run(lambda server, settings: show(server, settings, name=name, as_json=as_json))
 
 
+# -- mail ------------------------------------------------------------------------------------------------------------------------
+
+mail = typer.Typer(cls=Commands, help="Look at the mails: which templates there are, and how they come out. Needs no server.",
+                   no_args_is_help=True)  # fmt: skip
+app.add_typer(mail, name="mail", rich_help_panel="Look")
+
+
+@mail.command(name="list", cls=Command)
+def list_mails(as_json: Json = False) -> None:
+    """List the templates and their variables: those each needs, and those that open a block of their own."""
+    from kayan_workers.cli import mails
+
+    with session.to_a_reader_who_may_leave():
+        mails.show_list(as_json=as_json)
+
+
+@mail.command(name="preview", cls=Command)
+def preview_mail(
+    template: Annotated[
+        str,
+        typer.Argument(metavar="TEMPLATE", help="As `kayan mail list` shows it.", autocompletion=names.complete_templates),
+    ],
+    data: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--data", metavar="FILE", help="Its variables as a JSON object, - for standard input; else sample data."),
+    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="Print subject and text instead of the HTML.")] = False,
+    out: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--out", "-o", metavar="FILE", help="Write it: .html the page, .txt subject and text, .eml the whole mail."),
+    ] = None,
+    in_browser: Annotated[bool, typer.Option("--open", help="Show it in the browser, at two widths, beside its text.")] = False,
+) -> None:
+    """Render a mail with sample data or your own. Prints the HTML, and its subject on standard error."""
+    from kayan_workers.cli import mails
+
+    with session.to_a_reader_who_may_leave():
+        mails.preview(template, data=data, text=text, out=out, in_browser=in_browser)
+
+
 # -- add -------------------------------------------------------------------------------------------------------------------------
 
 

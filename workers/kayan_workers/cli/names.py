@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+from kayan_workers.mail.catalogue import CATALOGUE
 from kayan_workers.processors.cleaning.policy import KINDS, as_typed
 from kayan_workers.processors.table import ROLES, Role
 
@@ -63,6 +64,10 @@ def complete_states(incomplete: str) -> list[str]:
 def complete_cleanups(incomplete: str) -> list[str]:
     """As the help spells them, or as the wire does for whoever begins so."""
     return _starting(incomplete, map(as_typed, KINDS)) or _starting(incomplete, KINDS)
+
+
+def complete_templates(incomplete: str) -> list[str]:
+    return _starting(incomplete, CATALOGUE)
 
 
 def _role_names(roles: Sequence[Role]) -> list[str]:

@@ -46,6 +46,11 @@ def render(name: str, variables: Mapping[str, Any], *, year: int | None = None) 
     return Rendered(subject=subject.strip(), html=html, text=text)
 
 
+def preview_page(name: str, mail: Rendered) -> str:
+    """An HTML page that shows a mail at the widths of a desktop and of a phone, beside its text."""
+    return _environment().get_template("preview.html").render(name=name, mail=mail)
+
+
 def is_link(value: str) -> bool:
     """True when a click on it can do no more than open a web page or start a mail."""
     if not _LINK.fullmatch(value):
