@@ -129,7 +129,7 @@ def test_a_template_mail_arrives_with_the_templates_subject_and_both_bodies(send
     assert mail.message["Subject"] == "Welcome to Kayan Live - Sara Al-Harbi"
     assert [part.get_content_type() for part in mail.message.iter_parts()] == ["text/plain", "text/html"]
     assert "Hi Sara Al-Harbi," in body(mail.message, "plain")
-    assert "Hi Sara Al-Harbi," in body(mail.message, "html")
+    assert "Hi <bdi>Sara Al-Harbi</bdi>," in body(mail.message, "html")
 
 
 def test_every_template_goes_through(send: Send, ses: SesServer) -> None:
