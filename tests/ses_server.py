@@ -7,6 +7,7 @@ reject, fall silent or drop the connection, before or after it has accepted the 
 from __future__ import annotations
 
 import base64
+import json
 import threading
 import time
 from collections import deque
@@ -17,7 +18,7 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 from xml.sax.saxutils import escape
 
 TOLERANCE = 2.0
@@ -87,6 +88,11 @@ class SesServer:
     quota_asked: int = 0
     throttled: int = 0
     """How many mails came too fast."""
+    suppressed: dict[str, str] = field(default_factory=dict)
+    """By address, why the account's suppression list has it: BOUNCE or COMPLAINT. Mails to it are taken all the same."""
+    lookups: int = 0
+    lookup_refusal: Refusal | None = None
+    """What the suppression list answers instead."""
     drop_answers: int = 0
     """So many of the next accepted mails get no answer: the connection is closed."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -169,9 +175,22 @@ def running() -> Iterator[SesServer]:
                 return
             self._write(200, _success(answer.id))
 
-        def _write(self, status: int, body: str) -> None:
+        def do_GET(self) -> None:
+            """GetSuppressedDestination of version 2, which speaks JSON."""
+            ses.lookups += 1
+            address = unquote(self.path.rpartition("/")[2])
+            refusal = ses.lookup_refusal or Refusal("NotFoundException", "Email address does not exist on your suppression list.", 404)
+            if ses.lookup_refusal is None and (reason := ses.suppressed.get(address)):
+                entry = {"EmailAddress": address, "Reason": reason, "LastUpdateTime": 1_700_000_000}
+                self._write(200, json.dumps({"SuppressedDestination": entry}))
+            else:
+                self._write(refusal.status, json.dumps({"message": refusal.message}), error=refusal.code)
+
+        def _write(self, status: int, body: str, *, error: str = "") -> None:
             self.send_response(status)
-            self.send_header("Content-Type", "text/xml")
+            self.send_header("Content-Type", "text/xml" if body.startswith("<") else "application/json")
+            if error:
+                self.send_header("x-amzn-ErrorType", error)
             self.send_header("Content-Length", str(len(body.encode())))
             self.end_headers()
             self.wfile.write(body.encode())

@@ -603,6 +603,57 @@ def test_one_refused_recipient_does_not_keep_the_mail_from_the_others(send: Send
     assert [mail.destinations[0] for mail in ses.accepted] == ["ada@example.com", "eve@example.com"]
 
 
+# -- the account's suppression list, which SES keeps to itself when it takes a mail ---------------------------------------------------
+
+
+@pytest.fixture
+def asking(environment: dict[str, str], ses: SesServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Send]:
+    """A worker that asks before each mail."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", ses.url)
+    edges = Edges(Settings.from_environment(environment | {"KAYAN_MAIL_SUPPRESSION": "check"}, [EMAIL]))
+    yield Processors([EMAIL], edges).handler(EMAIL)
+    edges.close()
+
+
+def test_bounced_and_suppressed_addresses_fail_with_that_word_and_the_others_have_their_mail(asking: Send, ses: SesServer) -> None:
+    ses.suppressed = {"bob@example.com": "BOUNCE", "eve@example.com": "COMPLAINT"}
+    job = a_job(WELCOME | {"to": ["ada@example.com", "Bob@example.com", "eve@example.com"]})
+
+    for run in (job, again(job)):
+        with pytest.raises(PermanentError, match=r"^recipient 2 of 3: bounced: .*; recipient 3 of 3: suppressed: .*complained") as caught:
+            asking(run)
+
+    assert "example.com" not in str(caught.value)
+    assert [mail.destinations for mail in ses.accepted] == [["ada@example.com"]]
+    assert ses.lookups == 3, "an answer is kept for a while"
+
+
+def test_one_mail_to_several_is_not_sent_when_one_of_them_has_bounced(asking: Send, ses: SesServer) -> None:
+    ses.suppressed = {"bob@example.com": "BOUNCE"}
+
+    with pytest.raises(PermanentError, match=r"^bounced: .* \(recipient 2 of 2\)$"):
+        asking(a_job(WELCOME | {"to": ["ada@example.com", "bob@example.com"], "visibleRecipients": True}))
+    assert ses.accepted == []
+
+
+@pytest.mark.parametrize("refusal", [
+    Refusal("TooManyRequestsException", "Too many requests", 429), Refusal("AccessDeniedException", "not authorized", 403),
+])
+def test_a_mail_goes_out_when_ses_does_not_say_whom_it_suppresses(refusal: Refusal, asking: Send, ses: SesServer) -> None:
+    ses.lookup_refusal = refusal
+    asking(a_job(WELCOME | {"to": ["ada@example.com", "bob@example.com"]}))
+
+    assert len(ses.accepted) == 2
+    assert ses.lookups == 1, "and is not asked at once again"
+
+
+def test_nobody_is_asked_about_unless_the_settings_say_so(send: Send, ses: SesServer) -> None:
+    ses.suppressed = {"ada@example.com": "BOUNCE"}
+    send(a_job(WELCOME))
+
+    assert (len(ses.accepted), ses.lookups) == (1, 0)
+
+
 # -- without SES --------------------------------------------------------------------------------------------------------------------
 
 

@@ -13,7 +13,7 @@ from at_work import queue_at
 from kayan import WorkerProcess, kayan, worker
 from kayan_workers.mail.samples import SAMPLE_VARIABLES
 from redis.asyncio import Redis
-from ses_server import THROTTLED, Quota, SesServer
+from ses_server import THROTTLED, Quota, Refusal, SesServer
 from waiting import wait_until
 
 PAYLOAD: dict[str, Any] = {"template": "welcome", "data": SAMPLE_VARIABLES["welcome"]}
@@ -115,7 +115,7 @@ async def test_when_the_days_mails_are_used_up_the_others_wait_in_the_queue_with
     assert [said(workers, event) for event in ("job.retried", "job.failed")] == [[], []]
 
 
-def test_check_tells_the_quota_or_which_right_is_missing_to_keep_it(variables: dict[str, str], ses: SesServer) -> None:
+def test_check_tells_the_quota_or_which_right_is_missing(variables: dict[str, str], ses: SesServer) -> None:
     def said_of_mail() -> dict[str, str]:
         result = kayan("check", "email", "--json", variables=variables)
         return next(finding for finding in json.loads(result.stdout) if finding["name"] == "mail")
@@ -123,10 +123,17 @@ def test_check_tells_the_quota_or_which_right_is_missing_to_keep_it(variables: d
     unknown = said_of_mail()
     ses.quota = Quota(per_second=14, per_day=50_000, sent_today=7)
     known = said_of_mail()
+    variables |= {"KAYAN_MAIL_SUPPRESSION": "check", "AWS_ENDPOINT_URL_SESV2": ses.url}
+    suppressing = said_of_mail()
+    ses.lookup_refusal = Refusal("AccessDeniedException", "not authorized", 403)
+    not_allowed = said_of_mail()
 
     assert unknown["verdict"] == "warning"
     assert "allow ses:GetSendQuota" in unknown["remedy"]
     assert (known["verdict"], known["says"]) == ("ok", "SES in eu-central-1: 7 of 50000 mails today, at most 14 a second")
+    assert suppressing["verdict"] == "ok"
+    assert not_allowed["verdict"] == "warning"
+    assert "allow ses:GetSuppressedDestination" in not_allowed["remedy"]
 
 
 async def test_a_day_that_is_known_to_be_over_costs_ses_no_request(workers: list[WorkerProcess], redis_url: str, ses: SesServer) -> None:

@@ -107,9 +107,14 @@ class Edges:
             return OutboxMailer(settings.outbox, sender=sender)
         from kayan_workers.bull.server import Server
         from kayan_workers.pace.shared import SharedPace
+        from kayan_workers.suppression import SuppressionList
 
-        pace = SharedPace(Server(settings.redis), f"ses:{settings.ses_region}")
-        return SesMailer(sender=sender, region=settings.ses_region, pace=pace, max_connections=max(10, self._slots))
+        region = settings.ses_region
+        return SesMailer(
+            sender=sender, region=region, max_connections=max(10, self._slots),
+            pace=SharedPace(Server(settings.redis), f"ses:{region}"),
+            why_not=SuppressionList(region).why if settings.check_suppression else None,
+        )  # fmt: skip
 
     @_MadeOnce
     def ffmpeg(self) -> Ffmpeg:

@@ -95,13 +95,23 @@ class SesMailer:
     """Sends through Amazon SES (API version 1, ``SendRawEmail``), or what ``AWS_ENDPOINT_URL_SES`` names in its place.
 
     Credentials come from boto3's own chain. One instance serves many threads. ``pace`` keeps it, with all other workers, within the
-    account's sending rate; without one, SES alone says when it is too much.
+    account's sending rate; without one, SES alone says when it is too much. ``why_not`` tells of an address why a mail to it would
+    never arrive, None when it may: SES itself says so only when it is too late.
     """
 
-    def __init__(self, *, sender: Address, region: str, pace: Pace | None = None, max_connections: int = 10) -> None:
+    def __init__(
+        self,
+        *,
+        sender: Address,
+        region: str,
+        pace: Pace | None = None,
+        why_not: Callable[[str], str | None] | None = None,
+        max_connections: int = 10,
+    ) -> None:
         self.sender = sender
         self.region = region
         self._pace = pace
+        self._why_not = why_not
         self._client = _ses_client(region, max_connections)
         self._told = False
 
@@ -117,6 +127,7 @@ class SesMailer:
         from botocore.exceptions import BotoCoreError, ClientError
 
         data = _serialised(message)
+        self._refuse_the_suppressed(destinations)
         try:
             answer = self._client.send_raw_email(Source=self.sender.addr_spec, Destinations=list(destinations), RawMessage={"Data": data})
         except ClientError as error:
@@ -124,6 +135,13 @@ class SesMailer:
         except BotoCoreError as error:
             raise self._unreachable(error) from error
         return answer["MessageId"]
+
+    def _refuse_the_suppressed(self, destinations: Sequence[str]) -> None:
+        if self._why_not is None:
+            return
+        for position, address in enumerate(destinations, 1):
+            if why := self._why_not(address):
+                raise PermanentError(why if len(destinations) == 1 else f"{why} (recipient {position} of {len(destinations)})")
 
     def _sending_rate(self) -> float:
         """How many mails a second SES takes from this account, 0 when it does not say. Closes the pace when the day's mails are used up."""

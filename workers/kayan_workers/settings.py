@@ -81,6 +81,8 @@ class Settings:
     outbox: Path | None = None
     """A folder instead of SES; only ever set by name."""
     ses_region: str = "us-east-1"
+    check_suppression: bool = False
+    """Ask SES before each mail whether it delivers to that address."""
     email_from: str = "noreply@kayanlive.com"
     email_from_name: str = "Kayan Live"
 
@@ -251,7 +253,7 @@ def _storage(environment: Environment, roles: Sequence[Role]) -> dict[str, objec
     if bool(key) is not bool(secret):
         given, missing = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if key else ("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")
         environment.complain(f"{missing} is not set, but {given} is: set both, or neither to use the role of the pod or machine")
-    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SES"):
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SES", "AWS_ENDPOINT_URL_SESV2"):
         environment.url(name, ("https", "http"), "https://objects.example.com")
     region = environment.text("AWS_REGION", "us-east-1")
     cdn_url = environment.url("AWS_CLOUDFRONT_URL", ("https", "http"), "https://d111111abcdef8.cloudfront.net")
@@ -304,6 +306,7 @@ def _mail(environment: Environment, roles: Sequence[Role]) -> dict[str, object]:
     return {
         "outbox": _named_folder(environment, "KAYAN_MAIL", "ses", "outbox"),
         "ses_region": environment.text("AWS_SES_REGION") or environment.text("AWS_REGION", "us-east-1"),
+        "check_suppression": environment.choice("KAYAN_MAIL_SUPPRESSION", {"off": "", "check": "check"}, "off") == "check",
         "email_from": address,
         "email_from_name": name,
     }

@@ -239,7 +239,9 @@ def test_whatever_a_name_is_the_mail_keeps_its_shape(value: str) -> None:
 @pytest.mark.parametrize("link", [
     "javascript:alert(1)", "JaVaScRiPt:alert(1)", " javascript:alert(1)", "java\nscript:alert(1)", "data:text/html,<script>", "vbscript:x",
     "file:///etc/passwd", "//evil.example", "/dashboard", "https:", "https://", "http:///x", "https://a b.example", "", "https://x\"onclick=1",
-    "https://[::1", "ftp://x.example/",
+    "https://[::1", "ftp://x.example/", "DATA:text/html;base64,PHNjcmlwdD4=", "java\tscript:alert(1)", "\x01javascript:alert(1)",
+    "javascript&colon;alert(1)", "&#106;avascript:alert(1)", "jav&#x0A;ascript:alert(1)", "https:\\\\evil.example", "https://x.example/\x00",
+    "https://x.example/\u202egnp.exe", "https://x.example/\u200b", "https://x.example/\x85", "mailto:", "blob:https://x.example/1",
 ])
 def test_a_button_leads_to_http_https_or_mailto_or_there_is_no_mail(link: str) -> None:
     assert not is_link(link)

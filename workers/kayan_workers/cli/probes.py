@@ -218,12 +218,25 @@ def _ses(settings: Settings) -> str:
         raise Trouble(f"SES in {settings.ses_region} knows neither {settings.email_from} nor its domain as verified",
                       "verify one of them in SES, or mend EMAIL_FROM or AWS_SES_REGION")  # fmt: skip
     if quota is None:
-        raise Trouble(f"SES in {settings.ses_region} does not tell its sending rate, so bursts are slowed down only once they are refused",
-                      "allow ses:GetSendQuota to the pod's role or user, for all resources", is_mild=True)  # fmt: skip
+        raise Trouble(f"SES in {settings.ses_region} does not tell its sending rate, so mails slow down only once it refuses some",
+                      "allow ses:GetSendQuota to the pod's role or user", is_mild=True)  # fmt: skip
+    if settings.check_suppression:
+        _try_the_suppression_list(settings.ses_region)
     daily, rate = quota.get("Max24HourSend", 0), quota.get("MaxSendRate", 0)
     if daily == 200 and rate == 1:
         raise Trouble("SES is in its sandbox: 200 mails a day, to verified addresses only", "ask AWS for production access", is_mild=True)
     return f"SES in {settings.ses_region}: {quota.get('SentLast24Hours', 0):.0f} of {daily:.0f} mails today, at most {rate:g} a second"
+
+
+def _try_the_suppression_list(region: str) -> None:
+    from kayan_workers.suppression import SuppressionList
+
+    suppressed = SuppressionList(region)
+    suppressed.ask("kayan-check@example.com")
+    if suppressed.trouble:
+        raise Trouble(f"SES in {region} does not tell whom it suppresses, so no mail is held back for it: {suppressed.trouble}",
+                      "allow ses:GetSuppressedDestination to the pod's role or user, or unset KAYAN_MAIL_SUPPRESSION",
+                      is_mild=True)  # fmt: skip
 
 
 # -- this machine -----------------------------------------------------------------------------------------------------------------

@@ -19,7 +19,8 @@ from markupsafe import Markup, escape
 from kayan_workers.errors import PermanentError
 from kayan_workers.mail.catalogue import CATALOGUE, Template
 
-_LINK = re.compile(r"(?:https?://|mailto:)[^\s\x00-\x1f\x7f<>\"\\^`{|}]+", re.IGNORECASE)
+_LINK = re.compile(r"(?:https?://|mailto:)[^\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2060-\u206f<>\"\\^`{|}]+", re.IGNORECASE)
+"""No control characters, and none of the invisible ones that make a link look like another."""
 
 
 class Rendered(NamedTuple):
