@@ -28,6 +28,7 @@ from kayan_workers.binding import Processors
 from kayan_workers.edges import Edges
 from kayan_workers.errors import NotNowError, PermanentError, TemporaryError
 from kayan_workers.mail.samples import SAMPLE_VARIABLES
+from kayan_workers.processors import email
 from kayan_workers.processors.table import ROLES
 from kayan_workers.settings import Settings
 from ses_server import THROTTLED, USED_UP, Refusal, SesServer
@@ -328,6 +329,23 @@ def test_the_next_try_goes_on_where_the_last_one_stopped(send: Send, ses: SesSer
     send(again(job))
 
     assert [mail.destinations[0] for mail in ses.accepted] == everyone
+
+
+def test_a_job_with_many_recipients_takes_several_turns_and_loses_no_attempt(
+    send: Send, ses: SesServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(email, "PATIENCE_SECONDS", 0)
+    ses.refused_addresses["r0@example.com"] = Refusal("MessageRejected", "no")
+    everyone = [f"r{number}@example.com" for number in range(4)]
+    job = a_job(WELCOME | {"to": everyone})
+
+    for have_it in (1, 2):
+        with pytest.raises(NotNowError, match=f"{have_it} of 4 recipients have their mail, the others follow"):
+            send(again(job))
+    with pytest.raises(PermanentError, match="recipient 1 of 4: SES refuses the mail"):
+        send(again(job))
+
+    assert [mail.destinations[0] for mail in ses.accepted] == everyone[1:]
 
 
 def test_after_a_lost_answer_the_mail_goes_out_again_under_the_same_id(send: Send, ses: SesServer, edges: Edges) -> None:

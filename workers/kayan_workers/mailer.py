@@ -167,7 +167,7 @@ class SesMailer:
 
     def _close(self, why: str) -> NotNowError:
         if self._pace is not None and self._pace.close(CLOSED_SECONDS, why):
-            log.warning("%s: no mail goes out for %.0f minutes, all wait; ask AWS for more if this comes again", why, CLOSED_SECONDS / 60)
+            log.warning("%s: no mail goes out for %.0f minutes, all wait", why, CLOSED_SECONDS / 60)
         return NotNowError(why, again_in_seconds=CLOSED_SECONDS)
 
     def _slow_down(self, said: str) -> ThrottledError:

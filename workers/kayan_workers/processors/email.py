@@ -20,7 +20,7 @@ import msgspec
 
 from kayan_workers import deliveries
 from kayan_workers.deliveries import Claim, Delivery
-from kayan_workers.errors import PermanentError, TemporaryError
+from kayan_workers.errors import NotNowError, PermanentError, TemporaryError
 from kayan_workers.mail.addresses import recipients
 from kayan_workers.mail.catalogue import CATALOGUE
 from kayan_workers.mail.message import Attachment, Mail, compose, message_id
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 _NO_SUBJECT = "(no subject)"
 """What mail programs show for a mail without one: a mail is worth more than its subject."""
 PATIENCE_SECONDS = 45.0
-"""How long a job stays in its slot while SES takes no more. Well below the longest attempt (120 s): what runs out of time costs an
-attempt, and what goes back to the queue does not."""
+"""How long a job stays in its slot before what is left of it goes back to the queue. Well below the longest attempt (120 s): what runs
+out of time costs an attempt, and what goes back does not."""
 _BREATH_SECONDS = 0.5
 """The least pause after SES has throttled; the shared pace adds to it."""
 MOST_VISIBLE = 50
@@ -107,7 +107,7 @@ def process(payload: Payload, job: JobHandle, edges: Edges) -> None:
     Raises PermanentError for a job that can never be sent (no recipient, missing variables, a header with a line break), before
     anything is sent, and for recipients whom SES refuses, after all others have their mail. Raises TemporaryError when the
     receiver, the database or this worker cannot go on now; the next try leaves out who has their mail already. Raises NotNowError when
-    the receiver takes no more for now.
+    the receiver takes no more for now, and from time to time while there are many recipients, so that no attempt takes too long.
     """
     groups = _groups(payload)
     mail = _mail(payload)
@@ -115,13 +115,17 @@ def process(payload: Payload, job: JobHandle, edges: Edges) -> None:
     parcels = [(group, _delivery(job, group, edges.mailer.sender)) for group in groups]
     # Whoever has their mail needs no turn. For a single mail, the claim says so soon enough.
     sent = deliveries.sent_among(edges.database, [delivery for _, delivery in parcels]) if len(parcels) > 1 else set()
-    refused = []
+    refused: list[str] = []
+    gone = 0
     for position, (group, delivery) in enumerate(parcels, 1):
         if delivery in sent:
             continue
+        if gone and time.monotonic() >= until:
+            raise NotNowError(f"{len(sent) + gone} of {len(parcels)} recipients have their mail, the others follow", again_in_seconds=0.1)
         who = f"recipient {position} of {len(parcels)}: " if len(parcels) > 1 else ""
         try:
             _deliver(mail, group, delivery, who, until, job, edges)
+            gone += 1
         except PermanentError as error:
             refused.append(f"{who}{error}")
     if refused:
