@@ -11,7 +11,7 @@ import pytest
 from kayan_workers.bull.options import Backoff, JobOptions
 from kayan_workers.bull.queue import Queue
 from kayan_workers.bull.running import ActiveJob
-from kayan_workers.errors import PermanentError
+from kayan_workers.errors import NotNowError, PermanentError
 from redis.asyncio import Redis
 from waiting import wait_until
 from wire.dump import dump
@@ -54,6 +54,25 @@ async def test_three_attempts_wait_as_bull_waits_whichever_side_fails_them(queue
     assert job is not None
     assert len(job.stacktrace) == 3
     assert await redis.zscore("bull:mail:failed", job_id)
+
+
+async def test_a_job_that_we_put_off_is_bulls_with_all_its_attempts(queue: Queue, work: Work, node: NodePeer, redis: Redis):
+    async def no_room(job: ActiveJob) -> None:
+        raise NotNowError("the quota is used up", again_in_seconds=0.3)
+
+    await node.open("mail")
+    job_id = await node.add("mail", {}, attempts=2, backoff=50)
+    worker = work(queue, no_room)
+    await worker.has_started(2)
+    await worker.stop()
+    assert await node.job("mail", job_id, "getState") == "delayed"
+
+    await node.process("mail", "fail", message="now it counts")
+    await finished(redis, "mail", 1)
+
+    fields = await redis.hgetall(f"bull:mail:{job_id}")
+    assert (fields["attemptsMade"], fields["failedReason"]) == ("2", "now it counts"), "Bull made both of them"
+    assert worker.seen.retried == []
 
 
 async def test_the_documented_series_is_two_four_eight(queue: Queue, work: Work):
