@@ -25,6 +25,8 @@ SUITES = {
     "fleet": "10 and 100 workers on one queue at 200 and 1,000 jobs/s",
     "spread": "40 heavy jobs at 10 idle workers of 5 slots",
     "memory": "resident memory of an idle notification worker",
+    "analytics": "views and downloads until the last row is in PostgreSQL, a whole worker beside the app's own",
+    "notifications": "the same with notifications",
     "start": "from the start of the process to its first job handled",
 }
 
@@ -81,7 +83,7 @@ def _suite(name: str) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    listing = "\n".join(f"  {name:9} {text}" for name, text in SUITES.items())
+    listing = "\n".join(f"  {name:13} {text}" for name, text in SUITES.items())
     parser = argparse.ArgumentParser(
         prog="python tests/bench", description=__doc__, epilog=f"suites:\n{listing}", formatter_class=argparse.RawDescriptionHelpFormatter,
     )

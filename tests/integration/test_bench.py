@@ -45,6 +45,20 @@ def test_a_run_leaves_a_file_per_suite_with_both_sides_numbers(tmp_path: Path) -
     assert "where the time goes" in done.stdout
 
 
+@pytest.mark.usefixtures("bull_installed", "postgres_url")
+def test_the_apps_own_worker_and_ours_leave_the_same_rows_which_the_run_itself_counts(tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCH), "analytics", "notifications", "--jobs", "50", "--rounds", "1", "--folder", str(tmp_path)]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=150, check=False, env=os.environ | {"COLUMNS": "220"})
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    for suite, role, goal in (("analytics", "analytics", "≥ 20× Bull"), ("notifications", "notification", "≥ 5× Bull")):
+        row = json.loads((tmp_path / f"{suite}.json").read_text())[0]
+        assert (row["name"], row["goal"]) == (f"{role}: start of the worker → last row", goal)
+        assert row["ours"] > 0
+        assert row["peer"] > 0
+
+
 def test_a_missed_goal_is_told() -> None:
     slow = Row("process", "jobs/s", [100.0, 120.0], [100.0, 100.0], times_peer(2))
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import redis_process
-from bench import notification
+from bench import fleet_worker
 from bench.peers import Peer
 from bench.results import Row, at_most
 from bench.stage import Stage, resident_mb
@@ -23,10 +23,10 @@ async def run(stage: Stage) -> list[Row]:
     untouched: list[float] = []
     asked: list[float] = []
     bull: list[float] = []
-    with notification.database() as (database_url, _):
+    with fleet_worker.database() as (database_url, _):
         for _ in range(stage.rounds):
             port = redis_process.free_port()
-            with notification.worker(stage.server.port, database_url, port) as process:
+            with fleet_worker.worker("notification", stage.server.port, database_url, port) as process:
                 await _idle(stage)
                 untouched.append(resident_mb(process.pid))
                 await asyncio.to_thread(_ask, port)

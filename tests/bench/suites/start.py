@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable
 
 import redis_process
-from bench import notification
+from bench import fleet_worker
 from bench.peers import SIDES, TESTS, Side, command
 from bench.results import Row, at_most
 from bench.stage import PAYLOAD, Stage
@@ -24,11 +24,12 @@ GOAL_SECONDS = 1
 async def run(stage: Stage) -> list[Row]:
     bare: dict[Side, list[float]] = defaultdict(list)
     real: list[float] = []
-    with notification.database() as (database_url, user):
+    with fleet_worker.database() as (database_url, app):
+        user = app.user()
         for number in range(1 + stage.rounds):  # the first brings the files into memory and compiles them
             one = await _timed(stage, {
                 "userId": user, "type": "TASK_ASSIGNED", "title": "New task", "message": "Render the booth",
-            }, lambda: notification.start(stage.server.port, database_url))
+            }, lambda: fleet_worker.start("notification", stage.server.port, database_url))
             if number:
                 real.append(one)
             for side in SIDES:
@@ -63,7 +64,7 @@ async def _timed(stage: Stage, payload: object, start: Callable[[], subprocess.P
             if message["channel"].endswith("failed"):
                 raise RuntimeError(f"the first job failed: {message['data']}")
         finally:
-            await asyncio.to_thread(notification.end, process)
+            await asyncio.to_thread(fleet_worker.end, process)
             await heard.aclose()  # type: ignore[no-untyped-call]
     await queue.close()
     await server.close()
@@ -78,8 +79,8 @@ def _bare(stage: Stage, side: Side) -> subprocess.Popen[bytes]:
 
 def _imports(stage: Stage, database_url: str) -> str:
     """The slowest imports of a worker that starts, by their own time, as Python's own -X importtime tells them."""
-    arguments = [sys.executable, "-X", "importtime", *notification.COMMAND[1:]]
-    variables = dict(notification.environment(stage.server.port, database_url, redis_process.free_port()))
+    arguments = [sys.executable, "-X", "importtime", *fleet_worker.command("notification")[1:]]
+    variables = dict(fleet_worker.environment(stage.server.port, database_url, redis_process.free_port()))
     process = subprocess.Popen(arguments, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     time.sleep(3)
     process.terminate()

@@ -1,4 +1,4 @@
-"""The real thing: ``kayan worker notification`` as a process of its own, with a real PostgreSQL behind it."""
+"""The real thing: ``kayan worker ROLE`` as a process of its own, with a real PostgreSQL behind it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import redis_process
 import servers
-from app import app_of
+from app import App, app_of
 
 SCHEMA = servers.PROJECT / "workers" / "kayan_workers" / "demo" / "schema.sql"
 
-COMMAND = [sys.executable, "-m", "kayan_workers", "worker", "notification"]
+
+def command(role: str) -> list[str]:
+    return [sys.executable, "-m", "kayan_workers", "worker", role]
 
 
 @contextmanager
-def database() -> Iterator[tuple[str, str]]:
-    """The URL of a database with the app's tables, and the id of a user in it. Raises UnavailableError."""
+def database() -> Iterator[tuple[str, App]]:
+    """The URL of a database with the app's tables, and who fills them. Raises UnavailableError."""
     name = f"kayan_bench_{secrets.token_hex(4)}"
     with servers.postgres_server() as server_url, psycopg.connect(server_url, autocommit=True) as administrator:
         administrator.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
@@ -34,8 +36,7 @@ def database() -> Iterator[tuple[str, str]]:
             with psycopg.connect(url, autocommit=True) as connection:
                 connection.execute(SCHEMA.read_text())  # type: ignore[arg-type]
             with app_of(url) as app:
-                user = app.user()
-            yield url, user
+                yield url, app
         finally:
             administrator.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # type: ignore[arg-type]
 
@@ -49,17 +50,19 @@ def environment(redis_port: int, database_url: str, health_port: int) -> Mapping
     }
 
 
-def start(redis_port: int, database_url: str, health_port: int = 0, log: IO[bytes] | int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+def start(
+    role: str, redis_port: int, database_url: str, health_port: int = 0, log: IO[bytes] | int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
     """Start the process. ``health_port`` 0 is any."""
     variables = environment(redis_port, database_url, health_port or redis_process.free_port())
-    return subprocess.Popen(COMMAND, env=dict(variables), stdout=log, stderr=log, cwd=Path("/"))
+    return subprocess.Popen(command(role), env=dict(variables), stdout=log, stderr=log, cwd=Path("/"))
 
 
 @contextmanager
-def worker(redis_port: int, database_url: str, health_port: int = 0) -> Iterator[subprocess.Popen[bytes]]:
+def worker(role: str, redis_port: int, database_url: str, health_port: int = 0) -> Iterator[subprocess.Popen[bytes]]:
     """The process, as long as the block. Raises RuntimeError with its last words when it has ended by itself."""
     with tempfile.TemporaryFile() as log:
-        process = start(redis_port, database_url, health_port, log)
+        process = start(role, redis_port, database_url, health_port, log)
         try:
             yield process
             if process.poll() is not None:
