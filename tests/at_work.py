@@ -30,7 +30,7 @@ class Recorder(Observer):
         self.calls: list[tuple[Any, ...]] = []
 
     def __getattribute__(self, name: str) -> Any:
-        if name.startswith(("job_", "jobs_", "queue_")):
+        if name not in ("jobs_started", "jobs_completed") and name.startswith(("job_", "jobs_", "queue_")):  # those tell of each job
             return lambda *args: self._record(name, *args)
         return super().__getattribute__(name)
 

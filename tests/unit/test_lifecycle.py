@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import structlog
 from kayan_workers import logs
+from kayan_workers.bull.outcome import Completed
 from kayan_workers.errors import NotNowError, PermanentError, TemporaryError
 from kayan_workers.lifecycle import Lifecycle
 from kayan_workers.metrics import Metrics
@@ -22,10 +23,12 @@ class RunningJob:
 
     id: str = "7"
     attempt: int = 1
-    timestamp_ms: int = 1_000
-    started_at: int = 4_000
+    waited_ms: float = 2_000
     seconds: float = 0.5
-    opts: dict[str, Any] = field(default_factory=lambda: {"delay": 1_000})
+
+
+def done(job: RunningJob, value: object, seconds: float) -> Completed:
+    return Completed(job, value, "", seconds)  # type: ignore[arg-type]
 
 
 class Seen:
@@ -52,20 +55,30 @@ def logging_as_before() -> Iterator[None]:
 
 def test_a_completed_job_is_two_lines_and_is_counted_with_its_times() -> None:
     seen = Seen()
-    seen.observer.job_started(RunningJob())
-    seen.observer.job_completed(RunningJob(), {"a": "payload"}, 0.184)
+    seen.observer.jobs_started([RunningJob()])
+    seen.observer.jobs_completed([done(RunningJob(), {"a": "payload"}, 0.184)])
     started, completed = seen.events()
     assert (started["event"], started["queue"], started["job_id"], started["attempt"]) == ("job.started", "email", "7", 1)
     assert (completed["event"], completed["duration_ms"]) == ("job.completed", 184)
     assert "payload" not in seen.stream.getvalue()
     assert seen.number("kayan_jobs_completed_total") == 1
     assert seen.number("kayan_job_processing_seconds_sum") == pytest.approx(0.184)
-    assert seen.number("kayan_job_waiting_seconds_sum") == 2.0  # three seconds since it was added, one of them its own delay
+    assert seen.number("kayan_job_waiting_seconds_sum") == 2.0
+
+
+def test_a_batch_leaves_the_lines_of_each_of_its_jobs() -> None:
+    seen = Seen()
+    jobs = [RunningJob("7"), RunningJob("8", attempt=2)]
+    seen.observer.jobs_started(jobs)
+    seen.observer.jobs_completed([done(job, None, 0.5) for job in jobs])
+    assert [(event["event"], event["job_id"], event["attempt"]) for event in seen.events()] == [
+        ("job.started", "7", 1), ("job.started", "8", 2), ("job.completed", "7", 1), ("job.completed", "8", 2)]  # fmt: skip
+    assert [seen.number(f"kayan_jobs_{name}_total") for name in ("started", "completed")] == [2, 2]
 
 
 def test_a_second_attempt_does_not_count_as_waiting() -> None:
     seen = Seen()
-    seen.observer.job_started(RunningJob(attempt=2))
+    seen.observer.jobs_started([RunningJob(attempt=2)])
     assert seen.number("kayan_job_waiting_seconds_count") == 0
 
 
@@ -117,7 +130,7 @@ def test_lost_stalled_and_returned_jobs_are_counted_each_for_itself() -> None:
 
 def test_above_info_jobs_are_counted_without_a_line() -> None:
     seen = Seen(level="warning")
-    seen.observer.job_started(RunningJob())
-    seen.observer.job_completed(RunningJob(), None, 0.1)
+    seen.observer.jobs_started([RunningJob()])
+    seen.observer.jobs_completed([done(RunningJob(), None, 0.1)])
     assert seen.events() == []
     assert seen.number("kayan_jobs_completed_total") == 1

@@ -46,6 +46,18 @@ def test_an_event_is_one_line_of_json_that_begins_with_time_level_and_name() -> 
     assert event["timestamp"].endswith("Z")
 
 
+def test_events_logged_together_are_the_lines_they_would_be_one_by_one() -> None:
+    stream = lines("json", "hunter2")
+    events: list[dict[str, Any]] = [{"event": "job.started", "job_id": "hunter2"}, {"event": "job.started", "data": {}}]
+    for event in events:
+        logs.get().info(**event)
+    logs.together("info", [dict(event) for event in events])
+    logs.together("info", [])
+    told = [json.loads(line) | {"timestamp": ""} for line in stream.getvalue().splitlines()]
+    assert told[:2] == told[2:]
+    assert told[0] == {"timestamp": "", "level": "info", "event": "job.started", "job_id": "***"}
+
+
 def test_the_level_decides_what_is_said() -> None:
     stream = lines("json", level="warning")
     logs.get().info("job.started")

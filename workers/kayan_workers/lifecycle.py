@@ -11,6 +11,7 @@ from kayan_workers.bull.outcome import JobTimeoutError, message_of
 from kayan_workers.errors import KayanError, PermanentError
 
 if TYPE_CHECKING:
+    from kayan_workers.bull.outcome import Completed
     from kayan_workers.bull.running import ActiveJob
     from kayan_workers.metrics import QueueMetrics
 
@@ -23,22 +24,30 @@ class Lifecycle(Observer):
     ) -> None:
         """``level`` is the lowest that is logged; what lies below it costs nothing. ``on_given_up`` gets the ids of such jobs."""
         self._on_given_up = on_given_up
+        self._queue = queue
         self._metrics = metrics
         self._log = logs.get(queue=queue)
         self._notes_jobs = logs.LEVELS[level] <= logs.LEVELS["info"]
 
-    def job_started(self, job: ActiveJob) -> None:
-        self._metrics.started.inc()
-        if job.attempt == 1:
-            self._metrics.waited.observe(max(0.0, (job.started_at - job.timestamp_ms - _delay_ms(job)) / 1000))
+    def jobs_started(self, jobs: Sequence[ActiveJob]) -> None:
+        self._metrics.started.inc(len(jobs))
+        for job in jobs:
+            if job.attempt == 1:
+                self._metrics.waited.observe(job.waited_ms / 1000)
         if self._notes_jobs:
-            self._log.info("job.started", job_id=job.id, attempt=job.attempt)
+            logs.together("info", (
+                {"event": "job.started", "queue": self._queue, "job_id": job.id, "attempt": job.attempt} for job in jobs
+            ))  # fmt: skip
 
-    def job_completed(self, job: ActiveJob, value: Any, seconds: float) -> None:
-        self._metrics.completed.inc()
-        self._metrics.seconds.observe(seconds)
+    def jobs_completed(self, completed: Sequence[Completed]) -> None:
+        self._metrics.completed.inc(len(completed))
+        for one in completed:
+            self._metrics.seconds.observe(one.seconds)
         if self._notes_jobs:
-            self._log.info("job.completed", job_id=job.id, attempt=job.attempt, duration_ms=_ms(seconds))
+            logs.together("info", (
+                {"event": "job.completed", "queue": self._queue, "job_id": one.job.id, "attempt": one.job.attempt,
+                 "duration_ms": _ms(one.seconds)} for one in completed
+            ))  # fmt: skip
 
     def job_retried(self, job: ActiveJob, error: BaseException, delay_ms: int, seconds: float) -> None:
         self._metrics.retried.inc()
@@ -102,12 +111,6 @@ def _described(error: BaseException) -> dict[str, Any]:
     """The error's own words; with its traceback when nobody raised it on purpose."""
     said = {"error": message_of(error) or type(error).__name__, "error_type": type(error).__name__}
     return said if isinstance(error, KayanError | JobTimeoutError) else said | {"exc_info": error}
-
-
-def _delay_ms(job: ActiveJob) -> float:
-    """The delay the job was added with; the hash's own says 0 once the job has been promoted."""
-    delay = job.opts.get("delay")
-    return delay if isinstance(delay, int | float) else 0
 
 
 def _ms(seconds: float) -> int:

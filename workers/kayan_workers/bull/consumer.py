@@ -266,15 +266,18 @@ class Consumer:
             self.observer.queue_fenced(self.queue.name, fenced)
         self._look_around()
 
-    def settled(self, result: outcome.Completed | outcome.Failed) -> None:
-        if isinstance(result, outcome.Completed):
-            self.observer.job_completed(result.job, result.value, result.seconds)
-        elif result.is_postponed:
-            self.observer.job_postponed(result.job, result.error, result.delay_ms, result.seconds)
-        elif result.fate == "failed":
-            self.observer.job_failed(result.job, result.error, result.seconds)
-        else:
-            self.observer.job_retried(result.job, result.error, result.delay_ms, result.seconds)
+    def settled(self, results: Sequence[outcome.Completed | outcome.Failed]) -> None:
+        if completed := [result for result in results if isinstance(result, outcome.Completed)]:
+            self.observer.jobs_completed(completed)
+        for result in results:
+            if not isinstance(result, outcome.Failed):
+                continue
+            if result.is_postponed:
+                self.observer.job_postponed(result.job, result.error, result.delay_ms, result.seconds)
+            elif result.fate == "failed":
+                self.observer.job_failed(result.job, result.error, result.seconds)
+            else:
+                self.observer.job_retried(result.job, result.error, result.delay_ms, result.seconds)
 
     def refused(self, result: outcome.Completed | outcome.Failed, why: str) -> None:
         self.observer.job_lost(result.job, why)

@@ -12,7 +12,7 @@ import logging
 import math
 import secrets
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -61,8 +61,8 @@ class Crew(Protocol):
     def receive(self, claimed: list[ActiveJob], asked: int, *, fenced: bool) -> None:
         """The claimed jobs, of the number asked for; the reservation ends."""
 
-    def settled(self, outcome: Completed | Failed) -> None:
-        """Redis has the outcome."""
+    def settled(self, outcomes: Sequence[Completed | Failed]) -> None:
+        """Redis has the outcomes."""
 
     def refused(self, outcome: Completed | Failed, why: str) -> None:
         """The job was not ours any more; nothing was written."""
@@ -296,13 +296,17 @@ class Lanes:
         finally:
             self._under_way -= 1
             self._crew.receive(claimed, want, fenced=fenced)
-        for outcome in outcomes:
-            self._crew.running.pop(outcome.job.token, None)
-            code = refused.get(outcome.job.id) if refused else None
-            if code is None or await self._was_written(line, outcome):
-                self._crew.settled(outcome)
-            else:
-                self._crew.refused(outcome, settle.WHY[code])
+        written: list[Completed | Failed] = []
+        try:
+            for outcome in outcomes:
+                self._crew.running.pop(outcome.job.token, None)
+                code = refused.get(outcome.job.id) if refused else None
+                if code is None or await self._was_written(line, outcome):
+                    written.append(outcome)
+                else:
+                    self._crew.refused(outcome, settle.WHY[code])
+        finally:  # also when the connection is lost over a question about one of them
+            self._crew.settled(written)
         if self._doubtful:
             for outcome in outcomes:
                 self._doubtful.pop(outcome.job.token, None)

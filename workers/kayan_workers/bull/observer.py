@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from kayan_workers.bull.outcome import Completed
     from kayan_workers.bull.running import ActiveJob
 
 
 class Observer:
     """Every method does nothing; override what you want to hear. ``seconds`` is how long the attempt ran."""
+
+    def jobs_started(self, jobs: Sequence[ActiveJob]) -> None:
+        """The handler is about to run on them: on one job, or on a batch."""
+        for job in jobs:
+            self.job_started(job)
+
+    def jobs_completed(self, completed: Sequence[Completed]) -> None:
+        """Redis has their results: of all that one call has written."""
+        for one in completed:
+            self.job_completed(one.job, one.value, one.seconds)
 
     def job_started(self, job: ActiveJob) -> None:
         """The handler is about to run."""

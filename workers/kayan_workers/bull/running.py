@@ -101,6 +101,10 @@ class ActiveJob(Job):
         return {name: value for name, value in zip(FIELDS, self._values, strict=False) if value is not None}
 
     @property
+    def timestamp_ms(self) -> int:
+        return whole(self._values[3])
+
+    @property
     def debounce_id(self) -> str | None:
         debounce = self.options.debounce
         return str(debounce["id"]) if isinstance(debounce, dict) and "id" in debounce else None

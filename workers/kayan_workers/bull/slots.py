@@ -142,7 +142,8 @@ class Slots:
         for job in jobs:
             job.started_monotonic = now
             self._begun[job.token] = job
-            self._foreman.observer.job_started(job)
+        self._foreman.observer.jobs_started(jobs)
+        for job in jobs:
             if job.options.repeat:
                 await self._schedule_next(job)
         if not self._telling:
