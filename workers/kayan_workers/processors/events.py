@@ -41,28 +41,38 @@ class Activity(msgspec.Struct, rename="camel"):
     collection_id: str | None = None
 
 
-class ActivityRow(NamedTuple):
-    """A row of ``asset_activities``, in the order of the insert."""
+class ActivityRow(msgspec.Struct, rename="camel"):
+    """A row of ``asset_activities``, by its columns' names."""
 
     id: str
     type: str
     description: str
     user_id: str
-    asset_id: str | None
-    collection_id: str | None
-    metadata: str | None
     created_at: datetime
+    asset_id: str | None = None
+    collection_id: str | None = None
+    metadata: dict[str, Any] | None = None
 
 
-class SearchRow(NamedTuple):
-    """A row of ``search_history``, in the order of the insert."""
+class SearchRow(msgspec.Struct, rename="camel"):
+    """A row of ``search_history``, by its columns' names."""
 
     id: str
     user_id: str
     query: str
-    filters: str | None
+    filters: Any
     result_count: int
     created_at: datetime
+
+
+class CounterRow(msgspec.Struct, rename="camel"):
+    """What a batch adds to a row of ``asset_analytics``, by its columns' names."""
+
+    id: str
+    asset_id: str
+    date: date
+    views: int
+    downloads: int
 
 
 Column = Literal["views", "downloads"]
@@ -100,6 +110,8 @@ _COUNTED: dict[str, tuple[Column, str, str]] = {
     "ASSET_VIEW": ("views", "ASSET_VIEWED", "Asset viewed"),
     "ASSET_DOWNLOAD": ("downloads", "ASSET_DOWNLOADED", "Asset downloaded"),
 }
+
+_NO_ACTIVITY = "{} without userId: an activity needs one"
 
 
 def check(payload: Payload) -> None:
@@ -147,55 +159,48 @@ def effects_of(payload: Payload, job: JobHandle, world: World) -> Effects:
             return _counted(payload, asset_id, job, world)
         case asset_id:
             world.parents.require({"assetId": asset_id, "userId": payload.user_id})
-            return _activity(payload, job, "ASSET_SHARED", "Asset shared", metadata=payload.data)
+            if payload.user_id is None:
+                return Effects(skipped=_NO_ACTIVITY.format(payload.type))
+            row = ActivityRow(
+                _row_id("asset_activities", job), "ASSET_SHARED", "Asset shared", payload.user_id, _utc(payload.timestamp), asset_id,
+                metadata=payload.data,
+            )
+            return Effects(activity=row)
 
 
 def _counted(payload: Payload, asset_id: str, job: JobHandle, world: World) -> Effects:
     column, activity_type, description = _COUNTED[payload.type]
     world.parents.require({"assetId": asset_id})
-    counter = (asset_id, _utc(payload.timestamp).date(), column)
+    moment = _utc(payload.timestamp)
+    counter = (asset_id, moment.date(), column)
     if payload.user_id is None:
         return Effects(counter)
     if not world.parents.exists("userId", payload.user_id):
         return Effects(counter, skipped=f"counted, but without an activity: userId {payload.user_id[:60]!r} no longer exists")
-    return _activity(payload, job, activity_type, description)._replace(counter=counter)
+    return Effects(counter, ActivityRow(_row_id("asset_activities", job), activity_type, description, payload.user_id, moment, asset_id))
 
 
 def _search(payload: Payload, search: Search, job: JobHandle, world: World) -> Effects:
     if payload.user_id is None:
         return Effects(skipped="a search without userId: search_history needs one")
     world.parents.require({"userId": payload.user_id})
-    filters = None if search.filters is None else msgspec.json.encode(search.filters).decode()
     row_id = _row_id("search_history", job)
-    return Effects(search=SearchRow(row_id, payload.user_id, search.query, filters, search.result_count or 0, _utc(payload.timestamp)))
+    row = SearchRow(row_id, payload.user_id, search.query, search.filters, search.result_count or 0, _utc(payload.timestamp))
+    return Effects(search=row)
 
 
 def _free_activity(payload: Payload, activity: Activity, job: JobHandle, world: World) -> Effects:
     if activity.type not in world.activity_types:
         raise PermanentError(f"data.type: not an AssetActivityType; known are {', '.join(sorted(world.activity_types))}")
     world.parents.require({"assetId": payload.asset_id, "collectionId": activity.collection_id, "userId": payload.user_id})
-    description = activity.description or activity.type.replace("_", " ").capitalize()
-    return _activity(payload, job, activity.type, description, collection_id=activity.collection_id, metadata=payload.data)
-
-
-def _activity(
-    payload: Payload, job: JobHandle, activity_type: str, description: str, *,
-    collection_id: str | None = None, metadata: dict[str, Any] | None = None,
-) -> Effects:
     if payload.user_id is None:
-        return Effects(skipped=f"{payload.type} without userId: an activity needs one")
-    return Effects(
-        activity=ActivityRow(
-            id=_row_id("asset_activities", job),
-            type=activity_type,
-            description=description,
-            user_id=payload.user_id,
-            asset_id=payload.asset_id,
-            collection_id=collection_id,
-            metadata=None if metadata is None else msgspec.json.encode(metadata).decode(),
-            created_at=_utc(payload.timestamp),
-        )
+        return Effects(skipped=_NO_ACTIVITY.format(payload.type))
+    description = activity.description or activity.type.replace("_", " ").capitalize()
+    row = ActivityRow(
+        _row_id("asset_activities", job), activity.type, description, payload.user_id, _utc(payload.timestamp), payload.asset_id,
+        activity.collection_id, payload.data,
     )
+    return Effects(activity=row)
 
 
 def _row_id(table: str, job: JobHandle) -> str:

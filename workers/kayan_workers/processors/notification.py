@@ -22,7 +22,7 @@ import msgspec
 from kayan_workers.errors import KayanError, PermanentError
 from kayan_workers.ids import derive_id
 from kayan_workers.processors import parents
-from kayan_workers.processors.batching import Outcome, in_as_few_as_possible
+from kayan_workers.processors.batching import Outcome, as_json, in_as_few_as_possible
 
 if TYPE_CHECKING:
     from kayan_workers.database import Connection, Database
@@ -76,22 +76,23 @@ FROM notification_preferences WHERE "userId" = ANY (%s)
 
 _INSERT = """
 INSERT INTO notifications
-  (id, type, title, message, read, data, "createdAt", "userId", "projectId", "taskId", "milestoneId", "meetingId")
-SELECT id, type::"NotificationType", title, message, false, data::jsonb, now(), "userId", "projectId", "taskId", "milestoneId", "meetingId"
-FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
-  AS job (id, type, title, message, data, "userId", "projectId", "taskId", "milestoneId", "meetingId")
+  (read, "createdAt", id, type, title, message, data, "userId", "projectId", "taskId", "milestoneId", "meetingId")
+SELECT false, now(), * FROM json_to_recordset(%s::json) AS job (
+  id text, type "NotificationType", title text, message text, data jsonb,
+  "userId" text, "projectId" text, "taskId" text, "milestoneId" text, "meetingId" text
+)
 ON CONFLICT (id) DO NOTHING
 """
 
 
-class Row(NamedTuple):
-    """A row of ``notifications``, in the order of ``_INSERT``."""
+class Row(msgspec.Struct, rename="camel"):
+    """A row of ``notifications``, by its columns' names."""
 
     id: str
     type: str
     title: str
     message: str
-    data: str | None
+    data: dict[str, Any] | None
     user_id: str
     project_id: str | None
     task_id: str | None
@@ -137,10 +138,8 @@ def _store(work: Work, database: Database) -> list[Outcome]:
     with database.transaction() as connection:
         world = _look_around(connection, [payload for payload, _ in work])
         judged = [_judge(payload, job, world) for payload, job in work]
-        # Sorted, so that two runs of the same jobs wait for each other in one order and never in a ring.
-        rows = sorted((row for row in judged if isinstance(row, Row)), key=lambda row: row.id)
-        if rows:
-            connection.execute(_INSERT, [list(column) for column in zip(*rows, strict=True)])
+        if rows := [row for row in judged if isinstance(row, Row)]:
+            connection.execute(_INSERT, (as_json(rows),))
     return [{"id": entry.id} if isinstance(entry, Row) else entry for entry in judged]
 
 
@@ -173,7 +172,7 @@ def _judge(payload: Payload, job: JobHandle, world: World) -> Row | Outcome:
         type=stored_type,
         title=payload.title,
         message=payload.message,
-        data=None if payload.data is None else msgspec.json.encode(payload.data).decode(),
+        data=payload.data,
         user_id=payload.user_id,
         project_id=payload.project_id,
         task_id=payload.task_id,

@@ -43,11 +43,11 @@ class Parents:
 
 def look_up(connection: Connection, wanted: Iterable[Pointers]) -> Parents:
     """Find the rows that ``wanted`` points at, in one query whatever their number."""
+    pairs = {pair for pointers in wanted for pair in pointers.items()}
     ids: dict[str, set[str]] = {}
-    for pointers in wanted:
-        for field, row_id in pointers.items():
-            if row_id is not None and storable(row_id):
-                ids.setdefault(field, set()).add(row_id)
+    for field, row_id in pairs:
+        if row_id is not None and storable(row_id):
+            ids.setdefault(field, set()).add(row_id)
     if not ids:
         return Parents(())
     query = " UNION ALL ".join([_FIND[field] for field in ids])
@@ -56,7 +56,13 @@ def look_up(connection: Connection, wanted: Iterable[Pointers]) -> Parents:
 
 def storable(text: str) -> bool:
     """Whether PostgreSQL can hold ``text`` at all: it knows neither NUL nor half a surrogate pair."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    if "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def require_storable(texts: Mapping[str, str | None]) -> None:
