@@ -177,3 +177,22 @@ async def test_a_worker_that_may_not_watch_says_so_once_and_keeps_no_connections
                 await queue.add({})
                 await wait_until(lambda: seen.said("job_completed"), 10)
     assert len(seen.said("queue_warning")) == 1
+
+
+async def test_results_that_wait_to_be_written_hold_claims_back(redis_url: str, redis: Redis) -> None:
+    """Quick batches are over sooner than Redis writes them down. Unbounded, `active` grew to thousands and every finish searched it."""
+    together = 5 * 500
+    peak = 0
+
+    def work(jobs: list[Any]) -> list[None]:
+        nonlocal peak
+        peak = max(peak, consumer.in_flight)
+        time.sleep(0.002)  # not so quick that jobs are claimed ahead of free slots
+        return [None] * len(jobs)
+
+    async with queue_at(redis_url) as queue:
+        await queue.add_bulk([{"data": {}}] * 15_000)
+        async with working(queue, work, concurrency=5, batch=500) as (consumer, seen):
+            await wait_until(lambda: len(seen.said("job_completed")) == 15_000, 60)
+
+    assert peak <= together + 1000  # what the two lanes are carrying

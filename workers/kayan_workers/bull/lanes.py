@@ -224,7 +224,8 @@ class Lanes:
         while True:
             line = await self.line()
             outcomes = self._take()
-            want = self._crew.appetite(len(outcomes))
+            # Results that wait to be written hold claims back: otherwise quick batches pile up in `active`, whose length every finish pays.
+            want = 0 if self._done else self._crew.appetite(len(outcomes))
             if outcomes or want:
                 try:
                     await self._call(line, outcomes, want)
