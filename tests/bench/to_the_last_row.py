@@ -13,7 +13,7 @@ import resource
 import subprocess
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import psycopg
 from app import App
 from bench import fleet_worker
 from bench.peers import SIDES, TESTS, Side
-from bench.results import Row, at_most_peer, times_peer
+from bench.results import Goal, Row, at_most_peer, times_peer
 from bench.stage import Stage
 from kayan_workers.bull.options import JobOptions
 from kayan_workers.bull.producer import BulkJob
@@ -49,26 +49,40 @@ class Backlog:
     """Raises AssertionError unless the tables hold exactly what the payloads deserve."""
 
 
+@dataclass(frozen=True, slots=True)
+class WorkedOff:
+    """One round of one side."""
+
+    rate: float
+    steady_rate: float
+    """Of the eight tenths in the middle."""
+    cpu_usec: float
+
+
 async def run(stage: Stage, backlog: Backlog, times: float) -> list[Row]:
     """Alternating rounds of both sides, the first of each to warm up."""
-    rates: dict[Side, list[float]] = defaultdict(list)
-    costs: dict[Side, list[float]] = defaultdict(list)
+    seen: dict[Side, list[WorkedOff]] = defaultdict(list)
     with fleet_worker.database() as (database_url, app):
         payloads = backlog.jobs(app, stage.jobs)
         for number in range(1 + stage.rounds):
             for side in SIDES:
                 some = payloads if side == "ours" else payloads[: max(1, len(payloads) // _SLOWER)]
                 await _wait_in_line(stage, backlog, some)
-                seconds, cpu = await _worked_off(stage, backlog.role, side, database_url, app)
+                round_ = await _worked_off(stage, backlog.role, side, database_url, app)
                 backlog.check(app, some)
                 await _clear(stage, backlog, app)
                 if number:
-                    rates[side].append(len(some) / seconds)
-                    costs[side].append(cpu / len(some) * 1e6)
+                    seen[side].append(round_)
     return [
-        Row(f"{backlog.role}: start of the worker → last row", "jobs/s", rates["ours"], rates["bull"], times_peer(times)),
-        Row(f"{backlog.role}: worker CPU per job, its start included", "µs", costs["ours"], costs["bull"], at_most_peer()),
+        _row(f"{backlog.role}: start of the worker → last row", "jobs/s", seen, "rate", times_peer(times)),
+        _row(f"{backlog.role}: once under way", "jobs/s", seen, "steady_rate"),
+        _row(f"{backlog.role}: worker CPU per job, its start included", "µs", seen, "cpu_usec", at_most_peer()),
     ]
+
+
+def _row(name: str, unit: str, seen: Mapping[Side, Sequence[WorkedOff]], what: str, goal: Goal | None = None) -> Row:
+    ours, bull = ([getattr(one, what) for one in seen[side]] for side in SIDES)
+    return Row(name, unit, ours, bull, goal)
 
 
 async def _wait_in_line(stage: Stage, backlog: Backlog, payloads: Sequence[Any]) -> None:
@@ -81,22 +95,28 @@ async def _wait_in_line(stage: Stage, backlog: Backlog, payloads: Sequence[Any])
     await asyncio.sleep((backlog.options.delay_ms or 0) / 1000)
 
 
-async def _worked_off(stage: Stage, role: str, side: Side, database_url: str, app: App) -> tuple[float, float]:
-    """Seconds until the queue is empty, and seconds of the worker's CPU."""
+async def _worked_off(stage: Stage, role: str, side: Side, database_url: str, app: App) -> WorkedOff:
+    """Start the worker and wait until the queue is empty."""
     app.connection.execute("CHECKPOINT")  # so that no round pays for the one before
     cpu = _cpu_of_children()
+    left: list[tuple[float, int]] = []
     began = time.perf_counter()
     process = _start(role, side, stage.server.port, database_url)
     try:
         async with stage.client() as client, asyncio.timeout(_WITHIN_SECONDS):
-            while await _left(client, role):
+            while not left or left[-1][1]:
+                left.append((time.perf_counter() - began, await _left(client, role)))
                 if process.poll() is not None:
                     raise RuntimeError(f"the worker of {side} ended with {process.returncode}")
                 await asyncio.sleep(0.01)
-        took = time.perf_counter() - began
     finally:
         await asyncio.to_thread(fleet_worker.end, process)
-    return took, _cpu_of_children() - cpu
+    jobs = left[0][1]
+    middle = [(at, some) for at, some in left if jobs * 0.1 <= some <= jobs * 0.9] or left
+    return WorkedOff(
+        jobs / left[-1][0], (middle[0][1] - middle[-1][1]) / max(0.01, middle[-1][0] - middle[0][0]),
+        (_cpu_of_children() - cpu) / jobs * 1e6,
+    )
 
 
 def _start(role: str, side: Side, redis_port: int, database_url: str) -> subprocess.Popen[bytes]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_PAIRS = [low + high for high in _DIGITS for low in _DIGITS]
+"""All pairs of digits, the lower one first: two digits for one division, as every job derives an id or two."""
 _LENGTH = 24
 
 
@@ -13,10 +15,10 @@ def derive_id(*parts: str | int) -> str:
 
     The same parts give the same id on every machine; ("ab", "c") and ("a", "bc") give different ones.
     """
-    spelled = "".join(f"{len(text)}:{text}" for text in map(str, parts))
-    number = int.from_bytes(hashlib.sha256(spelled.encode("utf-8", "surrogatepass")).digest(), "big")
+    spelled = "".join([f"{len(text)}:{text}" for text in map(str, parts)])
+    number = int.from_bytes(hashlib.sha256(spelled.encode("utf-8", "surrogatepass")).digest(), "big") % 36**_LENGTH
     characters = ["c"]
-    for _ in range(_LENGTH):
-        number, digit = divmod(number, 36)
-        characters.append(_DIGITS[digit])
+    for _ in range(_LENGTH // 2):
+        number, pair = divmod(number, 36 * 36)
+        characters.append(_PAIRS[pair])
     return "".join(characters)
