@@ -118,6 +118,15 @@ def test_in_a_batch_a_payload_nested_without_end_fails_alone_and_for_good(proces
     assert str(results[1]) == "variant-generation job 7: malformed payload: it is nested too deep to be read"
 
 
+def test_half_an_emoji_that_javascript_cut_off_is_no_reason_to_lose_a_job(processor: Any) -> None:
+    """``"🎉".substring(0, 1)`` travels as an escape that no strict reader takes; Node's own clients wrote U+FFFD for it."""
+    processor.process = lambda payload, job, edges: payload
+
+    found = bound(role(), EDGES)(RawJob(rb'{"assetId":"a","variants":["\\ud83c"],"note":"well done \ud83c\udf89 \ud83c"}'))
+
+    assert found == Payload("a", [r"\ud83c"], "well done 🎉 �")
+
+
 def test_in_a_batch_a_malformed_payload_fails_alone(processor: Any) -> None:
     processor.process_batch = lambda work, edges: [payload.asset_id for payload, _ in work]
     good, bad = b'{"assetId":"%s","variants":[]}', b"{}"

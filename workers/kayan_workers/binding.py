@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import importlib
 import inspect
+import json
 import os
 import re
 import sys
@@ -168,6 +169,15 @@ def _batch(
     return handle
 
 
+def _with_whole_characters(data: bytes) -> bytes:
+    """JSON with U+FFFD for each half of a surrogate pair, which is what Node's database and mail clients made of it.
+
+    JavaScript cuts texts between the halves of an emoji and writes what is left as an escape, which a strict reader refuses.
+    """
+    text = json.dumps(json.loads(data), ensure_ascii=False)
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
+
+
 def complaint(error: msgspec.ValidationError, payload: type[Any]) -> str:
     """What is wrong with a payload: the field, and why. Its values are not repeated; a word that is on no list is answered with the list.
 
@@ -213,12 +223,17 @@ def _decoder(payload: type[Any]) -> Decode:
 
     def typed(job: RawJob) -> Any:
         try:
-            return decode(job.raw_data)
+            try:
+                return decode(job.raw_data)
+            except msgspec.DecodeError as error:
+                if isinstance(error, msgspec.ValidationError) or b"\\u" not in job.raw_data:
+                    raise
+                return decode(_with_whole_characters(job.raw_data))
         except msgspec.ValidationError as error:
             raise PermanentError(f"{job.queue} job {job.id}: malformed payload: {complaint(error, payload)}") from None
         except RecursionError:
             raise PermanentError(f"{job.queue} job {job.id}: malformed payload: it is nested too deep to be read") from None
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, ValueError) as error:
             raise PermanentError(f"{job.queue} job {job.id}: its data is not JSON: {error}") from None
 
     return typed
