@@ -20,7 +20,8 @@ _GO_ON = b"HTTP/1.1 100 "
 
 
 class Proxy:
-    """Passes bytes between clients and ``host:port``, until it is told to do something worse."""
+    """Passes bytes between clients and ``host:port``, until it is told to do something worse. A ``host`` with a slash is the folder of
+    PostgreSQL's socket."""
 
     def __init__(self, port: int, host: str = "127.0.0.1", *, tls: ssl.SSLContext | None = None) -> None:
         self.host, self.target = host, port
@@ -101,7 +102,10 @@ class Proxy:
             writer.transport.abort()
             return
         try:
-            server_reader, server_writer = await asyncio.open_connection(self.host, self.target)
+            if self.host.startswith("/"):
+                server_reader, server_writer = await asyncio.open_unix_connection(f"{self.host}/.s.PGSQL.{self.target}")
+            else:
+                server_reader, server_writer = await asyncio.open_connection(self.host, self.target)
         except OSError:
             writer.transport.abort()
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import threading
 from collections.abc import Iterator
@@ -9,15 +10,21 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 from app import App, SomeEdges, app_of
 from doubles import FakeJob
 from kayan_workers.database import Database
-from kayan_workers.errors import PermanentError
+from kayan_workers.errors import PermanentError, TemporaryError
+from kayan_workers.ids import derive_id
 from kayan_workers.processors.analytics import Payload, process_batch
+from waiting import wait_until
 
 NOON = "2025-11-24T12:00:00.123Z"
 DAY_AFTER_TOMORROW = (datetime.now(UTC) + timedelta(days=2)).isoformat()
+NESTED: dict[str, Any] = {}
+for _ in range(5000):
+    NESTED = {"in": NESTED}
 NOON_AS_STORED = datetime.fromisoformat(NOON).replace(tzinfo=None)
 
 
@@ -277,8 +284,14 @@ def test_counters_are_exact_when_overlapping_batches_run_at_once_in_any_order(ap
         ({"type": "SEARCH", "data": {"query": "x", "filters": {"name": "a\0b"}}}, "data.filters.name: holds a NUL"),
         ({"type": "SEARCH", "data": {"query": "".join(chr(0x4E00 + (i * 7919) % 20000) for i in range(9000))}}, "index row"),
         ({"type": "NO_SUCH_EVENT"}, "type: not an analytics event"),
+        ({"type": "SEARCH", "data": {"query": "half an emoji \ud83c"}}, "data.query: holds a NUL character or half a surrogate pair"),
+        ({"type": "SEARCH", "data": {"query": "x", "filters": {"\ud83c": 1}}}, "a name in data.filters"),
+        ({"type": "SEARCH", "data": {"query": "x", "filters": NESTED}}, "nested too deep"),
+        ({"type": "ASSET_VIEW", "assetId": "c\ud83c"}, "assetId"),
+        ({"type": "SEARCH", "userId": "c\0", "data": {"query": "x"}}, "userId"),
     ],
-    ids=["dead asset", "nul in the query", "nul in the filters", "longer than its index allows", "unknown type"],
+    ids=["dead asset", "nul in the query", "nul in the filters", "longer than its index allows", "unknown type", "half a character",
+         "half a character in a name", "nested without end", "half a character in an id", "nul in an id"],
 )
 def test_a_poisonous_event_among_a_hundred_fails_alone(app: App, edges: Any, poison: dict[str, Any], word: str) -> None:
     asset, user = app.asset(), app.user()
@@ -292,6 +305,108 @@ def test_a_poisonous_event_among_a_hundred_fails_alone(app: App, edges: Any, poi
     assert isinstance(outcomes[63], PermanentError)
     assert word in str(outcomes[63])
     assert app.rows("asset_analytics", "views") == [99]
+
+
+def test_a_counter_that_is_full_fails_the_events_of_its_asset_alone(app: App, edges: Any) -> None:
+    full, other, user = app.asset(), app.asset(), app.user()
+    app.insert("asset_analytics", assetId=full, date="2025-11-24", views=2**31 - 2)
+    work = [(event("ASSET_VIEW", assetId=full if place in (7, 20, 33) else other, userId=user), job()) for place in range(40)]
+
+    outcomes = process_batch(work, edges)
+
+    failed = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, PermanentError)]
+    assert failed == [20, 33]  # there was room for one
+    assert {asset: views for asset, _, views, _ in counters(app)} == {full: 2**31 - 1, other: 37}
+    assert len(app.rows("asset_activities", "id")) == 38
+
+
+def test_a_row_that_a_trigger_of_the_app_refuses_fails_alone(app: App, edges: Any) -> None:
+    asset, user = app.asset(), app.user()
+    _refuse_by_trigger(app, "search_history", "query", "forbidden")
+    work = [(event("SEARCH", userId=user, data={"query": "forbidden" if place == 11 else "booth"}), job()) for place in range(30)]
+    work.append((event("ASSET_VIEW", assetId=asset, userId=user), job()))
+
+    outcomes = process_batch(work, edges)
+
+    assert [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Exception)] == [11]
+    assert "the database refuses a value of this job: not on our premises" in str(outcomes[11])
+    assert len(app.rows("search_history", "id")) == 29
+    assert app.rows("asset_analytics", "views") == [1]
+
+
+@pytest.mark.parametrize("deleted", ["user", "asset"])
+async def test_what_is_deleted_between_the_look_and_the_insert_takes_no_batch_down(
+    app: App, edges: Any, database_url: str, deleted: str
+) -> None:
+    gone, others, user, leaver = app.asset(), app.asset(), app.user(), app.user()
+    work = [(event("ASSET_VIEW", assetId=others, userId=user), job()) for _ in range(30)]
+    work[5] = (event("ASSET_VIEW", assetId=gone, userId=leaver), job())
+    with psycopg.connect(database_url) as somebody:
+        somebody.execute('DELETE FROM "User" WHERE id = %s' if deleted == "user" else "DELETE FROM assets WHERE id = %s",
+                         (leaver if deleted == "user" else gone,))
+        batch = asyncio.create_task(asyncio.to_thread(process_batch, work, edges))
+        waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'kayan-test' AND wait_event_type = 'Lock'"
+        await wait_until(lambda: app.connection.execute(waiting).rowcount == 1, what="the batch to wait for the row that is going")
+        somebody.commit()
+        outcomes = await batch
+
+    if deleted == "user":
+        assert "no longer exists" in outcomes[5]["skipped"]
+    else:
+        assert isinstance(outcomes[5], PermanentError)
+        assert f"assetId {gone!r}: no such row" in str(outcomes[5])
+    assert not [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Exception) and place != 5]
+    views = {asset: views for asset, _, views, _ in counters(app)}
+    assert views == ({others: 29, gone: 1} if deleted == "user" else {others: 29})
+
+
+async def test_two_batches_that_wait_for_each_other_both_count(app: App, edges: Any, database_url: str) -> None:
+    """Ours take their locks in one order, but the app's transactions need not. PostgreSQL ends one of two that wait in a ring."""
+    first, second = app.asset(), app.asset()
+    for asset in (first, second):
+        app.insert("asset_analytics", id=derive_id("asset_analytics", asset, "2025-11-24"), assetId=asset, date="2025-11-24")
+    first, second = sorted((first, second), key=lambda asset: derive_id("asset_analytics", asset, "2025-11-24"))
+    work = [(event("ASSET_VIEW", assetId=asset), job()) for asset in (first, second) for _ in range(5)]
+    with psycopg.connect(database_url) as somebody:
+        somebody.execute("SET deadlock_timeout TO '60s'")  # so that it is ours that PostgreSQL ends
+        somebody.execute('UPDATE asset_analytics SET views = views + 1 WHERE "assetId" = %s', (second,))
+        batch = asyncio.create_task(asyncio.to_thread(process_batch, work, edges))
+        waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'kayan-test' AND wait_event_type = 'Lock'"
+        await wait_until(lambda: app.connection.execute(waiting).rowcount == 1, what="the batch to wait for the second counter")
+        await asyncio.to_thread(somebody.execute, 'UPDATE asset_analytics SET views = views + 1 WHERE "assetId" = %s', (first,))
+        somebody.commit()
+        outcomes = await batch
+
+    assert outcomes == [{"recorded": ["asset_analytics"]}] * 10
+    assert {asset: views for asset, _, views, _ in counters(app)} == {first: 6, second: 6}
+
+
+async def test_a_connection_lost_in_mid_batch_is_everybodys_temporary_error_and_leaves_nothing(
+    app: App, edges: Any, database_url: str
+) -> None:
+    asset = app.asset()
+    app.insert("asset_analytics", assetId=asset, date="2025-11-24", views=5)
+    work = [(event("ASSET_VIEW", assetId=asset, userId=app.user()), job()) for _ in range(30)]
+    with psycopg.connect(database_url) as somebody:
+        somebody.execute("UPDATE asset_analytics SET views = views + 1")
+        batch = asyncio.create_task(asyncio.to_thread(process_batch, work, edges))
+        cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kayan-test' AND wait_event_type = 'Lock'"
+        await wait_until(lambda: app.connection.execute(cut).rowcount == 1, what="the batch to wait for the counter")
+        assert [type(outcome) for outcome in await batch] == [TemporaryError] * 30
+        somebody.rollback()
+    assert app.rows("asset_analytics", "views") == [5]
+    assert app.rows("asset_activities", "id") == []
+
+    process_batch(work, edges)
+
+    assert app.rows("asset_analytics", "views") == [35]
+
+
+def _refuse_by_trigger(app: App, table: str, column: str, value: str) -> None:
+    app.connection.execute(f"""
+        CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN IF NEW."{column}" = '{value}' THEN RAISE EXCEPTION 'not on our premises'; END IF; RETURN NEW; END $$;
+        CREATE TRIGGER refuse BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION refuse()""")
 
 
 def test_an_activity_that_cannot_be_written_leaves_no_count_and_no_entry_behind(app: App, edges: Any) -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 from app import App, SomeEdges, app_of
 from doubles import FakeJob
 from kayan_workers.database import Database
 from kayan_workers.errors import PermanentError, TemporaryError
 from kayan_workers.processors.notification import APP_TYPES, Payload, process_batch
+from waiting import wait_until
+
+NESTED: dict[str, Any] = {}
+for _ in range(5000):
+    NESTED = {"in": NESTED}
 
 
 @pytest.fixture
@@ -216,8 +223,12 @@ def test_two_workers_with_the_same_jobs_at_once_leave_one_row_each(app: App, edg
         ({"projectId": "cgone"}, "projectId"),
         ({"projectId": "c\0gone"}, "projectId"),
         ({"type": "NO_SUCH_TYPE"}, "type: not a NotificationType"),
+        ({"message": "half an emoji \ud83c"}, "message: holds a NUL character or half a surrogate pair"),
+        ({"data": {"list": [{"a": "\ud83c"}]}}, "data.list[0].a: holds"),
+        ({"data": NESTED}, "nested too deep"),
     ],
-    ids=["nul in the title", "nul in the data", "nul in a name", "dead id", "nul in an id", "unknown type"],
+    ids=["nul in the title", "nul in the data", "nul in a name", "dead id", "nul in an id", "unknown type", "half a character",
+         "half a character in the data", "nested without end"],
 )
 def test_a_poisonous_row_among_a_hundred_fails_alone(app: App, edges: Any, poison: dict[str, Any], word: str) -> None:
     user = app.user()
@@ -241,6 +252,34 @@ def test_a_database_that_is_away_is_everybodys_temporary_error() -> None:
 
     assert [type(outcome) for outcome in outcomes] == [TemporaryError] * 3
     database.close()
+
+
+async def test_a_task_deleted_between_the_look_and_the_insert_fails_its_own_notification_and_no_other(
+    app: App, edges: Any, database_url: str
+) -> None:
+    user, project = app.user(), app.project()
+    gone, kept = app.task(project), app.task(project)
+    work = [(note(user, projectId=project, taskId=gone if place in (3, 17) else kept), job()) for place in range(40)]
+    with psycopg.connect(database_url) as somebody:
+        somebody.execute("DELETE FROM tasks WHERE id = %s", (gone,))
+        batch = asyncio.create_task(asyncio.to_thread(process_batch, work, edges))
+        waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'kayan-test' AND wait_event_type = 'Lock'"
+        await wait_until(lambda: app.connection.execute(waiting).rowcount == 1, what="the batch to wait for the task that is going")
+        somebody.commit()
+        outcomes = await batch
+
+    assert [place for place, outcome in enumerate(outcomes) if isinstance(outcome, PermanentError)] == [3, 17]
+    assert f"taskId {gone!r}: no such row" in str(outcomes[3])
+    assert app.rows("notifications", "taskId") == [kept] * 38
+
+
+@pytest.mark.parametrize(
+    "data", [None, {}, {"empty": None, "list": [], "n": 1.5, "big": 2**70, "text": "مرحبا \u2028 🎉", "quote": '\\" \\u0041'}]
+)
+def test_data_is_stored_as_it_came(app: App, edges: Any, data: dict[str, Any] | None) -> None:
+    one(note(app.user(), data=data), edges)
+
+    assert app.connection.execute("SELECT data FROM notifications").fetchall() == [(data,)]
 
 
 def test_an_empty_batch_asks_nobody(edges: Any) -> None:

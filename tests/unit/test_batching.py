@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import psycopg
@@ -46,6 +47,29 @@ def test_a_healthy_batch_is_one_call_and_one_bad_entry_in_a_hundred_costs_a_few_
 
     assert healthy.calls == 1
     assert poisoned.calls <= 15
+
+
+@given(st.integers(1, 500), st.data())
+def test_k_bad_entries_among_n_cost_about_k_times_log_n_calls(size: int, data: st.DataObject) -> None:
+    poison = data.draw(st.sets(st.integers(0, size - 1), max_size=5))
+    table = Table(poison)
+
+    in_as_few_as_possible(range(size), table.apply)
+
+    assert table.calls <= 1 + 2 * len(poison) * math.ceil(math.log2(size))
+
+
+def test_batches_that_waited_for_each_other_go_on_in_halves_at_once() -> None:
+    calls: list[int] = []
+
+    def apply(some: Sequence[int]) -> list[Outcome]:
+        calls.append(len(some))
+        if len(calls) == 1:
+            raise TemporaryError("database: deadlock detected") from psycopg.errors.DeadlockDetected("deadlock detected")
+        return ["done"] * len(some)
+
+    assert in_as_few_as_possible(range(10), apply) == ["done"] * 10
+    assert calls == [10, 5, 5]
 
 
 def test_trouble_that_is_nobodys_fault_is_not_searched_for() -> None:

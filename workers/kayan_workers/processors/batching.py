@@ -11,6 +11,9 @@ from kayan_workers.errors import KayanError, PermanentError
 
 W = TypeVar("W")
 
+_DEADLOCK = "40P01"
+"""The SQLSTATE of whom PostgreSQL chose to end a ring of waiting transactions."""
+
 Outcome = object | Exception
 """What one job of a batch comes to: its return value, or the exception that it alone deserves."""
 
@@ -19,19 +22,25 @@ def in_as_few_as_possible(work: Sequence[W], apply: Callable[[Sequence[W]], list
     """Apply ``work`` in one call of ``apply``, which is one transaction; where a row breaks it, halve until that row stands alone.
 
     ``apply`` returns one outcome per entry, in order, or raises with nothing done. One bad row among 100 costs about 14 calls. A
-    TemporaryError is no row's fault, so it is everybody's outcome and nothing is tried again here.
+    TemporaryError is no row's fault, so it is everybody's outcome and nothing is tried again here; but two batches that waited for
+    each other go on in halves, as waiting for the next attempt would bring both together again.
     """
     if not work:
         return []
     try:
         return apply(work)
     except KayanError as error:
-        return [error] * len(work)
+        if len(work) == 1 or not _is_deadlock(error):
+            return [error] * len(work)
     except Exception as error:
         if len(work) == 1:
             return [_refusal(error)]
     middle = len(work) // 2
     return in_as_few_as_possible(work[:middle], apply) + in_as_few_as_possible(work[middle:], apply)
+
+
+def _is_deadlock(error: KayanError) -> bool:
+    return getattr(error.__cause__, "sqlstate", None) == _DEADLOCK
 
 
 class Row(Protocol):
