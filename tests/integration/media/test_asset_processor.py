@@ -17,6 +17,7 @@ from kayan_workers.demo.samples import Sample
 from kayan_workers.errors import PermanentError, TemporaryError
 from kayan_workers.processors import asset
 from PIL import Image
+from scene_files import box, shown
 
 Samples = dict[str, Sample]
 
@@ -65,6 +66,27 @@ def test_sound_tells_length_channels_and_tags(world: World, samples: Samples) ->
     assert row["metadata"] | {"durationMs": 0} == {
         "codec": "mp3", "bitrate": 64, "channels": 1, "sampleRate": 44100, "durationMs": 0, "tags": {"title": "Jingle", "artist": "كيان"},
     }  # fmt: skip
+
+
+def test_a_model_tells_its_faces_and_is_drawn(world: World, samples: Samples) -> None:
+    upload = world.sample(samples["tent.glb"])
+
+    run(asset, world, upload.payload())
+
+    row = world.asset(upload.asset_id)
+    assert (row["metadata"]["faces"], row["metadata"]["bounds"]["max"]) == (6, pytest.approx([1, 2**0.5, 1]))
+    assert Image.open(world.stored(row["previewKey"])).size == (800, 600)
+    assert Image.open(world.stored(row["thumbnailKey"])).size == (200, 150)
+
+
+def test_a_model_that_cannot_be_drawn_is_counted_all_the_same_and_the_job_says_why(world: World) -> None:
+    upload = world.upload(shown(box()).gltf("scene.bin"), "MODEL_3D", "model/gltf+json", "stand.gltf")
+
+    run(asset, world, upload.payload())
+
+    row = world.asset(upload.asset_id)
+    assert (row["processingStatus"], row["metadata"]["faces"], row["previewKey"]) == ("COMPLETED", 12, None)
+    assert "it gets no preview: its shape stands in another file" in last_job(world).rows[0]
 
 
 def test_a_pdf_tells_its_pages_and_shows_the_first(world: World, samples: Samples) -> None:

@@ -7,17 +7,12 @@ from pathlib import Path
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media import audio, documents, images, video
+from kayan_workers.media import audio, documents, images, models, video
 from kayan_workers.media.file_type import FileType
 from kayan_workers.media.geometry import Size
 from kayan_workers.media.probe import probe
 from kayan_workers.media.rendition import Rendition
 from kayan_workers.media.sniff import sniff
-
-_NOT_PICTURED = {
-    FileType.MODEL_3D: "no picture can be made of a 3D model yet",
-    FileType.OTHER: "no picture can be made of a file of this type",
-}
 
 
 def picture(source: Path, file_type: FileType, renditions: Sequence[Rendition], ffmpeg: Ffmpeg) -> list[Size]:
@@ -32,17 +27,20 @@ def picture(source: Path, file_type: FileType, renditions: Sequence[Rendition], 
 
 def _image_of(source: Path, file_type: FileType, box: Size, ffmpeg: Ffmpeg) -> Path:
     """A file that ``media.images`` can render, at least ``box`` large where the source allows."""
-    if file_type is FileType.VIDEO:
-        return _frame(source, ffmpeg)
-    if file_type is FileType.AUDIO:
-        return _cover(source, ffmpeg)
     kind = sniff(source)
+    if file_type is FileType.VIDEO or (file_type is FileType.OTHER and kind.family == "video"):
+        return _frame(source, ffmpeg)
+    if file_type is FileType.AUDIO or (file_type is FileType.OTHER and kind.family == "audio"):
+        return _cover(source, ffmpeg)
     if file_type is FileType.IMAGE or kind.family == "image" or kind.name == "PSD":
         return source
     page = source.with_name("page")
+    if models.can_read(source):
+        models.preview(source, page, box)
+        return page
     if documents.preview(source, page, box):
         return page
-    raise PermanentError(_NOT_PICTURED.get(file_type, f"the file has no page to show: its content is {kind}"))
+    raise PermanentError(f"the file has no page to show: its content is {kind}")
 
 
 def _frame(source: Path, ffmpeg: Ffmpeg) -> Path:

@@ -93,9 +93,9 @@ class _Pictures(NamedTuple):
 def _pictures(payload: Payload, source: Source, job: JobHandle, edges: Edges) -> _Pictures | None:
     """Preview and thumbnail of what nobody else is asked to picture: the app queues those jobs for images and videos only.
 
-    A document whose text was read is processed even if its first page cannot be drawn.
+    A document whose text was read, or a model whose faces were counted, is processed even if it cannot be drawn.
     """
-    if payload.file_type not in (FileType.DOCUMENT, FileType.DESIGN, FileType.OTHER):
+    if payload.file_type in (FileType.IMAGE, FileType.VIDEO):
         return None
     try:
         return _draw(payload, source, job, edges)

@@ -1,0 +1,110 @@
+"""The numbers of a glTF file: out of its buffers, as arrays. Buffers in other files or on the net are never asked for."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import functools
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kayan_workers.errors import PermanentError
+from kayan_workers.media.meshes.gltf_scene import Accessor, Scene
+from kayan_workers.media.meshes.shape import MAX_POINTS
+
+_KINDS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
+_WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
+_MAX_NUMBERS = 4 * MAX_POINTS
+_MAX_BUFFER = 100_000_000
+"""Bytes of a buffer that is written into the description."""
+
+
+class Data:
+    """The arrays of one file."""
+
+    def __init__(self, source: Path, scene: Scene, own: tuple[int, int]) -> None:
+        self._source = source
+        self._scene = scene
+        self._start, self._length = own
+
+    def array(self, number: int) -> NDArray[np.generic]:
+        """An accessor's values (count, width) in the type they are written in, or as floats where they are normalized."""
+        accessor = self._scene.accessors[number]
+        width = _WIDTHS.get(accessor.type)
+        if width is None or accessor.component_type not in _KINDS:
+            raise ValueError(f"values of type {accessor.type[:20]}, {accessor.component_type}")
+        if accessor.count * width > _MAX_NUMBERS:
+            raise PermanentError(f"one of its parts has {accessor.count} vertices, more than the {MAX_POINTS} that are drawn")
+        kind = np.dtype(_KINDS[accessor.component_type])
+        if accessor.buffer_view is None:
+            values = np.zeros((accessor.count, width), kind)
+        else:
+            values = self._values(accessor.buffer_view, accessor.byte_offset, accessor.count, width, kind)
+        if accessor.sparse is not None:
+            values = self._replaced(values, accessor, kind)
+        if not accessor.normalized or kind.kind == "f":
+            return values
+        return np.maximum(values / np.float32(np.iinfo(kind).max), -1).astype(np.float32)
+
+    def bytes_of(self, view_number: int) -> bytes:
+        """A buffer view as it stands."""
+        view = self._scene.buffer_views[view_number]
+        return self._read(view_number, view.byte_offset, view.byte_length)
+
+    def _replaced(self, values: NDArray[np.generic], accessor: Accessor, kind: np.dtype[np.generic]) -> NDArray[np.generic]:
+        sparse = accessor.sparse
+        if sparse is None or sparse.count > accessor.count:
+            raise ValueError("more values are replaced than there are")
+        where, what = sparse.indices, sparse.values
+        places = self._values(where.buffer_view, where.byte_offset, sparse.count, 1, np.dtype(_KINDS[where.component_type]))
+        values = values.copy()
+        values[places.ravel()] = self._values(what.buffer_view, what.byte_offset, sparse.count, values.shape[1], kind)
+        return values
+
+    def _values(self, view_number: int, offset: int, count: int, width: int, kind: np.dtype[np.generic]) -> NDArray[np.generic]:
+        view = self._scene.buffer_views[view_number]
+        row = kind.itemsize * width
+        stride = view.byte_stride or row
+        if count == 0:
+            return np.zeros((0, width), kind)
+        size = stride * (count - 1) + row
+        if stride < row or stride > 255 or offset + size > view.byte_length:
+            raise ValueError("some of its values stand outside of their buffer")
+        data = self._read(view_number, view.byte_offset + offset, size)
+        return np.ndarray((count, width), kind, data, 0, (stride, kind.itemsize))
+
+    def _read(self, view_number: int, offset: int, size: int) -> bytes:
+        view = self._scene.buffer_views[view_number]
+        if any("meshopt" in name for name in view.extensions):
+            raise PermanentError("its shape is compressed with meshopt, which cannot be drawn here; export it without compression")
+        buffer = self._scene.buffers[view.buffer]
+        if buffer.uri is not None:
+            data = self._written(view.buffer)[offset : offset + size]
+        else:
+            if view.buffer != 0 or not self._start or offset + size > self._length:
+                raise ValueError("some of its values stand outside of the file")
+            with self._source.open("rb") as file:
+                file.seek(self._start + offset)
+                data = file.read(size)
+        if len(data) != size:
+            raise ValueError("some of its values stand outside of their buffer")
+        return data
+
+    @functools.lru_cache(maxsize=2)  # noqa: B019  it lives as long as the file is worked on
+    def _written(self, number: int) -> bytes:
+        return unpacked(self._scene.buffers[number].uri or "")
+
+
+def unpacked(uri: str) -> bytes:
+    """What a ``data:`` address carries."""
+    head, comma, body = uri.partition(",")
+    if not head.startswith("data:") or not comma:
+        raise PermanentError("its shape stands in another file, which was not uploaded with it; export it as GLB")
+    if len(body) > _MAX_BUFFER:
+        raise PermanentError(f"it carries a buffer of more than the {_MAX_BUFFER // 1_000_000} MB that are read here; export it as GLB")
+    try:
+        return base64.b64decode(body) if head.endswith(";base64") else body.encode("latin-1")
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("a buffer is not what its address says") from error

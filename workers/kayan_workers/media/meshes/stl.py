@@ -1,0 +1,55 @@
+"""STL: loose triangles, as bytes or as text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from kayan_workers.errors import PermanentError
+from kayan_workers.media.meshes.lines import blocks, numbers
+from kayan_workers.media.meshes.shape import MAX_DRAWN, Floats, Part, Survey, sample
+
+_HEAD = 84
+_TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
+_TRIANGLES_A_BLOCK = 100_000
+
+
+def is_binary(source: Path, head: bytes) -> bool:
+    """Whether the length is exactly what the count after an 80 byte header says: the only mark that binary STL has."""
+    return len(head) >= _HEAD and source.stat().st_size == _HEAD + _TRIANGLE.itemsize * int.from_bytes(head[80:_HEAD], "little")
+
+
+def survey(source: Path) -> Survey:
+    found = Survey()
+    for corners in _triangles(source):
+        found.faces += len(corners)
+        found.reach(corners.reshape(-1, 3))
+    found.vertices = found.faces * 3
+    if not found.faces:
+        raise PermanentError("the STL model has no faces")
+    return found
+
+
+def parts(source: Path) -> list[Part]:
+    step = -(-survey(source).faces // MAX_DRAWN)
+    points = np.concatenate([corners[sample(len(corners), step)] for corners in _triangles(source)]).reshape(-1, 3)
+    return [Part(points=points, triangles=np.arange(len(points), dtype=np.int32).reshape(-1, 3), flat=True, step=step)]
+
+
+def _triangles(source: Path) -> Iterator[Floats]:
+    """The corners (n, 3, 3) of all triangles, a block at a time."""
+    with source.open("rb") as file:
+        if is_binary(source, file.read(_HEAD)):
+            while block := file.read(_TRIANGLE.itemsize * _TRIANGLES_A_BLOCK):
+                yield np.ascontiguousarray(np.frombuffer(block, _TRIANGLE)["corners"])
+            return
+        file.seek(0)
+        loose: list[bytes] = []
+        for lines in blocks(file):
+            loose += [line[6:] for line in map(bytes.strip, lines) if line.startswith(b"vertex")]
+            whole = len(loose) - len(loose) % 3
+            if whole:
+                yield numbers(loose[:whole], 3).astype(np.float32).reshape(-1, 3, 3)
+            del loose[:whole]
