@@ -77,7 +77,7 @@ def test_a_thumbnail_we_made_under_another_name_is_replaced_but_one_of_the_app_i
 
 @pytest.mark.parametrize(
     ("name", "words"),
-    [("jingle.mp3", "no cover"), ("notes.txt", "no page to show")],
+    [("jingle.mp3", "no cover"), ("signal.wav", "no cover")],
 )
 def test_what_cannot_be_seen_fails_for_good_in_words(world: World, samples: Samples, name: str, words: str) -> None:
     upload = world.sample(samples[name])
@@ -93,6 +93,7 @@ def test_what_cannot_be_seen_fails_for_good_in_words(world: World, samples: Samp
     [
         (b"", "IMAGE", "empty"),
         (b"words", "IMAGE", "not a picture"),
+        (b"Kaydara FBX Binary  \0", "MODEL_3D", "no page to show"),
         (b"words" * 1000, "VIDEO", "no video or sound|cannot read"),
         (b"\xff\xd8\xff\xe0" + b"\0" * 100, "IMAGE", "damaged"),
     ],

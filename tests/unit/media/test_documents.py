@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tracemalloc
 import zipfile
@@ -10,7 +11,8 @@ from pathlib import Path
 import pytest
 from kayan_workers.demo.samples import docx, pdf
 from kayan_workers.errors import PermanentError
-from kayan_workers.media import documents, office
+from kayan_workers.media import documents
+from kayan_workers.media import package as package_files
 from PIL import Image
 
 WORD = '<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body>{}</w:body></w:document>'
@@ -69,6 +71,66 @@ def test_a_locked_pdf_asks_for_its_password(tmp_path: Path) -> None:
         documents.describe(path)
 
 
+def rc4(key: bytes, data: bytes) -> bytes:
+    state, j, out = list(range(256)), 0, bytearray()
+    for i in range(256):
+        j = (j + state[i] + key[i % len(key)]) % 256
+        state[i], state[j] = state[j], state[i]
+    i = j = 0
+    for byte in data:
+        i = (i + 1) % 256
+        j = (j + state[i]) % 256
+        state[i], state[j] = state[j], state[i]
+        out.append(byte ^ state[(state[i] + state[j]) % 256])
+    return bytes(out)
+
+
+def test_a_pdf_that_only_forbids_printing_opens_without_a_password(tmp_path: Path) -> None:
+    """Such files are encrypted under an empty password (PDF 1.7, algorithms 2 to 4)."""
+    padding = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
+    owner = rc4(hashlib.md5(padding).digest()[:5], padding)
+    key = hashlib.md5(padding + owner + (-44).to_bytes(4, "little", signed=True) + b"a").digest()[:5]
+    lock = b"/Encrypt << /Filter /Standard /V 1 /R 2 /P -44 /O <%s> /U <%s> >> /ID [(a) (a)]" % (
+        owner.hex().encode(), rc4(key, padding).hex().encode(),
+    )  # fmt: skip
+    path = tmp_path / "locked.pdf"
+    path.write_bytes(pdf(["one", "two"]).replace(b"/Root 1 0 R", b"/Root 1 0 R " + lock))
+
+    assert documents.describe(path).metadata["pages"] == 2
+    assert documents.preview(path, tmp_path / "page", (800, 600))
+
+
+PAGE = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] >>"
+
+
+@pytest.mark.parametrize(
+    ("kids", "count", "page"),
+    [
+        (b"4 0 R " * 200_000, 200_000, PAGE),
+        (b"4 0 R", 2_000_000_000, PAGE),
+        (b"2 0 R 4 0 R", 2, PAGE),
+        (b"4 0 R", 1, PAGE.replace(b"595 842", b"100000000 100000000")),
+        (b"4 0 R", 1, PAGE.replace(b"595 842", b"100000000 1")),
+        (b"4 0 R", 1, PAGE.replace(b"595 842", b"nan -5")),
+        (b"4 0 R", 1, PAGE.replace(b"842]", b"842] /UserUnit 1e9")),
+        (b"4 0 R", 1, PAGE + b" " + b"[" * 100_000),
+    ],
+    ids=["one page 200,000 times", "a count that lies", "a circle", "a huge page", "a thin page", "no size", "a huge unit", "nested"],
+)
+def test_a_pdf_that_claims_too_much_is_read_within_bounds(tmp_path: Path, kids: bytes, count: int, page: bytes) -> None:
+    whole = pdf(["x"])
+    path = tmp_path / "bomb.pdf"
+    start = whole.index(b"<< /Type /Pages")
+    content = whole.replace(whole[start : whole.index(b"endobj", start)], b"<< /Type /Pages /Kids [%s] /Count %d >>\n" % (kids, count))
+    start = content.index(b"<< /Type /Page /Parent")
+    path.write_bytes(content.replace(content[start : content.index(b"endobj", start)], page + b"\n"))
+
+    assert int(str(documents.describe(path).metadata["pages"])) >= 1
+    assert documents.preview(path, tmp_path / "page", (800, 600))
+    with Image.open(tmp_path / "page") as drawn:
+        assert max(drawn.size) <= 801
+
+
 def test_a_word_file_tells_pages_author_and_text(tmp_path: Path) -> None:
     docx(tmp_path / "brief.docx", ["مرحبا & welcome", "Second <line>"], title="Brief", author="Mona", pages=7)
 
@@ -100,6 +162,15 @@ def test_sheets_are_counted_and_named(tmp_path: Path) -> None:
     assert facts.metadata["sheets"] == 2
     assert facts.metadata["sheetNames"] == ["Leads", "ملخص"]
     assert facts.custom["text"] == "Sara\nOmar"
+
+
+def test_texts_that_stand_in_the_cells_themselves_are_found_too(tmp_path: Path) -> None:
+    path = package(tmp_path / "leads.xlsx", {
+        "[Content_Types].xml": "<Types/>", "xl/workbook.xml": '<workbook><sheets><sheet name="Leads"/></sheets></workbook>',
+        "xl/worksheets/sheet1.xml": '<worksheet><row><c t="inlineStr"><is><t>Sara</t></is></c><c><v>7</v></c></row></worksheet>',
+    })  # fmt: skip
+
+    assert documents.describe(path).custom["text"] == "Sara"
 
 
 def test_an_open_document_is_read_too(tmp_path: Path) -> None:
@@ -148,7 +219,7 @@ def test_xml_without_a_bottom_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_package_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(office, "_MAX_UNPACKED", 1_000_000)
+    monkeypatch.setattr(package_files, "_MAX_UNPACKED", 1_000_000)
 
     with pytest.raises(PermanentError, match="unpacks to more than"):
         documents.describe(word(tmp_path / "bomb.docx", WORD.format(" " * 5_000_000)))
@@ -189,6 +260,17 @@ def test_a_damaged_office_file_is_refused(tmp_path: Path, damage: object, words:
         ("مرحبا".encode("utf-16"), "utf-16", "مرحبا"),
         ("مرحبا بكم في كيان".encode("cp1256"), "cp1256", "مرحبا بكم في كيان"),
         ("Le café est prêt, déjà".encode("cp1252"), "cp1252", "Le café est prêt, déjà"),
+        ("Price: £1,200 – 10% off".encode("cp1252"), "cp1252", "Price: £1,200 – 10% off"),
+        ("name;city\nJosé;São Paulo\nZoë;Köln\n".encode("cp1252"), "cp1252", "name;city\nJosé;São Paulo\nZoë;Köln\n"),
+        ("name,company\nSara,شركة كيان\n".encode("cp1256"), "cp1256", "name,company\nSara,شركة كيان\n"),
+        ("قائمة الأصناف والكميات".encode("iso8859_6"), "iso8859_6", "قائمة الأصناف والكميات"),
+        ("Добрый день, высылаем смету".encode("cp1251"), "cp1251", "Добрый день, высылаем смету"),
+        ("会社名,担当者\n株式会社カヤン".encode("cp932"), "cp932", "会社名,担当者\n株式会社カヤン"),
+        ("请查看展台设计方案和报价单".encode("gb18030"), "gb18030", "请查看展台设计方案和报价单"),
+        *[("مرحبا hello".encode(wide), wide, "مرحبا hello") for wide in ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")],
+        ("مرحبا".encode("utf-32"), "utf-32", "مرحبا"),
+        (b"\0\0\xfe\xff" + "مرحبا".encode("utf-32-be"), "utf-32", "مرحبا"),
+        (b"\xfe\xff" + "مرحبا".encode("utf-16-be"), "utf-16", "مرحبا"),
     ],
 )
 def test_text_is_read_in_the_encoding_it_was_written_in(tmp_path: Path, data: bytes, encoding: str, text: str) -> None:

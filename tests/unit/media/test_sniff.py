@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kayan_workers.demo.samples import make_samples
 from kayan_workers.media.sniff import sniff
+from PIL import Image
 
 PACKED = io.BytesIO()
 with zipfile.ZipFile(PACKED, "w") as _file:
@@ -46,6 +47,13 @@ def test_content_decides(tmp_path: Path, content: bytes, name: str) -> None:
     path.write_bytes(content)
 
     assert sniff(path).name == name
+
+
+@pytest.mark.parametrize("grey", [6, 32, 97, 128, 255])
+def test_a_picture_of_one_grey_is_not_taken_for_text_of_two_bytes_a_letter(tmp_path: Path, grey: int) -> None:
+    Image.new("RGB", (200, 200), (grey, grey, grey)).save(tmp_path / "grey.bmp")
+
+    assert sniff(tmp_path / "grey.bmp").name == "BMP"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from kayan_workers.errors import PermanentError
+from kayan_workers.media import images
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.geometry import Size
-from kayan_workers.media.office import embedded_preview, read_office
+from kayan_workers.media.office import PREVIEWED, embedded_preview, read_office
+from kayan_workers.media.office_page import first_page
+from kayan_workers.media.ole import ole_kind
 from kayan_workers.media.pdf import read_pdf, render_first_page
 from kayan_workers.media.sniff import Kind, sniff
 from kayan_workers.media.text import read_text, table_shape
+from kayan_workers.media.text_page import MARKDOWN, TABLES, HtmlText, html_page, text_page
+from kayan_workers.media.typeset import set_page
 
 MAX_TEXT = 100_000
 """Characters of a document's text that we keep."""
@@ -20,7 +26,7 @@ _OFFICE = {"DOCX", "PPTX", "XLSX", "ODT", "ODP", "ODS"}
 
 def can_read(kind: Kind) -> bool:
     """Whether the file is a document whose pages or text we can tell."""
-    return kind.name == "PDF" or kind.name in _OFFICE or kind.family == "text"
+    return kind.name in ("PDF", "OLE") or kind.name in _OFFICE or kind.family == "text"
 
 
 def describe(source: Path) -> Facts:
@@ -31,37 +37,66 @@ def describe(source: Path) -> Facts:
     kind = sniff(source)
     if kind.name == "PDF":
         pdf = read_pdf(source, max_text=MAX_TEXT)
-        return _facts(kind, pdf.text, {"pages": pdf.pages, "title": pdf.title, "author": pdf.author})
+        return _facts(kind.name, pdf.text, {"pages": pdf.pages, "title": pdf.title, "author": pdf.author})
     if kind.name in _OFFICE:
         office = read_office(source, kind.name, max_text=MAX_TEXT)
         counts: dict[str, object] = {office.unit: office.pages, "sheetNames": office.sheets or None}
-        return _facts(kind, office.text, {**counts, "title": office.title, "author": office.author})
+        return _facts(kind.name, office.text, {**counts, "title": office.title, "author": office.author})
+    if kind.name == "OLE":
+        return _describe_ole(source)
     if kind.family == "text":
         return _describe_text(source, kind)
     raise PermanentError(f"it is not a document we can read (PDF, Word, PowerPoint, Excel, OpenDocument, text): its content is {kind}")
 
 
 def preview(source: Path, to: Path, box: Size) -> bool:
-    """Write a picture of the first page to ``to``, to be shrunk into ``box`` later; False when this kind of document has none."""
+    """Write a picture of the first page to ``to``, to be shrunk into ``box`` later; False when this kind of document has none.
+
+    PDF is drawn as it is. Of the others, the picture that the program left in the file is taken; else the first words are set anew.
+    """
     kind = sniff(source)
     if kind.name == "PDF":
         render_first_page(source, to, box)
         return True
-    return kind.name in _OFFICE and embedded_preview(source, to)
+    if kind.name in _OFFICE:
+        return _carried(source, to) or set_page(first_page(source, kind.name), to, box)
+    if kind.family != "text":
+        return _carried(source, to) if kind.name in PREVIEWED else False
+    text = read_text(source, max_text=MAX_TEXT)
+    return set_page(html_page(HtmlText(text.beginning)) if kind.name == "HTML" else text_page(source, text), to, box)
 
 
-def _facts(kind: Kind, text: str, more: dict[str, object]) -> Facts:
+def _carried(source: Path, to: Path) -> bool:
+    """Whether the file carries a picture of itself that shows something: many programs leave their empty template's in it."""
+    if not embedded_preview(source, to):
+        return False
+    with suppress(PermanentError):
+        return not images.is_blank(to)
+    return False
+
+
+def _facts(name: str, text: str, more: dict[str, object]) -> Facts:
     words = len(text.split())
     text = text.replace("\0", "")
-    metadata = present({"format": kind.name, **more, "words": words if len(text) < MAX_TEXT else None})
+    metadata = present({"format": name, **more, "words": words if len(text) < MAX_TEXT else None})
     return Facts(metadata=metadata, custom={**metadata, **present({"text": text})})
+
+
+def _describe_ole(source: Path) -> Facts:
+    kind = ole_kind(source)
+    if kind == "encrypted":
+        raise PermanentError("the document is protected by a password; upload one that is not")
+    return Facts(metadata={"format": kind or "OLE", "inspected": False})
 
 
 def _describe_text(source: Path, kind: Kind) -> Facts:
     text = read_text(source, max_text=MAX_TEXT)
     more: dict[str, object] = {"encoding": text.encoding, "lines": text.lines}
-    if source.suffix.lower() in (".csv", ".tsv"):
+    if kind.name == "HTML":
+        html = HtmlText(text.beginning)
+        return _facts(kind.name, html.text, {**more, "title": html.title.strip()})
+    if source.suffix.lower() in TABLES:
         more |= table_shape(source, text)
-    if source.suffix.lower() in (".md", ".markdown"):
+    if source.suffix.lower() in MARKDOWN:
         more["title"] = next((line.lstrip("# ").strip()[:200] for line in text.beginning.splitlines() if line.startswith("# ")), None)
-    return _facts(kind, text.beginning, more)
+    return _facts(kind.name, text.beginning, more)

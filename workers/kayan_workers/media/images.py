@@ -65,6 +65,14 @@ def describe(source: Path) -> Facts:
         return _describe_with_vips(image, kind)
 
 
+def is_blank(source: Path) -> bool:
+    """Whether a picture shows one colour and nothing else. Raises PermanentError when it is no picture."""
+    kind = sniff(source)
+    with _blamed(kind):
+        image = _decoded_by_pillow(source, kind) if _pillow_formats(kind) else _open(source, kind)
+        return bool(image.deviate() < 1)
+
+
 def render(source: Path, renditions: Sequence[Rendition]) -> list[Size]:
     """Write each rendition and return their sizes (width, height), in the order asked for.
 

@@ -67,15 +67,19 @@ def _opened(source: Path) -> Iterator[Any]:
         except pypdfium2.PdfiumError as error:
             if "password" in str(error).lower() or getattr(error, "err_code", None) == _PASSWORD_NEEDED:
                 raise PermanentError("the PDF is protected by a password; upload one that is not") from error
-            raise PermanentError(f"the PDF is damaged: {error}") from error
+            raise _damaged() from error
         try:
             if len(document) < 1:
                 raise PermanentError("the PDF has no pages")
             yield document
         except pypdfium2.PdfiumError as error:
-            raise PermanentError(f"the PDF is damaged: {error}") from error
+            raise _damaged() from error
         finally:
             document.close()
+
+
+def _damaged() -> PermanentError:
+    return PermanentError("the PDF is damaged: it cannot be opened; export it again")
 
 
 def _text(document: Any, pages: int, max_text: int) -> str:

@@ -6,6 +6,8 @@ import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
+from kayan_workers.media.encodings import wide
+
 
 class Kind(NamedTuple):
     """A recognised format: its family (image, video, audio, document, design, model, text, archive, unknown), name and MIME type."""
@@ -39,6 +41,8 @@ _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b"\xff\x0a", Kind("image", "JPEG XL", "image/jxl")),
     (b"8BPS", Kind("design", "PSD", "image/vnd.adobe.photoshop")),
     (b"%!PS-Adobe", Kind("design", "PostScript", "application/postscript")),
+    (b"\xc5\xd0\xd3\xc6", Kind("design", "PostScript", "application/postscript")),
+    (b"fig-kiwi", Kind("design", "Figma", "application/x-figma")),
     (b"glTF", Kind("model", "GLB", "model/gltf-binary")),
     (b"ply\n", Kind("model", "PLY", "model/ply")),
     (b"ply\r\n", Kind("model", "PLY", "model/ply")),
@@ -82,10 +86,16 @@ _OFFICE = {
     "ppt/": Kind("document", "PPTX", "application/vnd.openxmlformats-officedocument.presentationml.presentation"),
     "xl/": Kind("document", "XLSX", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
 }
-_OPEN_DOCUMENT = {
+_PACKAGES = (
+    (frozenset({"document.json", "meta.json", "user.json"}), Kind("design", "Sketch", "application/x-sketch")),
+    (frozenset({"canvas.fig"}), Kind("design", "Figma", "application/x-figma")),
+    (frozenset({"3D/3dmodel.model"}), Kind("model", "3MF", "model/3mf")),
+)
+_CALLED_BY_THEMSELVES = {
     b"application/vnd.oasis.opendocument.text": Kind("document", "ODT", "application/vnd.oasis.opendocument.text"),
     b"application/vnd.oasis.opendocument.presentation": Kind("document", "ODP", "application/vnd.oasis.opendocument.presentation"),
     b"application/vnd.oasis.opendocument.spreadsheet": Kind("document", "ODS", "application/vnd.oasis.opendocument.spreadsheet"),
+    b"application/vnd.adobe.sparkler.project": Kind("design", "XD", "application/vnd.adobe.xd"),
 }
 
 
@@ -124,7 +134,7 @@ def _packed(path: Path, head: bytes) -> Kind | None:
     if not head.startswith(b"PK\x03\x04"):
         return None
     if head[30:38] == b"mimetype":
-        for mime, kind in _OPEN_DOCUMENT.items():
+        for mime, kind in _CALLED_BY_THEMSELVES.items():
             if head[38 : 38 + len(mime)] == mime:
                 return kind
     try:
@@ -132,6 +142,9 @@ def _packed(path: Path, head: bytes) -> Kind | None:
             names = package.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return ZIP
+    for members, kind in _PACKAGES:
+        if members <= set(names):
+            return kind
     if "[Content_Types].xml" in names:
         for folder, kind in _OFFICE.items():
             if any(name.startswith(folder) for name in names):
@@ -140,8 +153,8 @@ def _packed(path: Path, head: bytes) -> Kind | None:
 
 
 def _by_text(head: bytes) -> Kind | None:
-    """Text of any sort: no NUL bytes, unless a byte order mark says UTF-16."""
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+    """Text of any sort: no NUL bytes, unless it is UTF-16 or UTF-32."""
+    if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")) or wide(head):
         return TEXT
     if not head or b"\0" in head or sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head) > len(head) // 50:
         return None
