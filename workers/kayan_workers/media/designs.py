@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import BinaryIO
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.media import images
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.pdf import read_pdf
+from kayan_workers.media.psd import MODES, Psd, merged_picture, names, read_psd, resolution
 from kayan_workers.media.sniff import Kind, sniff
-from kayan_workers.media.xml import Attributes, read_xml
+from kayan_workers.media.xml import Attributes, attribute, read_xml
 
-_MODES = {0: "bitmap", 1: "grayscale", 2: "indexed", 3: "rgb", 4: "cmyk", 7: "multichannel", 8: "duotone", 9: "lab"}
+_MAX_NAMES = 200
 
 
 def can_read(kind: Kind) -> bool:
@@ -33,61 +33,52 @@ def describe(source: Path) -> Facts:
     raise PermanentError(f"it is not a design we can read (PSD, PSB, SVG, AI with PDF inside): its content is {kind}")
 
 
-def _describe_psd(source: Path) -> Facts:
+def merged(source: Path, to: Path) -> bool:
+    """Write the picture that a PSD or PSB shows to ``to``; False when the program that saved it left none in it."""
+    return merged_picture(source, _psd(source), to)
+
+
+def _psd(source: Path) -> Psd:
     try:
-        with source.open("rb") as file:
-            version, channels, height, width, depth, mode = struct.unpack(">4xH6xHIIHH", _exactly(file, 26))
-            if version not in (1, 2) or not width or not height:
-                raise PermanentError(f"the PSD design is damaged: version {version}, {width}x{height} pixels")
-            for _ in ("colour mode data", "image resources"):
-                file.seek(_number(file, 4), 1)
-            layers = _layer_count(file, wide=version == 2)
-    except struct.error as error:
+        return read_psd(source)
+    except (struct.error, ValueError, OverflowError) as error:
         raise PermanentError("the PSD design is damaged") from error
-    colour = _MODES.get(mode, "unknown")
+
+
+def _describe_psd(source: Path) -> Facts:
+    psd = _psd(source)
+    colour = MODES.get(psd.mode, "unknown")
     metadata = present({
-        "format": "PSB" if version == 2 else "PSD", "colorSpace": colour, "bitDepth": depth, "channels": channels, "layers": layers,
-        "canvas": {"width": width, "height": height},
+        "format": psd.format, "colorSpace": colour, "bitDepth": psd.depth, "channels": psd.channels, "layers": len(psd.layers),
+        "layerNames": names(psd.layers) or None, "canvas": {"width": psd.width, "height": psd.height},
     })  # fmt: skip
-    details: dict[str, str | int | float | None] = {"colorSpace": colour, "bitDepth": depth}
-    return Facts(width=width, height=height, metadata=metadata, details=details, custom=dict(metadata))
-
-
-def _layer_count(file: BinaryIO, *, wide: bool) -> int:
-    """Layers and groups; a negative count says that the first channel of transparency belongs to the merged picture."""
-    size = 8 if wide else 4
-    if _number(file, size) == 0 or _number(file, size) == 0:
-        return 0
-    (count,) = struct.unpack(">h", _exactly(file, 2))
-    return abs(int(count))
-
-
-def _number(file: BinaryIO, size: int) -> int:
-    return int.from_bytes(_exactly(file, size), "big")
-
-
-def _exactly(file: BinaryIO, size: int) -> bytes:
-    data = file.read(size)
-    if len(data) != size:
-        raise PermanentError("the PSD design breaks off: it is shorter than its header says")
-    return data
+    details: dict[str, str | int | float | None] = {"colorSpace": colour, "bitDepth": psd.depth, "dpi": resolution(source, psd)}
+    return Facts(width=psd.width, height=psd.height, metadata=metadata, details=details, custom=dict(metadata))
 
 
 def _describe_svg(source: Path) -> Facts:
     picture = images.describe(source)
     counts = {"groups": 0, "elements": 0}
     root: Attributes = {}
+    layers: list[dict[str, object]] = []
 
     def start(name: str, attributes: Attributes) -> None:
         if not counts["elements"]:
             root.update(attributes)
         counts["elements"] += 1
         counts["groups"] += name == "g"
+        if name == "g" and attribute(attributes, "groupmode") == "layer" and len(layers) < _MAX_NAMES:
+            hidden = "display:none" in attributes.get("style", "").replace(" ", "")
+            called = attribute(attributes, "label") or attributes.get("id", "")
+            layers.append({"name": called[:100], "kind": "layer", **({"hidden": True} if hidden else {})})
 
     with source.open("rb") as stream:
         read_xml(stream, on_start=start, allow_doctype=True)
     canvas = present({"width": picture.width, "height": picture.height, "viewBox": root.get("viewBox", "")[:100]})
-    metadata = {**picture.metadata, "canvas": canvas, "layers": counts["groups"], "elements": counts["elements"]}
+    metadata = present({
+        **picture.metadata, "canvas": canvas, "layers": len(layers) or counts["groups"], "layerNames": layers or None,
+        "elements": counts["elements"],
+    })  # fmt: skip
     return Facts(width=picture.width, height=picture.height, metadata=metadata, details=picture.details, custom=dict(metadata))
 
 

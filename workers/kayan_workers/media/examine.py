@@ -43,10 +43,13 @@ def _facts(source: Path, kind: Kind, file_type: FileType, ffmpeg: Ffmpeg) -> Fac
 
 
 def _image(source: Path, kind: Kind) -> Facts:
-    facts = images.describe(source)
     if kind.name != "PSD":
-        return facts
+        return images.describe(source)
     canvas = designs.describe(source)  # the app types Photoshop files IMAGE when the browser knows their MIME type
+    flat = source.with_name("flat")
+    if not designs.merged(source, flat):
+        return canvas
+    facts = images.describe(flat)
     return Facts(
         width=canvas.width, height=canvas.height, metadata={**facts.metadata, **canvas.metadata},
         details={**facts.details, **canvas.details}, custom={**facts.custom, **canvas.custom},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media import audio, documents, images, models, video
+from kayan_workers.media import audio, designs, documents, images, models, video
 from kayan_workers.media.file_type import FileType
 from kayan_workers.media.geometry import Size
 from kayan_workers.media.probe import probe
@@ -32,9 +32,13 @@ def _image_of(source: Path, file_type: FileType, box: Size, ffmpeg: Ffmpeg) -> P
         return _frame(source, ffmpeg)
     if file_type is FileType.AUDIO or (file_type is FileType.OTHER and kind.family == "audio"):
         return _cover(source, ffmpeg)
-    if file_type is FileType.IMAGE or kind.family == "image" or kind.name == "PSD":
-        return source
     page = source.with_name("page")
+    if kind.name == "PSD":
+        if designs.merged(source, page):
+            return page
+        raise PermanentError('the design carries no merged picture; save it with "Maximize Compatibility"')
+    if file_type is FileType.IMAGE or kind.family == "image":
+        return source
     if models.can_read(source):
         models.preview(source, page, box)
         return page

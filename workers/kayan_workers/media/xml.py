@@ -10,6 +10,7 @@ from kayan_workers.errors import PermanentError
 
 _CHUNK = 64 * 1024
 _MAX_DEPTH = 200
+_MAX_ENTITY = 200
 
 Attributes = dict[str, str]
 
@@ -28,9 +29,9 @@ def read_xml(
 ) -> None:
     """Call the handlers for each element and text, with names freed of their namespace prefix.
 
-    Document type declarations are refused, because only they can define entities; ``allow_doctype`` lets a bare one pass
-    (old SVG files carry it) but still refuses entities. Nothing outside ``stream`` is ever opened.
-    Raises PermanentError for XML that is malformed, too deep, or declares entities.
+    Document type declarations are refused, because only they can define entities; ``allow_doctype`` lets one pass whose entities
+    are short words (Illustrator abbreviates addresses so), and refuses those that name other entities or files. Nothing outside
+    ``stream`` is ever opened. Raises PermanentError for XML that is malformed, too deep, or declares what it may not.
     """
     parser = expat.ParserCreate()
     parser.buffer_text = True
@@ -54,9 +55,10 @@ def read_xml(
     parser.EndElementHandler = end
     if on_text:
         parser.CharacterDataHandler = on_text
-    parser.EntityDeclHandler = _refuse
-    if not allow_doctype:
-        parser.StartDoctypeDeclHandler = _refuse
+    if allow_doctype:
+        parser.EntityDeclHandler = _refuse_unless_short
+    else:
+        parser.EntityDeclHandler = parser.StartDoctypeDeclHandler = _refuse
     try:
         while chunk := stream.read(_CHUNK):
             parser.Parse(chunk, False)
@@ -98,6 +100,11 @@ def texts(stream: IO[bytes], wanted: Iterable[str]) -> dict[str, str]:
 
     read_xml(stream, on_start=start, on_text=text, on_end=end)
     return {name: value.strip() for name, value in found.items() if value.strip()}
+
+
+def _refuse_unless_short(name: str, is_parameter: bool, value: str | None, *_: object) -> None:
+    if value is None or is_parameter or len(value) > _MAX_ENTITY or "&" in value or "%" in value:
+        _refuse()
 
 
 def _refuse(*_: object) -> None:
