@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
 import threading
 import zipfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -87,6 +89,20 @@ def test_a_model_that_cannot_be_drawn_is_counted_all_the_same_and_the_job_says_w
     row = world.asset(upload.asset_id)
     assert (row["processingStatus"], row["metadata"]["faces"], row["previewKey"]) == ("COMPLETED", 12, None)
     assert "it gets no preview: its shape stands in another file" in last_job(world).rows[0]
+
+
+def test_the_cover_of_sound_is_its_preview(world: World, samples: Samples, tmp_path: Path) -> None:
+    Image.new("RGB", (300, 300), (200, 30, 60)).save(tmp_path / "cover.jpg")
+    inputs = ["-i", samples["jingle.mp3"].path, "-i", tmp_path / "cover.jpg", "-map", "0:a", "-map", "1:v"]
+    command = [world.ffmpeg.binary, "-v", "error", *inputs, "-c", "copy", "-disposition:v", "attached_pic", tmp_path / "song.mp3"]
+    subprocess.run(list(map(str, command)), check=True)
+    upload = world.upload(tmp_path / "song.mp3", "AUDIO", "audio/mpeg")
+
+    run(asset, world, upload.payload())
+
+    row = world.asset(upload.asset_id)
+    assert Image.open(world.stored(row["previewKey"])).size == (300, 300)
+    assert Image.open(world.stored(row["thumbnailKey"])).size == (200, 200)
 
 
 def test_a_pdf_tells_its_pages_and_shows_the_first(world: World, samples: Samples) -> None:
