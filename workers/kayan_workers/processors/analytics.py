@@ -28,6 +28,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from kayan_workers import ledger
@@ -115,12 +116,15 @@ def summed(counters: Iterable[tuple[str, date, Column]]) -> list[CounterRow]:
     """One row per asset and day."""
     tally = Counter(counters)
     return [
-        CounterRow(
-            derive_id("asset_analytics", asset_id, day.isoformat()), asset_id, day,
-            tally[asset_id, day, "views"], tally[asset_id, day, "downloads"],
-        )
+        CounterRow(_counter_id(asset_id, day), asset_id, day, tally[asset_id, day, "views"], tally[asset_id, day, "downloads"])
         for asset_id, day in {(asset_id, day) for asset_id, day, _ in tally}
     ]
+
+
+@lru_cache(maxsize=4096)
+def _counter_id(asset_id: str, day: date) -> str:
+    """Remembered, as the assets that are looked at most are in every batch."""
+    return derive_id("asset_analytics", asset_id, day.isoformat())
 
 
 def _look_around(connection: Connection, payloads: Sequence[Payload]) -> World:

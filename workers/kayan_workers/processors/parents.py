@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, LiteralString
 
+import msgspec
+
 from kayan_workers.errors import PermanentError
 
 if TYPE_CHECKING:
@@ -74,16 +76,25 @@ def require_storable(texts: Mapping[str, str | None]) -> None:
 
 def require_storable_json(field: str, value: object) -> None:
     """Raise PermanentError naming the first member inside ``value`` whose text PostgreSQL's JSON cannot hold."""
+    try:
+        if b"\\u0000" not in msgspec.json.encode(value):
+            return
+    except UnicodeEncodeError:
+        pass  # half a surrogate pair
+    _find_unstorable(field, value)
+
+
+def _find_unstorable(field: str, value: object) -> None:
     if isinstance(value, str):
         require_storable({field: value})
     elif isinstance(value, list):
         for position, entry in enumerate(value):
-            require_storable_json(f"{field}[{position}]", entry)
+            _find_unstorable(f"{field}[{position}]", entry)
     elif isinstance(value, dict):
         for name, entry in value.items():
             if not storable(str(name)):
                 require_storable({f"a name in {field}": str(name)})
-            require_storable_json(f"{field}.{str(name)[:60]}", entry)
+            _find_unstorable(f"{field}.{str(name)[:60]}", entry)
 
 
 def enum_values(connection: Connection, enum: str) -> frozenset[str]:
