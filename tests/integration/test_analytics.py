@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -212,12 +213,18 @@ def test_a_bad_event_fails_for_good_naming_the_field(app: App, edges: Any, field
         ("2025-11-25T00:00:00.000Z", date(2025, 11, 25)),
     ],
 )
-def test_the_day_is_the_events_utc_day_wherever_the_server_lives(app: App, edges: Any, zone: str, moment: str, day: date) -> None:
+def test_the_day_is_the_events_utc_day_wherever_server_and_worker_live(
+    app: App, edges: Any, monkeypatch: pytest.MonkeyPatch, zone: str, moment: str, day: date
+) -> None:
     app.set_zone(zone)
-
-    one(event("ASSET_VIEW", assetId=app.asset(), timestamp=moment), edges)
+    with monkeypatch.context() as local:
+        local.setenv("TZ", zone)
+        time.tzset()
+        one(event("ASSET_VIEW", assetId=app.asset(), userId=app.user(), timestamp=moment), edges)
+    time.tzset()
 
     assert app.rows("asset_analytics", "date") == [day]
+    assert app.rows("asset_activities", "createdAt") == [datetime.fromisoformat(moment).astimezone(UTC).replace(tzinfo=None)]
 
 
 def test_counters_continue_what_the_web_app_has_counted(app: App, edges: Any) -> None:

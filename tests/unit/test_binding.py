@@ -119,7 +119,7 @@ def test_in_a_batch_a_payload_nested_without_end_fails_alone_and_for_good(proces
 
 
 def test_half_an_emoji_that_javascript_cut_off_is_no_reason_to_lose_a_job(processor: Any) -> None:
-    """``"🎉".substring(0, 1)`` travels as an escape that no strict reader takes; Node's own clients wrote U+FFFD for it."""
+    """``"🎉".substring(0, 1)`` travels as an escape that no strict reader takes; in JavaScript's own UTF-8 it is U+FFFD."""
     processor.process = lambda payload, job, edges: payload
 
     found = bound(role(), EDGES)(RawJob(rb'{"assetId":"a","variants":["\\ud83c"],"note":"well done \ud83c\udf89 \ud83c"}'))

@@ -170,7 +170,7 @@ def _batch(
 
 
 def _with_whole_characters(data: bytes) -> bytes:
-    """JSON with U+FFFD for each half of a surrogate pair, which is what Node's database and mail clients made of it.
+    """JSON with U+FFFD for each half of a surrogate pair, as JavaScript itself has it when it writes UTF-8.
 
     JavaScript cuts texts between the halves of an emoji and writes what is left as an escape, which a strict reader refuses.
     """
