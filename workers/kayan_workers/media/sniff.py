@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from kayan_workers.media.encodings import wide
 
@@ -27,6 +28,7 @@ PDF = Kind("document", "PDF", "application/pdf")
 ZIP = Kind("archive", "ZIP", "application/zip")
 
 _HEAD_BYTES = 4096
+_RAW = Kind("image", "camera raw", "image/x-raw")
 _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b"\xff\xd8\xff", Kind("image", "JPEG", "image/jpeg")),
     (b"\x89PNG\r\n\x1a\n", Kind("image", "PNG", "image/png")),
@@ -38,7 +40,14 @@ _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b"MM\0+", Kind("image", "TIFF", "image/tiff")),
     (b"\0\0\1\0", Kind("image", "ICO", "image/x-icon")),
     (b"\0\0\0\x0cjP  \r\n\x87\n", Kind("image", "JPEG2000", "image/jp2")),
+    (b"\xff\x4f\xff\x51", Kind("image", "JPEG2000", "image/j2c")),
     (b"\xff\x0a", Kind("image", "JPEG XL", "image/jxl")),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", Kind("image", "JPEG XL", "image/jxl")),
+    (b"FUJIFILMCCD-RAW", _RAW),
+    (b"IIRO", _RAW),
+    (b"IIRS", _RAW),
+    (b"IIU\0", _RAW),
+    (b"FOVb", _RAW),
     (b"8BPS", Kind("design", "PSD", "image/vnd.adobe.photoshop")),
     (b"%!PS-Adobe", Kind("design", "PostScript", "application/postscript")),
     (b"\xc5\xd0\xd3\xc6", Kind("design", "PostScript", "application/postscript")),
@@ -73,13 +82,21 @@ _BRANDS = {
     b"avis": Kind("image", "AVIF sequence", "image/avif-sequence"),
     b"heic": Kind("image", "HEIC", "image/heic"),
     b"heix": Kind("image", "HEIC", "image/heic"),
+    b"heim": Kind("image", "HEIC", "image/heic"),
+    b"heis": Kind("image", "HEIC", "image/heic"),
     b"hevc": Kind("image", "HEIC", "image/heic"),
+    b"hevx": Kind("image", "HEIC", "image/heic"),
     b"mif1": Kind("image", "HEIC", "image/heif"),
     b"msf1": Kind("image", "HEIC", "image/heif"),
+    b"crx ": _RAW,
     b"M4A ": Kind("audio", "M4A", "audio/mp4"),
     b"M4B ": Kind("audio", "M4A", "audio/mp4"),
     b"qt  ": Kind("video", "QuickTime", "video/quicktime"),
 }
+_DNG_VERSION, _SUB_IFDS, _NEW_SUBFILE_TYPE, _MAKE = 0xC612, 0x014A, 0x00FE, 0x010F
+_SVG_ROOT = re.compile(
+    rb"(?:\s|<\?.*?\?>|<!--.*?-->|<!DOCTYPE\s+[^\[>]*(?:\[.*?\]\s*)?>)*<(?:[\w-]+:)?svg[\s/>]", re.DOTALL | re.IGNORECASE
+)
 _MP4 = Kind("video", "MP4", "video/mp4")
 _OFFICE = {
     "word/": Kind("document", "DOCX", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
@@ -109,7 +126,7 @@ def sniff(path: Path) -> Kind:
 def _by_magic(head: bytes) -> Kind | None:
     for prefix, kind in _PREFIXES:
         if head.startswith(prefix):
-            return kind
+            return _RAW if kind.name == "TIFF" and _is_raw(head) else kind
     if head.startswith((b"RIFF", b"RF64")):
         return _RIFF.get(head[8:12])
     if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
@@ -119,6 +136,22 @@ def _by_magic(head: bytes) -> Kind | None:
     if head[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
         return _BRANDS[b"qt  "]
     return PDF if b"%PDF-" in head[:1024] else None
+
+
+def _is_raw(head: bytes) -> bool:
+    """What a camera wrote before any picture was made of it is a TIFF too: Canon's names itself, DNG has a tag of its own.
+
+    Opened as a TIFF, such a file is the size of a stamp: its first page is the preview for the camera's screen.
+    """
+    if head[8:10] == b"CR":
+        return True
+    order: Literal["little", "big"] = "little" if head.startswith(b"II") else "big"
+    at = int.from_bytes(head[4:8], order)
+    count = int.from_bytes(head[at : at + 2], order)
+    entries = [head[entry : entry + 12] for entry in range(at + 2, min(at + 2 + 12 * count, len(head) - 11), 12)]
+    tags = {int.from_bytes(entry[:2], order): entry[8:] for entry in entries}
+    reduced = 1 in tags.get(_NEW_SUBFILE_TYPE, b"")  # Nikon's and Sony's: a preview, with the picture in a directory below it
+    return _DNG_VERSION in tags or (reduced and _SUB_IFDS in tags and _MAKE in tags)
 
 
 def _iso_media(head: bytes) -> Kind:
@@ -159,7 +192,7 @@ def _by_text(head: bytes) -> Kind | None:
     if not head or b"\0" in head or sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head) > len(head) // 50:
         return None
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if b"<svg" in head and start.startswith(b"<"):
+    if _SVG_ROOT.match(start):
         return SVG
     if start.startswith(b"{") and b'"asset"' in head and (b'"buffers"' in head or b'"meshes"' in head or b'"scenes"' in head):
         return Kind("model", "glTF", "model/gltf+json")
