@@ -128,19 +128,6 @@ def test_camera_place_and_time_are_read(tmp_path: Path) -> None:
     assert facts.custom["takenAt"] == "2025-11-24T10:05:07"
 
 
-def test_places_south_and_west_are_negative_and_nonsense_is_no_place(tmp_path: Path) -> None:
-    for latitude, expected in (((33.0, 30.0, 0.0), -33.5), ((999.0, 0.0, 0.0), None)):
-        exif = Image.Exif()
-        exif.get_ifd(0x8825).update({1: "S", 2: latitude, 3: "W", 4: (70.0, 0.0, 0.0)})
-        path = tmp_path / "south.jpg"
-        picture((64, 48)).save(path, exif=exif)
-
-        facts = images.describe(path)
-
-        assert facts.details["gpsLat"] == expected
-        assert facts.details["gpsLng"] == -70.0
-
-
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF")
 def test_damaged_camera_data_does_not_fail_the_picture(tmp_path: Path) -> None:
     path = tmp_path / "odd.jpg"
@@ -169,11 +156,76 @@ def test_a_small_picture_is_never_enlarged(tmp_path: Path) -> None:
     assert shrink(path, (1920, 1080)).size == (16, 12)
 
 
-def test_extreme_shapes_keep_at_least_one_pixel(tmp_path: Path) -> None:
-    path = tmp_path / "line.png"
-    Image.new("RGB", (9000, 2), RED).save(path)
+@pytest.mark.parametrize(
+    ("size", "expected"), [((30_000, 1), (200, 1)), ((1, 30_000), (1, 200)), ((9_000, 2), (200, 1)), ((1, 1), (1, 1)), ((201, 3), (200, 3))]
+)
+@pytest.mark.parametrize("name", ["line.png", "line.jpg", "line.gif", "line.tif", "line.bmp"])
+def test_extreme_shapes_keep_at_least_one_pixel(tmp_path: Path, name: str, size: tuple[int, int], expected: tuple[int, int]) -> None:
+    path = tmp_path / name
+    Image.new("RGB", size, RED).save(path)
 
-    assert shrink(path).size == (200, 1)
+    small = shrink(path)
+
+    assert small.size == expected
+    assert near(small.convert("RGB").getpixel((0, 0)), RED)
+
+
+def test_an_icon_is_shown_by_its_largest_picture(tmp_path: Path) -> None:
+    path = tmp_path / "favicon.ico"
+    halves((256, 256)).save(path, sizes=[(16, 16), (32, 32), (256, 256)])
+
+    facts = images.describe(path)
+
+    assert (facts.width, facts.height) == (256, 256)
+    assert near(shrink(path).getpixel((20, 100)), RED)
+
+
+def test_a_picture_inside_an_icon_is_no_way_around_the_limit(tmp_path: Path) -> None:
+    path = tmp_path / "favicon.ico"
+    inside = bomb_png(30_000, 30_000)
+    path.write_bytes(struct.pack("<HHH", 0, 1, 1) + struct.pack("<BBBBHHII", 0, 0, 0, 0, 1, 32, len(inside), 22) + inside)
+
+    with pytest.raises(PermanentError, match="the picture has more pixels than are opened here; export it smaller"):
+        images.describe(path)
+
+
+def test_a_floor_plan_in_millimetres_is_drawn_however_wide_it_says_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "hall.svg"
+    path.write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="84100mm" height="42050mm" viewBox="0 0 400 200">'
+        '<rect width="200" height="200" fill="rgb(220,20,20)"/></svg>'
+    )
+
+    assert shrink(path).size == (200, 100)
+    assert near(shrink(path).getpixel((50, 50)), RED)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.gif", "a.webp", "a.tif", "a.bmp", "a.avif"])
+def test_what_stands_behind_a_pictures_end_is_ignored_as_browsers_do(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    halves().save(path)
+    path.write_bytes(path.read_bytes() + b"<?php evil(); ?>" * 200)
+
+    assert images.describe(path).width == 400
+    assert near(shrink(path).convert("RGB").getpixel((20, 50)), RED)
+
+
+def test_a_wrong_checksum_of_a_png_chunk_that_is_no_pixels_is_ignored(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    halves().save(path, dpi=(300, 300))
+    data = path.read_bytes()
+    at = data.index(b"pHYs") + 13
+    path.write_bytes(data[:at] + b"\0\0\0\0" + data[at + 4 :])
+
+    assert near(shrink(path).getpixel((20, 50)), RED)
+
+
+def test_a_picture_in_a_format_that_is_not_read_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    path = tmp_path / "new.jxl"
+    path.write_bytes(b"\xff\x0a" + b"\0" * 50)
+
+    with pytest.raises(PermanentError, match=r"not a picture we can read .JPEG, PNG, .*HEIC.*: its content is JPEG XL .* export it as one"):
+        images.describe(path)
 
 
 def test_an_animation_counts_its_frames_and_gives_one(tmp_path: Path) -> None:
@@ -258,11 +310,51 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: 
         images.describe(path)
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.gif", "a.tif", "a.bmp", "a.avif"])
-def test_a_picture_that_breaks_off_is_damaged_not_half_shown(tmp_path: Path, name: str) -> None:
+def header_of(name: str, width: int, height: int, tmp_path: Path) -> bytes:
+    """The start of a small picture whose header claims another size."""
+    small = tmp_path / f"small-{name}"
+    size = (64, 48)
+    picture(size).save(small, progressive=name.startswith("progressive"), **({"speed": 10} if name.endswith("avif") else {}))
+    if name.startswith("interlaced"):
+        png = small.read_bytes()
+        ihdr = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 1)
+        return png[:16] + ihdr + struct.pack(">I", zlib.crc32(b"IHDR" + ihdr)) + png[33:]
+    old, new = {
+        "jpg": (struct.pack(">HH", 48, 64), struct.pack(">HH", height, width)),
+        "gif": (struct.pack("<HH", 64, 48), struct.pack("<HH", width, height)),
+        "bmp": (struct.pack("<ii", 64, 48), struct.pack("<ii", width, height)),
+        "avif": (b"ispe" + bytes(4) + struct.pack(">II", 64, 48), b"ispe" + bytes(4) + struct.pack(">II", width, height)),
+    }[name.rpartition(".")[2]]
+    data = small.read_bytes()
+    assert old in data
+    return data.replace(old, new)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "limit"),
+    [("progressive.jpg", (20_000, 13_000), "150 million that are opened here of a progressive JPEG"),
+     ("interlaced.png", (20_000, 13_000), "200 million that are opened here of an interlaced PNG"),
+     ("a.gif", (20_000, 13_000), "100 million that are opened here of a GIF"),
+     ("a.bmp", (20_000, 13_000), "54 million that are opened here of BMP|more pixels than are opened here"),
+     ("a.avif", (8_000, 7_000), "40 million that are opened here of an AVIF")],
+)  # fmt: skip
+def test_what_has_to_stand_in_memory_whole_is_refused_where_a_stream_would_do(
+    tmp_path: Path, name: str, size: tuple[int, int], limit: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(header_of(name, *size, tmp_path))
+
+    with pytest.raises(PermanentError, match=f"({limit}).*export it smaller"):
+        images.describe(path)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.gif", "a.tif", "a.bmp", "a.avif", "a.jp2"])
+def test_a_picture_that_breaks_off_is_damaged_not_half_shown(tmp_path: Path, name: str, share: float) -> None:
+    """Browsers show the part that is there; here it means that the upload failed, and somebody wants to know."""
     path = tmp_path / name
     picture((640, 480)).save(path)
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
 
     for work in (images.describe, shrink):
         with pytest.raises(PermanentError, match="damaged or incomplete"):
