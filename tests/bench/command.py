@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import servers
-from bench import results
+from bench import peers, results
 from bench.stage import Stage, stage
 from rich.console import Console
 from wire import node_packages
@@ -27,6 +27,8 @@ SUITES = {
     "memory": "resident memory of an idle notification worker",
     "analytics": "views and downloads until the last row is in PostgreSQL, a whole worker beside the app's own",
     "notifications": "the same with notifications",
+    "images": "thumbnail and four variants of 12 MP pictures, beside sharp: speed and peak memory",
+    "quality": "the same variants: how like sharp's they look, and how large they are",
     "start": "from the start of the process to its first job handled",
 }
 
@@ -39,6 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console(width=None if os.environ.get("COLUMNS") or Console().is_terminal else 180)
     try:
         node_packages.install()
+        node_packages.install(peers.SHARP)
     except servers.UnavailableError as error:
         console.print(f"Nothing to measure against: {error}")
         return 1
@@ -58,10 +61,11 @@ def _run(console: Console, suite: str, chosen: argparse.Namespace) -> int:
     """One suite from its server to its table; returns how many goals it missed."""
     began = time.perf_counter()
     with stage(jobs=chosen.jobs, rounds=chosen.rounds, seconds=chosen.seconds, profile=chosen.profile) as place:
-        rows: list[results.Row] = asyncio.run(importlib.import_module(f"bench.suites.{suite}").run(place))
+        module = importlib.import_module(f"bench.suites.{suite}")
+        rows: list[results.Row] = asyncio.run(module.run(place))
         title = f"{suite}: {SUITES[suite]} · {_conditions(place)} · took {time.perf_counter() - began:.0f} s"
     results.write(chosen.folder, suite, rows)
-    results.show(console, title, rows)
+    results.show(console, title, rows, getattr(module, "PEER", "Bull 4.16.5"))
     for name, text in place.profiles.items():
         console.print(f"[bold]where the time goes: {name}[/]")
         console.print(text, markup=False, highlight=False)

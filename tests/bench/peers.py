@@ -12,11 +12,13 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from wire import node_packages
 
 TESTS = Path(__file__).resolve().parent.parent
+SHARP = TESTS / "bench" / "node"
+"""Where npm installs sharp, which only the pictures need."""
 
 Side = Literal["ours", "bull"]
 SIDES: tuple[Side, Side] = ("ours", "bull")
@@ -35,21 +37,21 @@ def command(side: Side, redis_url: str, *more: str) -> tuple[list[str], Mapping[
     return [node_packages.node(), str(TESTS / "bench" / "node" / "peer.js"), redis_url, *more], environment
 
 
-class Peer:
-    """One process of one side. ``async with Peer(side, url) as peer: await peer.ask("work", queue="q", concurrency=10)``."""
+class Obedient:
+    """A process that answers requests. ``async with Obedient("bull", arguments, environment) as peer: await peer.ask("ping")``."""
 
-    def __init__(self, side: Side, redis_url: str) -> None:
+    def __init__(self, side: str, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
         self.side = side
-        self._url = redis_url
+        self._arguments = arguments
+        self._environment = environment
         self._ids = itertools.count(1)
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._process: asyncio.subprocess.Process
         self._reader: asyncio.Task[None]
 
-    async def __aenter__(self) -> Peer:
-        arguments, environment = command(self.side, self._url)
+    async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
-            *arguments, cwd=TESTS, env=environment, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**26,
+            *self._arguments, cwd=TESTS, env=self._environment, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**26,
         )
         self._reader = asyncio.create_task(self._read())
         await self.ask("ping")
@@ -96,6 +98,13 @@ class Peer:
         for answer in self._calls.values():
             if not answer.done():
                 answer.set_exception(PeerFailedError(f"{self.side}: the process has ended"))
+
+
+class Peer(Obedient):
+    """One process of one side. ``async with Peer(side, url) as peer: await peer.ask("work", queue="q", concurrency=10)``."""
+
+    def __init__(self, side: Side, redis_url: str) -> None:
+        super().__init__(side, *command(side, redis_url))
 
 
 class Crew:

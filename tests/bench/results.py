@@ -24,13 +24,13 @@ class Goal:
     met: Callable[[Samples, Samples], bool]
 
 
-def times_peer(factor: float) -> Goal:
+def times_peer(factor: float, peer: str = "Bull") -> Goal:
     """At least so many times the peer's number, median against median."""
-    return Goal(f"≥ {factor:g}× Bull", lambda ours, peer: ratio(ours, peer) >= factor)
+    return Goal(f"≥ {factor:g}× {peer}", lambda ours, peer: ratio(ours, peer) >= factor)
 
 
-def at_most_peer(factor: float = 1) -> Goal:
-    return Goal(f"≤ {factor:g}× Bull", lambda ours, peer: ratio(ours, peer) <= factor)
+def at_most_peer(factor: float = 1, peer: str = "Bull") -> Goal:
+    return Goal(f"≤ {factor:g}× {peer}", lambda ours, peer: ratio(ours, peer) <= factor)
 
 
 def at_most(limit: float, unit: str) -> Goal:
@@ -90,11 +90,11 @@ def write(folder: Path, suite: str, rows: Sequence[Row]) -> Path:
     return path
 
 
-def show(console: Console, title: str, rows: Sequence[Row]) -> None:
+def show(console: Console, title: str, rows: Sequence[Row], peer: str = "Bull 4.16.5") -> None:
     table = Table(title=title, title_justify="left", caption="min / median / max over the rounds; ratio of the medians",
                   caption_justify="left")
     table.add_column("")
-    for heading in ("ours", "Bull 4.16.5", "unit", "ratio", "goal", "met"):
+    for heading in ("ours", peer, "unit", "ratio", "goal", "met"):
         table.add_column(heading, justify="left" if heading in ("unit", "goal") else "right")
     for row in rows:
         table.add_row(row.name, _spread(row.ours), _spread(row.peer), row.unit, _times(row.ratio), row.goal.text if row.goal else "",

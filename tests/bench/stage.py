@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
@@ -114,6 +115,24 @@ def resident_mb(pid: int) -> float:
         fields: Mapping[str, str] = dict(line.split(":", 1) for line in status.read_text().splitlines())
         return int(fields["VmRSS"].split()[0]) * 1024 / 1e6
     return int(subprocess.run(["ps", "-o", "rss=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout) * 1024 / 1e6
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that descend from it. Linux only."""
+    children = [int(child) for thread in Path(f"/proc/{pid}/task").iterdir() for child in (thread / "children").read_text().split()]
+    return [pid, *(each for child in children for each in family(child))]
+
+
+def peak_mb(pid: int) -> float:
+    """The most memory in MB that a process and those that descend from it have each had resident, added up. Linux only."""
+    statuses = [dict(line.split(":", 1) for line in Path(f"/proc/{each}/status").read_text().splitlines()) for each in family(pid)]
+    return sum(int(status["VmHWM"].split()[0]) * 1024 / 1e6 for status in statuses)
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of a process and those that descend from it. Linux only."""
+    fields = [Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split() for each in family(pid)]
+    return sum(int(each[11]) + int(each[12]) for each in fields) / os.sysconf("SC_CLK_TCK")
 
 
 def percentile(values: list[float], share: float) -> float:

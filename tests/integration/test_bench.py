@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 import servers
+from bench import pictures
+from bench.peers import SHARP
 from bench.results import Row, at_most, at_most_peer, times_peer
 from bench.sampler import Sampler
+from bench.stage import cpu_seconds, peak_mb
+from PIL import Image
 from wire import node_packages
 
 BENCH = Path(__file__).parent.parent / "bench"
@@ -57,6 +61,31 @@ def test_the_apps_own_worker_and_ours_leave_the_same_rows_which_the_run_itself_c
         assert (row["name"], row["goal"]) == (f"{role}: start of the worker → last row", goal)
         assert row["ours"] > 0
         assert row["peer"] > 0
+
+
+@pytest.fixture(scope="module")
+def sharp_installed() -> None:
+    try:
+        node_packages.install(SHARP)
+    except servers.UnavailableError as error:
+        servers.missing(str(error))
+
+
+@pytest.mark.usefixtures("sharp_installed")
+async def test_both_sides_of_the_picture_suites_make_the_same_pictures(tmp_path: Path) -> None:
+    source = tmp_path / "photo.jpg"
+    pictures.photo((800, 600)).save(source, quality=90)
+    sizes = {}
+
+    for name in ("ours", "sharp"):
+        wanted = pictures.wanted("four variants", name, tmp_path)
+        async with pictures.side(name, tmp_path) as peer:
+            assert await peer.ask("render", source=str(source), wanted=wanted) > 0
+            assert peak_mb(peer.pid) > 10
+            assert cpu_seconds(peer.pid) > 0
+        sizes[name] = [Image.open(one["to"]).size for one in wanted]
+
+    assert sizes["ours"] == sizes["sharp"] == [(200, 150), (800, 600), (800, 600), (640, 480)]
 
 
 def test_a_missed_goal_is_told() -> None:

@@ -1,4 +1,4 @@
-"""Bull itself, from npm, and a Node to run it: installed once per checkout."""
+"""Bull itself and what else comes from npm, and a Node to run it: installed once per checkout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from servers import UnavailableError, one_at_a_time
 
 FOLDER = Path(__file__).parent / "node"
 _SCRIPTS = sysconfig.get_path("scripts")
-_STAMP = FOLDER / "node_modules" / ".package-lock.json"
 
 
 def node() -> str:
@@ -22,19 +21,20 @@ def node() -> str:
     return _program("node", [*_folders(), *_wheel("bin")])
 
 
-def install() -> None:
-    """``npm ci``, unless it has been done since the lock file changed. Raises UnavailableError."""
+def install(folder: Path = FOLDER) -> None:
+    """``npm ci`` in ``folder``, unless it has been done since the lock file changed. Raises UnavailableError."""
+    stamp = folder / "node_modules" / ".package-lock.json"
     npm = _program("npm", [*_folders(), _SCRIPTS])
     environment = os.environ | {"PATH": os.pathsep.join([str(Path(node()).parent), *_folders()])}
     with one_at_a_time("npm"):
-        lock = FOLDER / "package-lock.json"
-        if _STAMP.exists() and _STAMP.stat().st_mtime >= lock.stat().st_mtime:
+        lock = folder / "package-lock.json"
+        if stamp.exists() and stamp.stat().st_mtime >= lock.stat().st_mtime:
             return
         command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, timeout=600, check=False, env=environment)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False, env=environment)
         if done.returncode:
-            raise UnavailableError(f"no Bull: npm ci in {FOLDER} failed: {done.stderr[-800:]}")
-        _STAMP.touch()
+            raise UnavailableError(f"npm ci in {folder} failed: {done.stderr[-800:]}")
+        stamp.touch()
 
 
 def _program(name: str, folders: list[str]) -> str:
