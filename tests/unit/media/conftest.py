@@ -54,3 +54,16 @@ def remade(ffmpeg: Ffmpeg, tmp_path_factory: pytest.TempPathFactory) -> Make:
         return to
 
     return made
+
+
+@pytest.fixture(scope="session")
+def hdr(make: Make) -> Make:
+    """The moving test picture in high dynamic range, as white as paper where it is white: ``hdr("a.mp4", transfer="smpte2084")``."""
+
+    def made(name: str, *, transfer: str) -> Path:
+        graph = ("scale=out_color_matrix=bt709,format=yuv444p,setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv,"
+                 f"zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=bt2020:t={transfer}:m=bt2020nc:r=tv:npl=203,format=yuv420p10le")
+        coding = f"log-level=none:transfer={transfer}:colorprim=bt2020:colormatrix=bt2020nc"
+        return make(name, seconds=1, sound=False, options=["-vf", graph, "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", coding])
+
+    return made

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import struct
 from pathlib import Path
 
 import pytest
@@ -19,12 +21,17 @@ FILMS = {
     "vp9.webm": (["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libvorbis"], "vp9", "vorbis"),
     "a.avi": (["-c:v", "mpeg4", "-c:a", "libmp3lame"], "mpeg4", "mp3"), "a.wmv": (["-c:v", "wmv2", "-c:a", "wmav2"], "wmv2", "wmav2"),
     "a.mpg": (["-c:v", "mpeg2video", "-c:a", "mp2"], "mpeg2video", "mp2"),
+    "a.ogv": (["-c:v", "libtheora", "-b:v", "500k", "-c:a", "libvorbis"], "theora", "vorbis"),
+    "a.mxf": (["-c:v", "mpeg2video", "-c:a", "pcm_s16le", "-ar", "48000"], "mpeg2video", "pcm_s16le"),
+    "a.vob": (["-c:v", "mpeg2video", "-c:a", "mp2"], "mpeg2video", "mp2"),
+    "live.webm": (["-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus", "-live", "1"], "vp8", "opus"),
     "hevc.mp4": (["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-c:a", "aac"], "hevc", "aac"),
 }  # fmt: skip
 SOUNDS = {
     "s.mp3": ([], "mp3"), "s.wav": ([], "pcm_s16le"), "s.flac": ([], "flac"), "s.ogg": (["-c:a", "libvorbis"], "vorbis"),
     "s.opus": (["-c:a", "libopus"], "opus"), "s.m4a": (["-c:a", "aac"], "aac"), "s.aac": (["-c:a", "aac"], "aac"),
-    "s.aiff": ([], "pcm_s16be"), "s.wma": (["-c:a", "wmav2"], "wmav2"),
+    "s.aiff": ([], "pcm_s16be"), "s.wma": (["-c:a", "wmav2"], "wmav2"), "bare.mp3": (["-write_xing", "0"], "mp3"),
+    "s.m4b": (["-c:a", "aac"], "aac"), "s.caf": ([], "pcm_s16be"), "s.amr": (["-c:a", "libopencore_amrnb", "-ar", "8000"], "amr_nb"),
 }  # fmt: skip
 
 
@@ -38,7 +45,8 @@ def test_every_container_tells_length_size_rate_and_codecs(ffmpeg: Ffmpeg, make:
     assert (facts.width, facts.height) == (320, 240)
     assert facts.metadata["codec"] == codec
     assert facts.details["frameRate"] == pytest.approx(25, abs=0.7)
-    assert facts.metadata["audio"] == {"codec": sound, "channels": 1, "sampleRate": 48000 if sound == "opus" else 44100}
+    rate = 48000 if sound == "opus" or name == "a.mxf" else 8000 if sound == "amr_nb" else 44100
+    assert facts.metadata["audio"] == {"codec": sound, "channels": 1, "layout": "mono", "sampleRate": rate}
     bit_rate = facts.metadata["bitrate"]
     assert isinstance(bit_rate, int)
     assert bit_rate == pytest.approx(make(name).stat().st_size * 8 / 2000, rel=0.06)
@@ -53,7 +61,7 @@ def test_every_sound_format_tells_length_rate_and_channels(ffmpeg: Ffmpeg, make:
     assert facts.duration_seconds == pytest.approx(2.0, abs=0.06)
     assert facts.metadata["codec"] == codec
     assert facts.metadata["channels"] == 1
-    assert facts.metadata["sampleRate"] == (48000 if codec == "opus" else 44100)
+    assert facts.metadata["sampleRate"] == {"opus": 48000, "amr_nb": 8000}.get(codec, 44100)
     assert facts.width is None
 
 
@@ -61,6 +69,109 @@ def test_a_clip_shorter_than_a_second_keeps_its_milliseconds(ffmpeg: Ffmpeg, mak
     facts = video.describe(probe(ffmpeg, make("blink.mp4", seconds=0.4, options=FAST)))
 
     assert facts.metadata["durationMs"] == 400
+
+
+@pytest.mark.parametrize("claim", [b"\xff\xff\xff\xff", b"\0\0\0\0"])
+def test_a_wav_whose_header_knows_no_length_has_one(ffmpeg: Ffmpeg, make: Make, tmp_path: Path, claim: bytes) -> None:
+    wav = bytearray(make("s.wav", size=None).read_bytes())
+    for at in (4, wav.index(b"data") + 4):
+        wav[at : at + 4] = claim
+    (tmp_path / "live.wav").write_bytes(wav)
+
+    assert audio.describe(probe(ffmpeg, tmp_path / "live.wav")).metadata["durationMs"] == 2000
+
+
+@pytest.mark.parametrize("name", ["film.gif", "film.h264", "film.m2v"])
+def test_streams_without_a_container_have_a_length_too(ffmpeg: Ffmpeg, make: Make, name: str) -> None:
+    options = {"film.gif": [], "film.h264": FAST[:6], "film.m2v": ["-c:v", "mpeg2video"]}[name]
+
+    assert video.describe(probe(ffmpeg, make(name, sound=False, options=options))).metadata["durationMs"] == 2000
+
+
+def test_a_single_picture_is_a_film_of_its_own_length(ffmpeg: Ffmpeg, make: Make) -> None:
+    facts = video.describe(probe(ffmpeg, make("one.mp4", sound=False, options=[*FAST[:6], "-frames:v", "1"])))
+
+    assert facts.metadata["durationMs"] == 40
+
+
+@pytest.mark.parametrize("flip", ["-display_hflip", "-display_vflip"])
+def test_a_mirrored_and_turned_film_has_the_size_a_viewer_sees(ffmpeg: Ffmpeg, make: Make, remade: Make, flip: str) -> None:
+    turned = remade(make("a.mp4", options=FAST), f"mirrored{flip}.mp4", before=["-display_rotation", "90", flip])
+
+    facts = video.describe(probe(ffmpeg, turned))
+
+    assert (facts.width, facts.height) == (240, 320)
+
+
+@pytest.mark.parametrize("name", ["uneven.mp4", "uneven.mkv"])
+def test_a_film_of_changing_pace_says_so_and_an_even_one_does_not(ffmpeg: Ffmpeg, make: Make, name: str) -> None:
+    slower = ["-vf", "select='if(lt(t,2),1,not(mod(n,5)))'", "-fps_mode", "vfr", *FAST[:6]]
+
+    uneven = video.describe(probe(ffmpeg, make(name, seconds=4, sound=False, options=slower))).metadata
+    even = video.describe(probe(ffmpeg, make("rounded.mkv", rate="30000/1001", sound=False, options=FAST[:6]))).metadata
+
+    assert uneven["variableFrameRate"] is True
+    assert uneven["frameRate"] == pytest.approx(15.6, abs=0.1)
+    assert "variableFrameRate" not in even
+    assert even["frameRate"] == pytest.approx(29.97, abs=0.05)
+
+
+def test_what_an_edit_cut_away_counts_neither_as_time_nor_as_pictures(ffmpeg: Ffmpeg, make: Make, remade: Make) -> None:
+    cut = remade(make("a.mp4", options=FAST), "cut.mp4", before=["-ss", "0.9"])
+
+    facts = video.describe(probe(ffmpeg, cut))
+
+    assert facts.duration_seconds == pytest.approx(1.1, abs=0.05)
+    assert facts.metadata["frameRate"] == pytest.approx(25, abs=0.1)
+
+
+def test_a_broadcast_that_starts_late_is_no_longer_for_it(ffmpeg: Ffmpeg, make: Make, remade: Make) -> None:
+    late = remade(make("a.ts", options=FAST), "late.ts", after=["-c", "copy", "-output_ts_offset", "1000"])
+
+    assert video.describe(probe(ffmpeg, late)).duration_seconds == pytest.approx(2.0, abs=0.09)
+
+
+def test_interlaced_film_is_noticed(ffmpeg: Ffmpeg, make: Make) -> None:
+    woven = make("woven.ts", options=["-flags", "+ilme+ildct", "-vf", "setfield=tff", "-c:v", "mpeg2video", "-c:a", "mp2"])
+
+    assert video.describe(probe(ffmpeg, woven)).metadata["interlaced"] is True
+    assert "interlaced" not in video.describe(probe(ffmpeg, make("a.mp4", options=FAST))).metadata
+
+
+def test_tracks_subtitles_and_chapters_are_counted(ffmpeg: Ffmpeg, make: Make, remade: Make, tmp_path: Path) -> None:
+    (tmp_path / "words.srt").write_text("1\n00:00:00,000 --> 00:09:00,000\nWelcome\n")
+    (tmp_path / "chapters.txt").write_text(
+        ";FFMETADATA1\ncomment=a\\\n[CHAPTER]\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=900\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=900\nEND=2000\n"
+    )
+    film = remade(make("a.mkv", options=FAST), "tracks.mkv", after=[
+        "-i", str(tmp_path / "words.srt"), "-i", str(tmp_path / "chapters.txt"),
+        "-map", "0", "-map", "0:a", "-map", "1", "-map_metadata", "2", "-c", "copy",
+    ])  # fmt: skip
+
+    facts = video.describe(probe(ffmpeg, film))
+
+    assert [facts.metadata[name] for name in ("audioTracks", "subtitles", "chapters")] == [2, 1, 2]
+    assert facts.duration_seconds == pytest.approx(2.0, abs=0.09)  # the words stay on for nine minutes
+
+
+def test_a_phone_tells_its_make_the_moment_and_the_place(ffmpeg: Ffmpeg, make: Make, remade: Make) -> None:
+    filmed = remade(make("a.mov", options=FAST), "phone.mov", after=[
+        "-c", "copy", "-movflags", "use_metadata_tags", "-metadata", "com.apple.quicktime.make=Apple",
+        "-metadata", "com.apple.quicktime.model=iPhone 15 Pro", "-metadata", "com.apple.quicktime.creationdate=2025-11-24T13:05:07+0300",
+        "-metadata", "com.apple.quicktime.location.ISO6709=+24.7136+046.6753+612.000/",
+    ])  # fmt: skip
+
+    facts = video.describe(probe(ffmpeg, filmed))
+
+    assert facts.details["camera"] == "Apple iPhone 15 Pro"
+    assert (facts.details["gpsLat"], facts.details["gpsLng"]) == (24.7136, 46.6753)
+    assert facts.custom["takenAt"] == "2025-11-24T13:05:07+0300"
+
+
+def test_any_mp4_tells_when_it_was_made_unless_its_clock_was_never_set(ffmpeg: Ffmpeg, make: Make, remade: Make) -> None:
+    for moment, told in [("2025-11-24T10:05:07Z", "2025-11-24T10:05:07.000000Z"), ("1970-01-01T00:00:00Z", None)]:
+        film = remade(make("a.mp4", options=FAST), f"made{moment[:4]}.mp4", after=["-c", "copy", "-metadata", f"creation_time={moment}"])
+        assert video.describe(probe(ffmpeg, film)).custom.get("takenAt") == told
 
 
 @pytest.mark.parametrize(("degrees", "size"), [(90, (240, 320)), (180, (320, 240)), (270, (240, 320))])
@@ -118,13 +229,68 @@ def test_a_cover_picture_does_not_make_a_song_a_video(ffmpeg: Ffmpeg, make: Make
     audio.cover(ffmpeg, song, tmp_path / "found")
 
     assert found.video is None
-    assert audio.describe(found).metadata["tags"] == {"title": "كيان=live; #1", "artist": "Mona\nand band"}
+    facts = audio.describe(found, audio.cover_size(ffmpeg, song))
+    assert facts.metadata["tags"] == {"title": "كيان=live; #1", "artist": "Mona\nand band"}
+    assert facts.metadata["cover"] == {"width": 90, "height": 60}
     assert Image.open(tmp_path / "found").size == (90, 60)
 
 
 def test_a_song_without_a_cover_says_so(ffmpeg: Ffmpeg, make: Make, tmp_path: Path) -> None:
+    assert audio.cover_size(ffmpeg, make("s.wav", size=None)) is None
     with pytest.raises(PermanentError, match="carries no cover"):
         audio.cover(ffmpeg, make("s.wav", size=None), tmp_path / "cover")
+
+
+@pytest.mark.parametrize(("name", "options"), [("c.m4a", ["-c:a", "aac"]), ("c.flac", []), ("c.ogg", ["-c:a", "libvorbis"]), ("c.mp3", [])])
+def test_covers_are_found_in_every_format_that_has_them(
+    ffmpeg: Ffmpeg, make: Make, remade: Make, tmp_path: Path, name: str, options: list[str]
+) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (90, 60), (200, 0, 0)).save(tmp_path / "cover.png")
+    song = make(name, size=None, options=options)
+    if name.endswith(".ogg"):
+        picture = (tmp_path / "cover.png").read_bytes()
+        block = b"".join([
+            struct.pack(">II", 3, 9), b"image/png", struct.pack(">IIIIII", 0, 90, 60, 24, 0, len(picture)), picture,
+        ])  # fmt: skip
+        after = ["-c", "copy", "-metadata:s:a", f"METADATA_BLOCK_PICTURE={base64.b64encode(block).decode()}"]
+    else:
+        after = ["-i", str(tmp_path / "cover.png"), "-map", "0", "-map", "1", "-c", "copy", "-disposition:v", "attached_pic"]
+
+    assert audio.cover_size(ffmpeg, remade(song, f"covered-{name}", after=after)) == (90, 60)
+
+
+ARABIC = "حفل الافتتاح 2025"
+
+
+@pytest.mark.parametrize(
+    ("frame", "title"),
+    [
+        (b"\x00" + ARABIC.encode("cp1256"), ARABIC),
+        (b"\x01" + ARABIC.encode("utf-16"), ARABIC),
+        (b"\x00" + "Café Motörhead".encode("latin-1"), "Café Motörhead"),
+        (b"\x00" + "Mona منى".encode("cp1256"), "Mona منى"),
+    ],
+)
+def test_tags_are_read_in_the_letters_they_were_written_in(
+    ffmpeg: Ffmpeg, make: Make, tmp_path: Path, frame: bytes, title: str
+) -> None:
+    tagged = b"TIT2" + struct.pack(">IH", len(frame), 0) + frame
+    sound = make("untagged.mp3", size=None, options=["-id3v2_version", "0", "-write_xing", "0"]).read_bytes()
+    (tmp_path / "song.mp3").write_bytes(b"ID3\x03\0\0" + struct.pack(">I", len(tagged)) + tagged + sound)
+
+    assert audio.describe(probe(ffmpeg, tmp_path / "song.mp3")).metadata["tags"] == {"title": title}
+
+
+def test_the_oldest_tags_of_mp3_are_read_too(ffmpeg: Ffmpeg, make: Make, tmp_path: Path) -> None:
+    sound = make("untagged.mp3", size=None, options=["-id3v2_version", "0", "-write_xing", "0"]).read_bytes()
+    tag = b"TAG" + ARABIC.encode("cp1256").ljust(30, b"\0") + b"\0" * 60 + b"2024" + b"\0" * 28 + b"\0\x03\x11"
+    (tmp_path / "song.mp3").write_bytes(sound + tag)
+
+    tags = audio.describe(probe(ffmpeg, tmp_path / "song.mp3")).metadata["tags"]
+
+    assert tags == {"title": ARABIC, "date": "2024", "track": "3", "genre": "Rock"}
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 10_000, b"\0" * 10_000])
@@ -132,15 +298,33 @@ def test_what_is_no_video_at_all_is_a_permanent_error(ffmpeg: Ffmpeg, tmp_path: 
     path = tmp_path / "film.mp4"
     path.write_bytes(content)
 
-    with pytest.raises(PermanentError):
+    with pytest.raises(PermanentError, match="neither video nor sound"):
         probe(ffmpeg, path)
 
 
-def test_a_video_that_breaks_off_in_the_middle_is_as_long_as_what_is_left(ffmpeg: Ffmpeg, make: Make, tmp_path: Path) -> None:
-    whole = make("a.mkv", options=FAST).read_bytes()
-    (tmp_path / "half.mkv").write_bytes(whole[: len(whole) // 2])
+def test_an_upload_that_lost_the_index_at_its_end_is_said_to_be_incomplete(ffmpeg: Ffmpeg, make: Make, tmp_path: Path) -> None:
+    whole = make("a.mp4", options=FAST).read_bytes()
+    (tmp_path / "half.mp4").write_bytes(whole[: len(whole) // 2])
 
-    assert 0.5 < probe(ffmpeg, tmp_path / "half.mkv").duration < 1.5
+    with pytest.raises(PermanentError, match=r"not complete.*upload the whole file again"):
+        probe(ffmpeg, tmp_path / "half.mp4")
+
+
+@pytest.mark.parametrize("side", [11_000, 60_000])
+def test_pictures_larger_than_any_screen_are_refused_before_they_are_decoded(ffmpeg: Ffmpeg, tmp_path: Path, side: int) -> None:
+    edges = struct.pack("<HH", side, side)
+    (tmp_path / "bomb.gif").write_bytes(b"GIF89a" + edges + b"\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0" + edges + b"\0\2\2L\1\0;")
+
+    with pytest.raises(PermanentError, match="larger than 35 million pixels"):
+        probe(ffmpeg, tmp_path / "bomb.gif")
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "index-first.mp4"])
+def test_a_video_that_breaks_off_in_the_middle_is_as_long_as_what_is_left(ffmpeg: Ffmpeg, make: Make, tmp_path: Path, name: str) -> None:
+    whole = make(name, options=[*FAST, *(["-movflags", "+faststart"] if name.endswith("mp4") else [])]).read_bytes()
+    (tmp_path / name).write_bytes(whole[: len(whole) // 2])
+
+    assert 0.5 < probe(ffmpeg, tmp_path / name).duration < 1.5
 
 
 def test_packets_without_a_time_fall_back_to_when_they_are_decoded_and_run_in_is_not_counted() -> None:
@@ -166,6 +350,21 @@ def test_the_title_of_a_file_cannot_pretend_to_be_ffmpegs_own_words() -> None:
 
     assert found.pixel_format == "yuv420p"
     assert found.hdr is None
+
+
+def test_dolby_vision_is_noticed_above_the_picture_it_builds_on() -> None:
+    header = ["#dimensions 0: 320x240", "#sar 0: 1/1", "0, 0, 0, 1, 115200, 0x1"]
+    log = [
+        "[Parsed_showinfo_0 @ 0x1] [info] n: 0 fmt:yuv420p10le cl:left sar:1/1 s:320x240 i:P iskey:1 type:I",
+        "[Parsed_showinfo_0 @ 0x1] [info]   side data - Dolby Vision RPU Data: unregistered",
+        "[Parsed_showinfo_0 @ 0x1] [info] color_range:tv color_space:bt2020nc color_primaries:bt2020 color_trc:arib-std-b67",
+    ]
+
+    found = read_picture(header, log)
+
+    assert found.is_dolby_vision
+    assert found.hdr == "HLG"
+    assert found.matrix == "bt2020nc"
 
 
 def test_tags_end_where_the_streams_own_begin() -> None:

@@ -31,7 +31,7 @@ def _facts(source: Path, kind: Kind, file_type: FileType, ffmpeg: Ffmpeg) -> Fac
         case FileType.VIDEO:
             return video.describe(probe(ffmpeg, source))
         case FileType.AUDIO:
-            return audio.describe(probe(ffmpeg, source))
+            return audio.describe(probe(ffmpeg, source), audio.cover_size(ffmpeg, source))
         case FileType.DOCUMENT:
             return _document(source, kind)
         case FileType.MODEL_3D:
@@ -87,7 +87,7 @@ def _other(source: Path, kind: Kind, ffmpeg: Ffmpeg) -> Facts:
             case "video":
                 return video.describe(probe(ffmpeg, source))
             case "audio":
-                return audio.describe(probe(ffmpeg, source))
+                return audio.describe(probe(ffmpeg, source), audio.cover_size(ffmpeg, source))
     return _unread(kind)
 
 

@@ -51,7 +51,7 @@ def _found(exif: Image.Exif) -> _Found:
         place = dict(exif.get_ifd(ExifTags.IFD.GPSInfo))
     latitude, longitude = _place(place)
     columns: dict[str, str | int | float | None] = {
-        "camera": _camera(main),
+        "camera": camera_name(_text(main.get(ExifTags.Base.Make)), _text(main.get(ExifTags.Base.Model))),
         "lens": _text(photo.get(ExifTags.Base.LensModel)),
         "iso": _iso(photo),
         "aperture": _aperture(photo),
@@ -73,9 +73,8 @@ def _found(exif: Image.Exif) -> _Found:
     return columns, present(custom)
 
 
-def _camera(main: _Tags) -> str | None:
+def camera_name(make: str | None, model: str | None) -> str | None:
     """Make and model, once: many cameras repeat the make in the model."""
-    make, model = _text(main.get(ExifTags.Base.Make)), _text(main.get(ExifTags.Base.Model))
     if make and model and model.lower().startswith(make.lower().split()[0]):
         return model
     return " ".join(part for part in (make, model) if part) or None

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media import audio, designs, documents, images, models, video
+from kayan_workers.media import audio, designs, documents, images, models
 from kayan_workers.media.file_type import FileType
 from kayan_workers.media.geometry import Size
-from kayan_workers.media.probe import probe
+from kayan_workers.media.poster import poster
 from kayan_workers.media.rendition import Rendition
 from kayan_workers.media.sniff import sniff
 
@@ -48,10 +48,8 @@ def _image_of(source: Path, file_type: FileType, box: Size, ffmpeg: Ffmpeg) -> P
 
 
 def _frame(source: Path, ffmpeg: Ffmpeg) -> Path:
-    found = probe(ffmpeg, source)
-    video.moving(found)
     frame = source.with_name("frame.png")
-    video.poster(ffmpeg, source, frame, found.duration)
+    poster(ffmpeg, source, frame)
     return frame
 
 

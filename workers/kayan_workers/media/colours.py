@@ -1,0 +1,53 @@
+"""The colours that everybody's screen shows: how a film of any kind becomes 8 bits of BT.709, as filters of ffmpeg.
+
+Films of high dynamic range are tone-mapped; shown as they are, they would look grey and washed out. Dolby Vision is read by the
+PQ or HLG picture below it; profile 5, which streaming services use, has none and comes out in wrong colours.
+"""
+
+from __future__ import annotations
+
+from kayan_workers.media.geometry import Size
+from kayan_workers.media.probe import Picture
+
+_WIDE = {"bt2020", "smpte431", "smpte432"}
+"""Primaries of screens with more colours than BT.709."""
+_HD_LINES = 720
+"""From this height on, a film that does not say how its colours are coded means BT.709, below it BT.601."""
+_WHITE_NITS = 203
+"""How bright white paper is in a film of high dynamic range (ITU-R BT.2408)."""
+
+_PEAK = 5
+"""How many times brighter the brightest is that is still told from white: 1000 nits, where most such films end."""
+
+_NARROWED = "zscale=p=bt709:t=bt709:m=bt709:r=tv"
+
+
+def shrunk(picture: Picture, size: Size) -> str:
+    """Filters from decoded pictures to pictures of ``size`` (pixels, square) in 8 bits of BT.709 with sampled colour (yuv420p).
+
+    What is transparent becomes black, as players show it; what is interlaced is woven into whole pictures.
+    """
+    fields = ["bwdif=mode=send_frame:deint=interlaced"] if picture.is_interlaced else []
+    tags = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"
+    return ",".join([*fields, *_scaled(picture, size), tags, "setsar=1"])
+
+
+def _scaled(picture: Picture, size: Size) -> list[str]:
+    """Pixels are taken away first: all that follows costs by the pixel."""
+    scale = f"scale={size[0]}:{size[1]}"
+    guess = "bt709" if picture.size[1] >= _HD_LINES else "smpte170m"
+    if picture.hdr:
+        return [scale, "format=yuv420p10le", _known(picture, "bt2020nc", "bt2020", ""), f"zscale=t=linear:npl={_WHITE_NITS}",
+                "format=gbrpf32le", "zscale=p=bt709", f"tonemap=mobius:desat=0:peak={_PEAK}", _NARROWED, "format=yuv420p"]  # fmt: skip
+    if picture.primaries in _WIDE and not picture.has_alpha:
+        return [scale, "format=yuv420p10le", _known(picture, guess, "", "bt709"), _NARROWED, "format=yuv420p"]
+    unsaid = "" if picture.matrix else f":in_color_matrix={guess}"
+    plain = [f"{scale}{unsaid}:out_color_matrix=bt709:out_range=tv", "format=yuv420p"]
+    return [scale, "format=gbrap", "premultiply=inplace=1", *plain] if picture.has_alpha else plain
+
+
+def _known(picture: Picture, matrix: str, primaries: str, transfer: str) -> str:
+    """zscale refuses to guess: what the file does not say is what such films mean."""
+    full = "pc" if picture.is_full_range else "tv"
+    return (f"setparams=colorspace={picture.matrix or matrix}:color_primaries={picture.primaries or primaries}"
+            f":color_trc={picture.transfer or transfer}:range={full}")  # fmt: skip
