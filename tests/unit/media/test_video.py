@@ -251,8 +251,8 @@ def test_films_and_their_poster_come_from_one_call_and_progress_is_told(ffmpeg: 
 def test_no_more_threads_than_there_are_processors_to_run_them(ffmpeg: Ffmpeg, make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     found = probe(ffmpeg, make("a.mp4", options=FAST))
     wanted = [Transcode(to=Path("/x"), box=(640, 480), bit_rate="500k")]
-    for processors, threads in [(1, "1"), (2, "2"), (64, "8")]:
-        monkeypatch.setattr(cpus, "usable", lambda count=processors: count)
+    for processors, threads in [(1, "1"), (2, "2"), (64, "2")]:
+        monkeypatch.setattr(cpus, "usable_cpus", lambda count=processors: count)
         arguments = transcode_arguments(found, wanted, [(320, 240)])
         assert [arguments[at + 1] for at, argument in enumerate(arguments) if argument.endswith("threads")] == [threads, threads]
 

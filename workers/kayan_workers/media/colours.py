@@ -37,8 +37,9 @@ def _scaled(picture: Picture, size: Size) -> list[str]:
     scale = f"scale={size[0]}:{size[1]}"
     guess = "bt709" if picture.size[1] >= _HD_LINES else "smpte170m"
     if picture.hdr:
-        return [scale, "format=yuv420p10le", _known(picture, "bt2020nc", "bt2020", ""), f"zscale=t=linear:npl={_WHITE_NITS}",
-                "format=gbrpf32le", "zscale=p=bt709", f"tonemap=mobius:desat=0:peak={_PEAK}", _NARROWED, "format=yuv420p"]  # fmt: skip
+        light = f"zscale=t=linear:npl={_WHITE_NITS}:p=bt709:m=gbr"
+        return [scale, "format=yuv420p10le", _known(picture, "bt2020nc", "bt2020", ""), light, "format=gbrpf32le",
+                f"tonemap=mobius:desat=0:peak={_PEAK}", _NARROWED, "format=yuv420p"]  # fmt: skip
     if picture.primaries in _WIDE and not picture.has_alpha:
         return [scale, "format=yuv420p10le", _known(picture, guess, "", "bt709"), _NARROWED, "format=yuv420p"]
     unsaid = "" if picture.matrix else f":in_color_matrix={guess}"

@@ -24,15 +24,12 @@ from pathlib import Path
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media import cpus
 from kayan_workers.media.geometry import Size
 from kayan_workers.media.sniff import sniff
 
 MAX_PIXELS = 8192 * 4352
 """The largest picture of a film that is decoded: the largest of H.264 and HEVC at level 6, an 8K frame."""
 
-_MOST_THREADS = 8
-"""More make no film faster that is sent over the web, and each holds pictures in memory."""
 _BYTES_PER_SECOND = 4_000_000
 """The slowest disk we are patient with: sets the time limit of a probe, which reads the file once."""
 _DISCARDED = 0x4
@@ -168,7 +165,7 @@ def first_picture(ffmpeg: Ffmpeg, source: Path) -> Picture:
     header: list[str] = []
     try:
         log = ffmpeg.run(
-            source, picture_arguments(), before_input=decoding(threads=1), time_limit_seconds=60, on_output=header.append, log_level="info"
+            source, picture_arguments(), before_input=decoding(), time_limit_seconds=60, on_output=header.append, log_level="info"
         )
     except PermanentError as error:
         raise _explained(error, source) from error
@@ -185,13 +182,12 @@ def beginning(ffmpeg: Ffmpeg, source: Path, seconds: float) -> float:
     return packets.seconds
 
 
-def decoding(*, threads: int | None = None) -> list[str]:
-    """Options of an input that is decoded: no picture larger than we can hold, no more threads than there are processors for."""
-    return ["-max_pixels", str(MAX_PIXELS), "-threads", str(threads or thread_count())]
+def decoding() -> list[str]:
+    """Options of an input that is decoded: no picture larger than we can hold, and no thread for every processor of the machine.
 
-
-def thread_count() -> int:
-    return min(cpus.usable(), _MOST_THREADS)
+    Decoding is never what we wait for, and each further thread holds a picture or two, 25 MB each in a film of 4K and ten bits.
+    """
+    return ["-max_pixels", str(MAX_PIXELS), "-threads", "1"]
 
 
 def packet_arguments() -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media import colours, images
+from kayan_workers.media import colours, cpus, images
 from kayan_workers.media.exif import camera_name
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.geometry import Size, fit_even
@@ -23,7 +23,6 @@ from kayan_workers.media.probe import (
     layout,
     probe,
     sample_rate,
-    thread_count,
 )
 from kayan_workers.media.rendition import FilmSizes, Rendition, Transcode
 
@@ -36,6 +35,10 @@ _SECONDS_BETWEEN_KEYFRAMES = 2
 _FRUGAL = {"hevc", "av1", "vp9", "vvc"}
 """Codecs that say in half the bits what H.264 says."""
 _LEAST_KBIT = 100
+_MOST_THREADS = 2
+"""Of one encoder. Copies are encoded side by side, and films too; each thread holds pictures in memory."""
+_FORESIGHT = 10
+"""Pictures that an encoder holds back to plan ahead: each costs 7 MB at 1920x1080, and the preset's own 30 save few bits."""
 
 
 def describe(probe: Probe) -> Facts:
@@ -139,9 +142,11 @@ def transcode_arguments(probe: Probe, wanted: Sequence[Transcode], sizes: Sequen
     Nothing of the source's tags is passed on: they may name a place.
     """
     video, picture = moving(probe)
-    arguments = ["-progress", "pipe:1", "-filter_complex_threads", str(thread_count()), "-filter_complex", _graph(video, picture, sizes)]
+    most = min(cpus.usable_cpus(), _MOST_THREADS)
+    arguments = ["-progress", "pipe:1", "-filter_complex_threads", str(most), "-filter_complex", _graph(video, picture, sizes)]
     for n, copy in enumerate(wanted):
-        arguments += ["-map", f"[v{n}]", *encoding(video, copy)]
+        threads = most if sizes[n] == max(sizes) else 1  # the largest is most of the work
+        arguments += ["-map", f"[v{n}]", *encoding(video, copy), "-threads", str(threads)]
         arguments += ["-map", "0:a:0", "-c:a", "aac", "-b:a", "128k", "-ac", "2", "-ar", "48000"] if probe.audio else []
         arguments += ["-map_metadata", "-1", "-map_chapters", "-1", "-movflags", "+faststart", "-f", "mp4",
                       f"file:{copy.to}"]  # fmt: skip
@@ -149,13 +154,10 @@ def transcode_arguments(probe: Probe, wanted: Sequence[Transcode], sizes: Sequen
 
 
 def encoding(video: Stream, copy: Transcode) -> list[str]:
-    """How pictures of ``video`` are encoded for ``copy``: as many bits as they need, up to its bit rate, and to what the source had.
-
-    30 pictures of foresight, the preset's own, would cost 70 MB more at 1920x1080 and gain nothing that can be seen.
-    """
+    """How pictures of ``video`` are encoded for ``copy``: as many bits as they need, up to its bit rate, and to what the source had."""
     kbit = kbit_ceiling(video, copy)
     rate = min(frame_rate(video) or 25, _MOST_PICTURES_A_SECOND)
-    return ["-c:v", "libx264", "-preset", "fast", "-profile:v", "high", "-rc-lookahead", "20", "-threads", str(thread_count()),
+    return ["-c:v", "libx264", "-preset", "fast", "-profile:v", "high", "-rc-lookahead", str(_FORESIGHT),
             "-crf", "23", "-maxrate", f"{kbit}k", "-bufsize", f"{2 * kbit}k",
             "-g", str(max(10, round(rate * _SECONDS_BETWEEN_KEYFRAMES)))]  # fmt: skip
 
