@@ -29,6 +29,7 @@ SUITES = {
     "notifications": "the same with notifications",
     "images": "thumbnail and four variants of 12 MP pictures, beside sharp: speed and peak memory",
     "quality": "the same variants: how like sharp's they look, and how large they are",
+    "films": "three sizes of a film in one run of ffmpeg, beside three runs with the same settings",
     "start": "from the start of the process to its first job handled",
 }
 

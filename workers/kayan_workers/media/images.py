@@ -23,6 +23,8 @@ from kayan_workers.media.sniff import Kind, sniff
 
 _GLANCE = (64, 64)
 """The size at which a picture is decoded only to learn whether it can be."""
+_LOOK = (256, 256)
+"""The size at which a picture is looked at for what it shows."""
 _DEPTHS = {"uchar": 8, "ushort": 16, "float": 32}
 _NO_MEMORY = ("Cannot allocate memory", "out of memory", "Memory allocation")
 _OUR_TROUBLE = ("No space left on device", "Too many open files", "unable to open for write")
@@ -45,8 +47,8 @@ def is_blank(source: Path) -> bool:
     """Whether a picture shows one colour and nothing else. Raises PermanentError when it is no picture."""
     kind = sniff(source)
     with _blamed(kind):
-        image = _decoded_by_pillow(source, kind) if _pillow_formats(kind) else _open(source, kind)
-        return bool(image.deviate() < 1)
+        picture = open_picture(source, kind)
+        return bool(picture.at(fit(picture.size, _LOOK)).deviate() < 1)
 
 
 def render(source: Path, renditions: Sequence[Rendition]) -> list[Size]:
