@@ -131,6 +131,15 @@ def test_a_pdf_that_claims_too_much_is_read_within_bounds(tmp_path: Path, kids: 
         assert max(drawn.size) <= 801
 
 
+def test_a_pdf_without_pages_is_not_blamed_for_the_password_of_another(tmp_path: Path) -> None:
+    test_a_locked_pdf_asks_for_its_password(tmp_path)
+    path = tmp_path / "empty.pdf"
+    path.write_bytes(pdf([]))
+
+    with pytest.raises(PermanentError, match="damaged"):
+        documents.describe(path)
+
+
 def test_a_word_file_tells_pages_author_and_text(tmp_path: Path) -> None:
     docx(tmp_path / "brief.docx", ["مرحبا & welcome", "Second <line>"], title="Brief", author="Mona", pages=7)
 

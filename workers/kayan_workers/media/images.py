@@ -14,6 +14,7 @@ from PIL import Image
 
 from kayan_workers.errors import KayanError, PermanentError, TemporaryError
 from kayan_workers.media.colour import profile_name, shown
+from kayan_workers.media.complaints import damaged, plain
 from kayan_workers.media.exif import read_exif, read_tiff_tags
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.geometry import Size, fit
@@ -110,30 +111,25 @@ def _blamed(kind: Kind) -> Iterator[None]:
         raise
     except Image.DecompressionBombError as error:
         raise PermanentError("the picture has more pixels than are opened here", "export it smaller, or as JPEG") from error
-    except pyvips.Error as error:
-        raise _translated(kind, str(error.detail or "")) from error
     except OSError as error:
         if error.errno == errno.ENOMEM:
             raise MemoryError(str(error)) from error
         if error.errno in _OUR_ERRNO:
             raise _trouble(error.strerror or str(error)) from error
-        raise _translated(kind, str(error)) from error
-    except (SyntaxError, ValueError, TypeError, OverflowError, EOFError, LookupError, RuntimeError, struct.error) as error:
-        raise _translated(kind, str(error)) from error
+        raise _translated(kind, error) from error
+    except (pyvips.Error, SyntaxError, ValueError, TypeError, OverflowError, EOFError, LookupError, RuntimeError, struct.error) as error:
+        raise _translated(kind, error) from error
 
 
-def _translated(kind: Kind, said: str) -> Exception:
+def _translated(kind: Kind, error: Exception) -> Exception:
+    said = str(error.detail or "") if isinstance(error, pyvips.Error) else str(error)
     if any(trouble in said for trouble in _NO_MEMORY):
-        return MemoryError(_first_line(said))
-    if any(trouble in said for trouble in _OUR_TROUBLE):
-        return _trouble(_first_line(said))
-    return PermanentError(f"the {kind.name} picture is damaged or incomplete: {_first_line(said)}", "save it anew")
+        return MemoryError(plain(said))
+    for trouble in _OUR_TROUBLE:
+        if trouble in said:
+            return _trouble(trouble)
+    return damaged(f"the {kind.name} picture", said if isinstance(error, pyvips.Error) else error)
 
 
 def _trouble(said: str) -> TemporaryError:
     return TemporaryError(f"this machine cannot work on the picture: {said}", "check its disk and memory")
-
-
-def _first_line(text: str) -> str:
-    lines = [line.strip() for line in text.replace("\0", " ").splitlines() if line.strip()]
-    return lines[0][:200] if lines else "it cannot be decoded"

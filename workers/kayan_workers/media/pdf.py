@@ -62,6 +62,7 @@ def render_first_page(source: Path, to: Path, box: Size) -> None:
 @contextmanager
 def _opened(source: Path) -> Iterator[Any]:
     with _PDFIUM:
+        _forget_the_last_error()
         try:
             document = pypdfium2.PdfDocument(source)
         except pypdfium2.PdfiumError as error:
@@ -80,6 +81,11 @@ def _opened(source: Path) -> Iterator[Any]:
 
 def _damaged() -> PermanentError:
     return PermanentError("the PDF is damaged: it cannot be opened; export it again")
+
+
+def _forget_the_last_error() -> None:
+    """PDFium keeps the reason of an earlier failure, and blames some broken files for it: one without pages for a password."""
+    pypdfium2.raw.FPDF_LoadMemDocument(b"", 0, None)
 
 
 def _text(document: Any, pages: int, max_text: int) -> str:

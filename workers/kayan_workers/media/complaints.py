@@ -1,0 +1,28 @@
+"""What libraries say of a bad file, said again for the person who uploaded it: no paths, no names of libraries, nothing of Python's."""
+
+from __future__ import annotations
+
+import re
+import struct
+
+from kayan_workers.errors import PermanentError
+
+REMEDY = "save or export it anew, and upload it again"
+
+_SPEAKERS = re.compile(r"^(?:\w+: |source input: |Invalid input: |XML parse error: .*? of data: )+")
+_UNSAYABLE = re.compile(r"/|\\|::|\b\w*(?:vips|png|glib|pdfium|errno)\w*\b|\bError domain|0x[0-9a-f]{6}", re.IGNORECASE)
+_PYTHONS_OWN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, struct.error)
+_LONGEST = 150
+
+
+def damaged(what: str, error: BaseException | str) -> PermanentError:
+    """``what`` ("the PNG picture") is damaged, with as much of the reason as a person can use."""
+    why = "" if isinstance(error, _PYTHONS_OWN) else plain(str(error))
+    return PermanentError(f"{what} is damaged or incomplete" + (f": {why}" if why else ""), REMEDY)
+
+
+def plain(says: str) -> str:
+    """The first line of what a library says, without the names of its parts; empty when it can be passed on to nobody."""
+    lines = [line.strip() for line in says.replace("\0", " ").splitlines() if line.strip()]
+    text = _SPEAKERS.sub("", lines[0]).rstrip(".") if lines else ""
+    return "" if _UNSAYABLE.search(text) or not text.isprintable() else text[:_LONGEST]
