@@ -13,7 +13,7 @@ PIN := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench chaos pins clean
+.PHONY: help install demo test lint bench chaos fuzz pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -45,6 +45,9 @@ bench: install ## measure against Bull 4.16.5, side by side; writes build/bench/
 
 chaos: install ## 100,000 jobs while workers are killed and Redis restarts; prints lost and doubled
 	$(BIN)/python tests/chaos
+
+fuzz: install ## mutate the test corpus for ten minutes and look for files that harm a worker
+	$(BIN)/python tests/corpus fuzz --minutes 10
 
 pins: install ## resolve the pinned dependencies anew (after a change of pyproject.toml)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
