@@ -27,7 +27,7 @@ from kayan_workers.processors.variant import VIDEO_RECIPES
 
 PEER = "three runs of ffmpeg"
 FASTER = 1.3
-SECONDS = 8.0
+SECONDS = 5.0
 FILMS = {"1920x1080, H.264": ("1920x1080", "12M"), "3840x2160, H.264": ("3840x2160", "45M")}
 """What phones and cameras make: name -> size and bit rate."""
 FOLDER = servers.BUILD / "bench" / "films"
