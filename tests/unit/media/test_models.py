@@ -140,3 +140,11 @@ def test_a_picture_is_no_model(tmp_path: Path) -> None:
 
     with pytest.raises(PermanentError, match="PNG"):
         models.describe(path)
+
+
+def test_a_description_nested_without_end_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "deep.gltf"
+    path.write_bytes(b'{"asset": {"version": "2.0"}, "meshes": [], "extras": ' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+
+    with pytest.raises(PermanentError, match="damaged"):
+        models.describe(path)

@@ -159,7 +159,7 @@ def _bounded(text: bytes) -> bytes:
 def _decoded(text: bytes) -> Scene:
     try:
         return msgspec.json.decode(text, type=Scene, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PermanentError("the model is damaged: its description is no glTF; export it again") from error
 
 
