@@ -27,6 +27,7 @@ SUITES = {
     "memory": "resident memory of an idle notification worker",
     "analytics": "views and downloads until the last row is in PostgreSQL, a whole worker beside the app's own",
     "notifications": "the same with notifications",
+    "media": "the most memory that a media worker takes over large and hostile pictures",
     "images": "thumbnail and four variants of 12 MP pictures, beside sharp: speed and peak memory",
     "quality": "the same variants: how like sharp's they look, and how large they are",
     "films": "three sizes of a film in one run of ffmpeg, beside three runs with the same settings",

@@ -51,18 +51,18 @@ def environment(redis_port: int, database_url: str, health_port: int) -> Mapping
 
 
 def start(
-    role: str, redis_port: int, database_url: str, health_port: int = 0, log: IO[bytes] | int = subprocess.DEVNULL
+    role: str, redis_port: int, database_url: str, health_port: int = 0, log: IO[bytes] | int = subprocess.DEVNULL, **more: str
 ) -> subprocess.Popen[bytes]:
-    """Start the process. ``health_port`` 0 is any."""
+    """Start the process. ``health_port`` 0 is any; ``more`` are variables of its environment."""
     variables = environment(redis_port, database_url, health_port or redis_process.free_port())
-    return subprocess.Popen(command(role), env=dict(variables), stdout=log, stderr=log, cwd=Path("/"))
+    return subprocess.Popen(command(role), env={**variables, **more}, stdout=log, stderr=log, cwd=Path("/"))
 
 
 @contextmanager
-def worker(role: str, redis_port: int, database_url: str, health_port: int = 0) -> Iterator[subprocess.Popen[bytes]]:
+def worker(role: str, redis_port: int, database_url: str, health_port: int = 0, **more: str) -> Iterator[subprocess.Popen[bytes]]:
     """The process, as long as the block. Raises RuntimeError with its last words when it has ended by itself."""
     with tempfile.TemporaryFile() as log:
-        process = start(role, redis_port, database_url, health_port, log)
+        process = start(role, redis_port, database_url, health_port, log, **more)
         try:
             yield process
             if process.poll() is not None:

@@ -31,6 +31,7 @@ def sources() -> dict[str, Path]:
     """The 12 MP picture in each format, made once a checkout."""
     paths = {name: FOLDER / f"{name.replace(' ', '-')}.{name.split()[-1].lower()}" for name in _FORMATS}
     if not all(path.exists() for path in paths.values()):
+        FOLDER.mkdir(parents=True, exist_ok=True)
         made = photo(SHAPE)
         for name, how in _FORMATS.items():
             made.save(paths[name], name.split()[-1], **how)

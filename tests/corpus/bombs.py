@@ -43,7 +43,7 @@ def _png() -> Files:
         "bomb-no-area.png": png(0, 100, small),
         "bomb-packed.png": png(16_000, 16_000, zeros(16_001 * 16_000), colour=0),
         "bomb-packed-deep.png": png(4000, 4000, zeros((4000 * 8 + 1) * 4000), colour=6, depth=16),
-        "bomb-interlaced.png": _interlaced(8000, 8000),
+        "bomb-interlaced.png": interlaced(8000, 8000),
         "bomb-text.png": head + png_chunk(b"zTXt", b"Comment\0\0" + zeros(200_000_000)) + rest,
         "bomb-profile.png": head + png_chunk(b"iCCP", b"icc\0\0" + zeros(100_000_000)) + rest,
         "many-chunks.png": head + png_chunk(b"tEXt", b"a\0b") * 50_000 + rest,
@@ -51,7 +51,8 @@ def _png() -> Files:
     }
 
 
-def _interlaced(width: int, height: int) -> bytes:
+def interlaced(width: int, height: int) -> bytes:
+    """A grey PNG of nothing that stands in memory whole while it is decoded, a byte a pixel."""
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 1)
     rows = zeros(width * height + 3 * height)
     return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", head) + png_chunk(b"IDAT", rows) + png_chunk(b"IEND", b"")

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import struct
 import subprocess
 import sys
 import threading
-import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from corpus.bombs import interlaced
 from doubles import FakeJob
 from integration.codecs.conftest import Scene
 from kayan_workers.codecs.codecs import Codecs
@@ -122,7 +121,7 @@ codecs.examine(Path({str(scene.film())!r}), FileType.VIDEO, FakeJob())
 
 def test_a_picture_that_needs_more_memory_than_it_may_have_is_refused_and_the_worker_stays_small(scene: Scene) -> None:
     bomb = scene.folder / "bomb.png"
-    bomb.write_bytes(interlaced_png(14_000))  # 588 MB once decoded, because an interlaced picture cannot be streamed
+    bomb.write_bytes(interlaced(16_383, 16_383))
     codecs = scene.codecs(memory_mb=256)
 
     with pytest.raises(PermanentError, match="needs more memory than the 256 MB"):
@@ -217,21 +216,3 @@ def alive(pid: int) -> bool:
         return False
     state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] if Path(f"/proc/{pid}/stat").exists() else "X"
     return state != "Z"
-
-
-def interlaced_png(side: int) -> bytes:
-    """A grey-free picture of nothing: small as a file, large once it is decoded."""
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    squeeze = zlib.compressobj(1)
-    parts = []
-    for x0, y0, dx, dy in ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)):
-        width, height = len(range(x0, side, dx)), len(range(y0, side, dy))
-        row = bytes(1 + 3 * width)
-        parts += [squeeze.compress(row) for _ in range(height)]
-    body = b"".join(parts) + squeeze.flush()
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 1)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
-
-
