@@ -220,6 +220,14 @@ def test_a_wrong_checksum_of_a_png_chunk_that_is_no_pixels_is_ignored(tmp_path: 
     assert near(shrink(path).getpixel((20, 50)), RED)
 
 
+def test_a_png_that_does_not_begin_with_its_header_is_damaged_and_not_without_area(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 100)
+
+    with pytest.raises(PermanentError, match="damaged"):
+        images.describe(path)
+
+
 def test_a_picture_in_a_format_that_is_not_read_is_refused_with_those_that_are(tmp_path: Path) -> None:
     path = tmp_path / "new.jxl"
     path.write_bytes(b"\xff\x0a" + b"\0" * 50)

@@ -122,14 +122,15 @@ def _open_jpeg(source: Path, kind: Kind) -> Picture:
 
 def _open_png(source: Path, kind: Kind) -> Picture:
     chunks = read_chunks(source)
-    check_pixels(chunks.width, chunks.height)  # libvips refuses a width of two billion pixels without a word
+    if chunks.size:
+        check_pixels(*chunks.size)  # libvips refuses a width of two billion pixels without a word
 
     def pixels(shrink: float, frame: int) -> Any:
         return whole.decode_frame(source, kind, frame) if frame else _load(pyvips.Image.pngload, source)
 
     header = pixels(1, 0)
     if chunks.interlaced:
-        check_pixels(chunks.width, chunks.height, buffered=header.bands * _bytes_of(header), of="an interlaced PNG")
+        check_pixels(header.width, header.height, buffered=header.bands * _bytes_of(header), of="an interlaced PNG")
     return Picture(kind=kind, header=header, pixels=pixels, frames=len(chunks.delays_ms) or 1,
                    duration_ms=played_ms(chunks.delays_ms))  # fmt: skip
 

@@ -6,6 +6,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from kayan_workers.media.geometry import Size
+
 _SIGNATURE_BYTES = 8
 _MAX_CHUNKS = 100_000
 _DEFAULT_TICKS = 100
@@ -14,18 +16,16 @@ _DEFAULT_TICKS = 100
 
 @dataclass(frozen=True, slots=True)
 class PngChunks:
-    """``width`` and ``height`` as the header says; ``delays_ms`` is empty for a PNG that does not move."""
+    """``size`` as the header says, None where that is missing; ``delays_ms`` is empty for a PNG that does not move."""
 
-    width: int
-    height: int
+    size: Size | None
     interlaced: bool
     delays_ms: list[int]
 
 
 def read_chunks(source: Path) -> PngChunks:
     """Walk the chunks without their pixels. A file that breaks off says what it says until there; decoding it will tell."""
-    width = height = frames = 0
-    interlaced = False
+    size, interlaced, frames = None, False, 0
     delays: list[int] = []
     with source.open("rb") as file:
         file.seek(_SIGNATURE_BYTES)
@@ -36,7 +36,7 @@ def read_chunks(source: Path) -> PngChunks:
             length, kind = struct.unpack(">I4s", start)
             known = file.read(26) if kind in (b"IHDR", b"acTL", b"fcTL") else b""
             if kind == b"IHDR" and len(known) >= 13:
-                width, height, interlaced = *struct.unpack(">II", known[:8]), known[12] != 0
+                size, interlaced = struct.unpack(">II", known[:8]), known[12] != 0
             elif kind == b"acTL" and len(known) >= 4:
                 frames = int.from_bytes(known[:4], "big")
             elif kind == b"fcTL" and len(known) >= 24:
@@ -45,4 +45,4 @@ def read_chunks(source: Path) -> PngChunks:
             elif kind == b"IEND" or (kind == b"IDAT" and not frames):  # the count of frames stands before the pixels
                 break
             file.seek(length + 4 - len(known), 1)
-    return PngChunks(width, height, interlaced, delays[:frames])
+    return PngChunks(size, interlaced, delays[:frames])
