@@ -362,3 +362,13 @@ def test_a_design_that_cannot_be_read_is_named(tmp_path: Path, head: bytes, name
     path.write_bytes(head + bytes(100))
 
     assert examine(path, FileType.DESIGN, Ffmpeg("no-ffmpeg")).facts.metadata == {"format": name, "inspected": False}
+
+
+@pytest.mark.parametrize("length", [2**64 - 1, 2**62 - 1, 2**50])
+def test_a_section_longer_than_any_file_breaks_off(tmp_path: Path, length: int) -> None:
+    path = tmp_path / "stage.psb"
+    head = b"8BPS" + struct.pack(">H6xHIIHH", 2, 3, 16, 16, 8, 3)
+    path.write_bytes(head + struct.pack(">IIQ", 0, 0, length) + bytes(1000))
+
+    with pytest.raises(PermanentError, match="breaks off"):
+        designs.merged(path, tmp_path / "page")

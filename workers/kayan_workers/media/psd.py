@@ -31,6 +31,8 @@ _LONG = 4
 """TIFF's code of a number of four bytes."""
 _WIDE_KEYS = {b"LMsk", b"Lr16", b"Lr32", b"Layr", b"Mt16", b"Mt32", b"Mtrn", b"Alph", b"FMsk", b"lnk2", b"FEid", b"FXid", b"PxSD"}
 """Blocks whose length takes eight bytes in a PSB."""
+_BEYOND_ANY_FILE = 2**40
+"""A PSB writes lengths of eight bytes. Nobody uploads a terabyte, and file systems refuse to seek far beyond what they can hold."""
 
 
 @dataclass(slots=True)
@@ -290,7 +292,10 @@ def _inverted(tiff: Path) -> bool:
 
 
 def _number(file: BinaryIO, size: int) -> int:
-    return int.from_bytes(_exactly(file, size), "big")
+    number = int.from_bytes(_exactly(file, size), "big")
+    if number >= _BEYOND_ANY_FILE:
+        raise _breaks_off()
+    return number
 
 
 def _exactly(file: BinaryIO, size: int) -> bytes:
