@@ -12,7 +12,7 @@ _FAULTS = {
     "speaks Python": (
         r"Traceback|NoneType|<class|object at 0x|codec can't|\b(?:list|tuple|string) index out|unpack requires|unpack_from|operand type"
         r"|could not convert|invalid literal|recursion depth|has no (?:len|attribute)|object is not|\b\w+Error\b|line \d+ column \d+|b'"
-        r"|not subscriptable|unhashable|'(?:str|int|list|dict)'|must be|Errno"
+        r"|not subscriptable|unhashable|'(?:str|int|list|dict)'|Errno"
     ),
     "speaks a library's tongue": (
         r"(?i)\b(?:vips\w*|\w+2vips|(?:gif|heif|jpeg|jp2k|png|svg|tiff|webp)load\w*|glib|libpng|pdfium)\b|heif:|error domain"
