@@ -28,6 +28,7 @@ FORMATS = (
 _MAX_PIXELS = 2**27
 """The largest video picture that is decoded: 134 million pixels, a 16K frame."""
 _KEPT_LINES = 200
+_NO_MEMORY = ("Cannot allocate memory", "malloc of size")
 _OUR_TROUBLE = ("No space left on device", "Resource temporarily unavailable", "Too many open files")
 
 
@@ -142,7 +143,7 @@ def _named(returncode: int, log: list[str]) -> Exception:
                               "save it smaller, or give the worker more")  # fmt: skip
     if returncode < 0:
         return PermanentError(f"ffmpeg crashed on the file ({signal.Signals(-returncode).name}): {words}")
-    if any("Cannot allocate memory" in line for line in log):
+    if any(trouble in line for line in log for trouble in _NO_MEMORY):
         return MemoryError(words)
     if any(trouble in line for line in log for trouble in _OUR_TROUBLE):
         return TemporaryError(f"ffmpeg could not work on this machine: {words}")
@@ -153,7 +154,8 @@ def _words(log: list[str]) -> str:
     """What ffmpeg complained of first, without the names and addresses of its own parts."""
     complaints = [line for line in log if "[error]" in line or "[fatal]" in line]
     plain = [re.sub(r"^(\[[^\]]*\] ?)+", "", line).strip() for line in complaints or log]
-    noise = ("Error opening input", "Last message repeated", "Conversion failed")
+    noise = ("Error opening input", "Last message repeated", "Conversion failed", "Task finished", "Terminating thread",
+             "Decode error rate", "Error submitting packet")  # fmt: skip
     telling = [line for line in plain if line and not line.startswith(noise)]
     if any("not on whitelist" in line for line in telling):
         return "its content is no video or sound of a format that is opened here"

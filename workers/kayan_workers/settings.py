@@ -90,7 +90,7 @@ class Settings:
     ffmpeg: str | None = None
     codec_processes: int = 0
     """How many processes decode strangers' files at once; 0 for one for each CPU, but no more than there are slots."""
-    codec_memory_mb: int = 1024
+    codec_memory_mb: int = 1536
     """Memory that each of them, and each ffmpeg, may ask for beside its own code."""
     temp_dir: Path = Path(tempfile.gettempdir())
     pod: str = "localhost"
@@ -335,7 +335,7 @@ def _process(environment: Environment) -> dict[str, object]:
         "app_url": environment.url("NEXTAUTH_URL", ("https", "http"), "https://kayanlive.com") or "http://localhost:3000",
         "ffmpeg": environment.text("FFMPEG_BIN") or environment.text("FFMPEG_PATH"),
         "codec_processes": environment.integer("KAYAN_CODEC_PROCESSES", 0, 0, 1_000),
-        "codec_memory_mb": environment.integer("KAYAN_CODEC_MEMORY_MB", 1024, 256, 1_000_000),
+        "codec_memory_mb": environment.integer("KAYAN_CODEC_MEMORY_MB", 1536, 256, 1_000_000),
         "temp_dir": temp_dir,
         "pod": _pod(environment),
         "health_host": environment.text("HEALTH_HOST", "0.0.0.0"),  # noqa: S104

@@ -114,7 +114,7 @@ class Codecs:
 
     def _answer(self, request: messages.Request, watcher: Watcher, patience_seconds: float | None) -> messages.Answer:
         for _ in range(_STARTS):
-            conversation = _Conversation(self._process_for(request, watcher), watcher, patience_seconds)
+            conversation = _Conversation(self._process_for(request, watcher), watcher, patience_seconds, self._memory_mb)
             try:
                 answer = conversation.answer()
             except _RetiredError:
@@ -171,7 +171,7 @@ class Codecs:
         try:
             if closed:
                 raise TemporaryError("stopped: the worker is leaving")
-            ready = _Conversation(process, watcher, _START_SECONDS).next()
+            ready = _Conversation(process, watcher, _START_SECONDS, self._memory_mb).next()
             assert isinstance(ready, messages.Ready)
         except BaseException as error:
             death = self._end(process)
@@ -207,8 +207,9 @@ class _RetiredError(Exception):
 class _Conversation:
     """One request's life in one process."""
 
-    def __init__(self, process: CodecProcess, watcher: Watcher, patience_seconds: float | None) -> None:
+    def __init__(self, process: CodecProcess, watcher: Watcher, patience_seconds: float | None, memory_mb: int) -> None:
         self.process = process
+        self._memory_bytes = memory_mb * 1_000_000
         self._step = ""
         self._watcher = watcher
         self._patience_seconds = patience_seconds
@@ -252,7 +253,8 @@ class _Conversation:
             return _RetiredError()
         if death.last_words:
             self._watcher.log(death.last_words)
-        says = {
+        ran_out = death.signal_name in ("SIGABRT", "SIGTRAP") and death.peak_bytes > self._memory_bytes * 0.8
+        says = "the file needs more memory than it may take to read it" if ran_out else {
             "SIGKILL": "reading the file took more memory than this machine had",
             "SIGXCPU": "reading the file took more computing time than a file may",
             "SIGSYS": "the file made its reader do what it must not",

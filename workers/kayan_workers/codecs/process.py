@@ -134,8 +134,10 @@ def _environment(folder: Path, threads: int) -> dict[str, str]:
         "VIPS_CONCURRENCY": str(threads),
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        # Each arena takes 64 MB of address space, used or not.
-        "MALLOC_ARENA_MAX": "2",
+        # Each arena takes 64 MB of address space, used or not; and what a file needed goes back to the system with it.
+        "MALLOC_ARENA_MAX": "1",
+        "MALLOC_MMAP_THRESHOLD_": "1000000",
+        "MALLOC_TRIM_THRESHOLD_": "1000000",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
 

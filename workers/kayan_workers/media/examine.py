@@ -8,11 +8,14 @@ from pathlib import Path
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
 from kayan_workers.media import audio, designs, documents, images, models, video
+from kayan_workers.media.complaints import REMEDY
 from kayan_workers.media.examined import Examined
 from kayan_workers.media.facts import Facts
 from kayan_workers.media.file_type import FileType
 from kayan_workers.media.probe import probe
 from kayan_workers.media.sniff import Kind, sniff
+
+_OFFICE_SUFFIXES = {".docx", ".docm", ".pptx", ".pptm", ".xlsx", ".xlsm", ".odt", ".odp", ".ods"}
 
 
 def examine(source: Path, file_type: FileType, ffmpeg: Ffmpeg) -> Examined:
@@ -58,12 +61,13 @@ def _image(source: Path, kind: Kind) -> Facts:
 
 def _document(source: Path, kind: Kind) -> Facts:
     if not documents.can_read(kind) and kind.family in ("document", "archive"):
+        _refuse_broken_office(source, kind)
         return _unread(kind)
     return documents.describe(source)
 
 
 def _model(source: Path, kind: Kind) -> Facts:
-    if not models.can_read(source) and kind.family in ("model", "archive", "unknown"):
+    if not models.can_read(source) and kind.family in ("model", "archive", "unknown") and source.suffix.lower() != ".stl":
         return _unread(kind)
     return models.describe(source)
 
@@ -88,7 +92,14 @@ def _other(source: Path, kind: Kind, ffmpeg: Ffmpeg) -> Facts:
                 return video.describe(probe(ffmpeg, source))
             case "audio":
                 return audio.describe(probe(ffmpeg, source), audio.cover_size(ffmpeg, source))
+    _refuse_broken_office(source, kind)
     return _unread(kind)
+
+
+def _refuse_broken_office(source: Path, kind: Kind) -> None:
+    """A package that calls itself an office file and is none any more was cut on its way: its directory stands at its end."""
+    if kind.name == "ZIP" and source.suffix.lower() in _OFFICE_SUFFIXES:
+        raise PermanentError("the document breaks off or is damaged: it is no whole office package", REMEDY)
 
 
 def _unread(kind: Kind) -> Facts:

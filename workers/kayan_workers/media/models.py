@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from kayan_workers.errors import PermanentError
+from kayan_workers.media.complaints import REMEDY
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.geometry import Size
-from kayan_workers.media.meshes import gltf, obj, ply, stl
-from kayan_workers.media.meshes.render import draw
-from kayan_workers.media.meshes.shape import Part, Survey
+from kayan_workers.media.meshes.binary_stl import is_binary_stl
 from kayan_workers.media.sniff import Kind, sniff
 
-
-class _Format(NamedTuple):
-    survey: Callable[[Path], Survey]
-    parts: Callable[[Path], list[Part]]
-    up: int
-    """The axis that points to the sky: programs for printing and building, which write STL, mean the third."""
+if TYPE_CHECKING:
+    from kayan_workers.media.meshes.formats import Format
 
 
-_FORMATS = {
-    "GLB": _Format(partial(gltf.survey, binary=True), partial(gltf.parts, binary=True), up=1),
-    "glTF": _Format(partial(gltf.survey, binary=False), partial(gltf.parts, binary=False), up=1),
-    "OBJ": _Format(obj.survey, obj.parts, up=1),
-    "STL": _Format(stl.survey, stl.parts, up=2),
-    "PLY": _Format(ply.survey, ply.parts, up=1),
-}
 _DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error, OverflowError)
 
 
@@ -47,7 +33,7 @@ def format_of(source: Path, kind: Kind) -> str | None:
         return kind.name
     with source.open("rb") as file:
         head = file.read(1024)
-    if stl.is_binary(source, head):
+    if is_binary_stl(source, head):
         return "STL"
     if kind.family == "text":
         if head.lstrip().startswith(b"solid") and b"facet" in head:
@@ -70,6 +56,8 @@ def describe(source: Path) -> Facts:
 
 def preview(source: Path, to: Path, box: Size) -> None:
     """Draw the model as a PNG of the size ``box`` at ``to``. Raises PermanentError that says why it cannot be drawn."""
+    from kayan_workers.media.meshes.render import draw
+
     name, model = _format(source)
     try:
         picture = draw(model.parts(source), box, up=model.up)
@@ -84,9 +72,13 @@ def _damaged(name: str) -> PermanentError:
     return PermanentError(f"the {name} model is damaged: its parts do not fit together; export it again")
 
 
-def _format(source: Path) -> tuple[str, _Format]:
+def _format(source: Path) -> tuple[str, Format]:
+    from kayan_workers.media.meshes.formats import FORMATS  # here, not above: numpy is 20 MB that pictures and films do not need
+
     kind = sniff(source)
     name = format_of(source, kind)
     if name is None:
+        if source.suffix.lower() == ".stl" and kind.family == "unknown":
+            raise PermanentError("the STL model breaks off: its length is not what its count of triangles asks for", REMEDY)
         raise PermanentError(f"it is not a 3D model we can read (GLB, glTF, OBJ, STL, PLY): its content is {kind}")
-    return name, _FORMATS[name]
+    return name, FORMATS[name]

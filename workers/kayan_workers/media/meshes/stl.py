@@ -8,17 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from kayan_workers.errors import PermanentError
+from kayan_workers.media.meshes.binary_stl import HEAD_BYTES, is_binary_stl
 from kayan_workers.media.meshes.lines import blocks, numbers
 from kayan_workers.media.meshes.shape import MAX_DRAWN, Floats, Part, Survey, sample
 
-_HEAD = 84
 _TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 _TRIANGLES_A_BLOCK = 100_000
-
-
-def is_binary(source: Path, head: bytes) -> bool:
-    """Whether the length is exactly what the count after an 80 byte header says: the only mark that binary STL has."""
-    return len(head) >= _HEAD and source.stat().st_size == _HEAD + _TRIANGLE.itemsize * int.from_bytes(head[80:_HEAD], "little")
 
 
 def survey(source: Path) -> Survey:
@@ -41,7 +36,7 @@ def parts(source: Path) -> list[Part]:
 def _triangles(source: Path) -> Iterator[Floats]:
     """The corners (n, 3, 3) of all triangles, a block at a time."""
     with source.open("rb") as file:
-        if is_binary(source, file.read(_HEAD)):
+        if is_binary_stl(source, file.read(HEAD_BYTES)):
             while block := file.read(_TRIANGLE.itemsize * _TRIANGLES_A_BLOCK):
                 yield np.ascontiguousarray(np.frombuffer(block, _TRIANGLE)["corners"])
             return
