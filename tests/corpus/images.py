@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pyvips
-from corpus.files import Files, box, run_ffmpeg, saved
+from corpus.files import Files, run_ffmpeg, saved
+from heif import heic
 from kayan_workers.demo.samples import picture, psd
+from kayan_workers.ffmpeg import Ffmpeg
 from PIL import Image, ImageDraw
 
 SHAPE = (240, 180)
@@ -173,8 +175,8 @@ def _heif() -> Files:
         "logo.avif": saved(logo(), "AVIF", speed=10),
         "deep.avif": bytes(vips(photo).heifsave_buffer(compression="av1", bitdepth=10, effort=0)),
         "moving.avif": _undated(saved(frames[0], "AVIF", save_all=True, append_images=frames[1:], duration=100, speed=10)),
-        "phone.heic": heic(photo),
-        "held.heic": heic(photo.transpose(Image.Transpose.ROTATE_90), quarter_turns=3),
+        "phone.heic": heic(photo, Ffmpeg()),
+        "held.heic": heic(photo.transpose(Image.Transpose.ROTATE_90), Ffmpeg(), quarter_turns=3),
     }
 
 
@@ -184,36 +186,6 @@ def _undated(film: bytes) -> bytes:
         at = film.index(header) + 8
         film = film[:at] + bytes(16) + film[at + 16 :]
     return film
-
-
-def heic(image: Image.Image, *, quarter_turns: int = 0) -> bytes:
-    """What an iPhone makes of ``image``, to be turned that many quarters against the clock: one HEVC picture in a HEIF file."""
-    with tempfile.TemporaryDirectory() as folder:
-        still, film = Path(folder, "still.png"), Path(folder, "still.mp4")
-        image.save(still)
-        run_ffmpeg("-i", still, "-frames:v", "1", "-c:v", "libx265", "-pix_fmt", "yuv420p", "-x265-params", "log-level=none:pools=1",
-                   "-tag:v", "hvc1", film)  # fmt: skip
-        data = film.read_bytes()
-    at = data.index(b"hvcC") - 4
-    configuration = data[at : at + int.from_bytes(data[at : at + 4], "big")]
-    at = data.index(b"mdat")
-    pixels = data[at + 4 : at - 4 + int.from_bytes(data[at - 4 : at], "big")]
-    size = box(b"ispe", bytes(4), struct.pack(">II", *image.size))
-    turn = box(b"irot", bytes([quarter_turns]))
-    associations = struct.pack(">4xIHB", 1, 1, 3) + bytes([0x81, 0x02, 0x83])
-
-    def described(offset: int) -> bytes:
-        return box(
-            b"meta", bytes(4),
-            box(b"hdlr", bytes(8), b"pict", bytes(13)),
-            box(b"pitm", bytes(4), struct.pack(">H", 1)),
-            box(b"iloc", bytes(4), struct.pack(">BBHHHHII", 0x44, 0, 1, 1, 0, 1, offset, len(pixels))),
-            box(b"iinf", bytes(4), struct.pack(">H", 1), box(b"infe", struct.pack(">IHH", 2 << 24, 1, 0), b"hvc1\0")),
-            box(b"iprp", box(b"ipco", configuration, size, turn), box(b"ipma", associations)),
-        )  # fmt: skip
-
-    head = box(b"ftyp", b"heic", bytes(4), b"mif1heic")
-    return head + described(len(head) + len(described(0)) + 8) + box(b"mdat", pixels)
 
 
 def _svg() -> Files:

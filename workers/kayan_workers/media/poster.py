@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media import colours
+from kayan_workers.media import film_colours
 from kayan_workers.media.geometry import fit_even
 from kayan_workers.media.probe import Picture, beginning, decoding, first_picture
 
@@ -58,7 +58,8 @@ def poster_moments(length: float) -> list[float]:
 
 def poster_arguments(picture: Picture, to: Path, glance: Path) -> list[str]:
     """One picture into ``to``, and the brightness of a tiny copy of it, a byte a pixel, into ``glance``."""
-    graph = f"[0:V:0]{colours.shrunk(picture, fit_even(picture.size, _BOX))},split[p][g];[g]scale={_GLANCE}:{_GLANCE},format=gray[small]"
+    shown = film_colours.shrunk(picture, fit_even(picture.size, _BOX))
+    graph = f"[0:V:0]{shown},split[p][g];[g]scale={_GLANCE}:{_GLANCE},format=gray[small]"
     return ["-filter_complex", graph, "-map", "[p]", "-frames:v", "1", "-pix_fmt", "rgb24", "-c:v", "png", "-compression_level", "1",
             "-f", "image2", "-update", "1", f"file:{to}",
             "-map", "[small]", "-frames:v", "1", "-c:v", "rawvideo", "-f", "rawvideo", f"file:{glance}"]  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media import colours, cpus, images
+from kayan_workers.media import cpus, film_colours, images
 from kayan_workers.media.exif import camera_name
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.geometry import Size, fit_even
@@ -175,7 +175,7 @@ def _graph(video: Stream, picture: Picture, sizes: Sequence[Size]) -> str:
     """One decode, each size made from the next larger one: the largest takes all the work on colours, the others are cheap."""
     order = sorted(range(len(sizes)), key=lambda n: sizes[n], reverse=True)
     slower = [f"fps={_MOST_PICTURES_A_SECOND}"] if (frame_rate(video) or 0) > _MOST_PICTURES_A_SECOND * 1.01 else []
-    chain = ",".join([*slower, colours.shrunk(picture, sizes[order[0]])])
+    chain = ",".join([*slower, film_colours.shrunk(picture, sizes[order[0]])])
     parts = [f"[0:V:0]{chain}" + (f",split[v{order[0]}][r0]" if len(order) > 1 else f"[v{order[0]}]")]
     for step, n in enumerate(order[1:]):
         onward = f",split[v{n}][r{step + 1}]" if step + 2 < len(order) else f"[v{n}]"
