@@ -126,16 +126,16 @@ def test_workers_killed_around_the_moment_ses_takes_a_mail_lose_none_and_mark_ea
     jobs = [f"job{number}" for number in range(KILLS)]
     chance = random.Random(4)
 
-    def shoot() -> None:
+    def shoot(worker: int) -> None:
         with contextlib.suppress(ProcessLookupError):  # it was quicker, and has written everything down
-            os.kill(workers[0].pid, signal.SIGKILL)
+            os.kill(worker, signal.SIGKILL)
 
     def kill(mail: Accepted) -> None:
-        job = mail.destinations[0].partition("@")[0]
+        job, worker = mail.destinations[0].partition("@")[0], workers[0].pid
         if jobs.index(job) % 3 == 0:
-            shoot()
+            shoot(worker)
         else:
-            threading.Timer(chance.uniform(0, 0.012), shoot).start()
+            threading.Timer(chance.uniform(0, 0.012), shoot, [worker]).start()
 
     ses.on_accept = kill
     for job in jobs:

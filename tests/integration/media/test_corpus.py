@@ -23,9 +23,8 @@ Tried = Callable[[Row], Came]
 @pytest.fixture(scope="module")
 def tried(request: pytest.FixtureRequest) -> Iterator[Tried]:
     """What came of a row's file. Those of all selected tests are tried side by side, from the start."""
-    wanted = {
-        item.callspec.params["row"] for item in request.session.items if "row" in getattr(getattr(item, "callspec", None), "params", ())
-    }
+    here = [item for item in request.session.items if item.path == request.path]
+    wanted = {row for item in here if (row := getattr(getattr(item, "callspec", None), "params", {}).get("row")) is not None}
     files = catalogue.everything()
     with Crew() as crew:
         coming: dict[Row, Future[Came]] = {}
