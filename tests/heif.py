@@ -65,7 +65,7 @@ def _hevc(image: Image.Image, ffmpeg: Ffmpeg) -> tuple[bytes, bytes]:
         image.save(still)
         subprocess.run(
             [ffmpeg.binary, "-nostdin", "-v", "error", "-i", still, "-frames:v", "1", "-c:v", "libx265", "-preset", "ultrafast",
-             "-crf", "12", "-pix_fmt", "yuv420p", "-x265-params", "log-level=none:pools=1", "-tag:v", "hvc1", film],
+             "-crf", "12", "-pix_fmt", "yuv420p", "-x265-params", "log-level=none:pools=1:frame-threads=1", "-tag:v", "hvc1", film],
             check=True, capture_output=True,
         )  # fmt: skip
         data = film.read_bytes()
