@@ -163,6 +163,18 @@ def test_a_process_serves_many_requests_and_one_that_died_in_its_sleep_is_replac
     assert successor != process
 
 
+def test_any_number_that_died_in_their_sleep_are_passed_by(scene: Scene) -> None:
+    codecs = scene.codecs(processes=5)
+    photo = scene.photo()
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(lambda _: examine(codecs, photo, FileType.IMAGE), range(15)))
+    for process in children():
+        os.kill(process, 9)
+
+    assert examine(codecs, photo, FileType.IMAGE) == "JPEG"
+    assert len(children()) == 1, "the dead ones are buried"
+
+
 def test_a_process_that_has_grown_is_replaced(scene: Scene) -> None:
     codecs = scene.codecs(memory_mb=96)  # more than a third of it is in use from the beginning
     examine(codecs, scene.photo(), FileType.IMAGE)

@@ -113,22 +113,27 @@ class Codecs:
         return self._time_limit_seconds + source.stat().st_size / _BYTES_PER_SECOND
 
     def _answer(self, request: messages.Request, watcher: Watcher, patience_seconds: float | None) -> messages.Answer:
-        for _ in range(_STARTS):
-            conversation = _Conversation(self._process_for(request, watcher), watcher, patience_seconds, self._memory_mb)
+        starts = 0
+        while starts < _STARTS:
+            process = self._waiting()
+            if process is None:
+                process, _ = self._started(watcher)
+                starts += 1
+            conversation = _Conversation(process, watcher, patience_seconds, self._memory_mb)
             try:
-                answer = conversation.answer()
+                answer = conversation.answer(request)
             except _RetiredError:
-                self._end(conversation.process)
+                self._end(process)
                 continue
             except BaseException as error:
-                self._end(conversation.process)
+                self._end(process)
                 if self._closed:
                     raise TemporaryError("stopped: the worker is leaving") from error
                 raise
             if isinstance(answer, messages.Broken) or answer.grown:
-                self._end(conversation.process)
+                self._end(process)
             else:
-                self._keep(conversation.process)
+                self._keep(process)
             return answer
         raise TemporaryError("codec processes end before they begin", "look at the memory and the process ids the worker has left")
 
@@ -142,20 +147,8 @@ class Codecs:
         finally:
             self._free.release()
 
-    def _process_for(self, request: messages.Request, watcher: Watcher) -> CodecProcess:
-        """A process that has heard the request. One that had nothing to do for long has ended by itself, which shows only now."""
-        while (process := self._waiting()) is not None:
-            try:
-                process.ask(request)
-            except OSError:
-                self._end(process)
-            else:
-                return process
-        process, _ = self._started(watcher)
-        process.ask(request)
-        return process
-
     def _waiting(self) -> CodecProcess | None:
+        """One that had nothing to do for long has ended by itself, which shows only when it is asked."""
         with self._lock:
             return self._idle.pop() if self._idle else None
 
@@ -208,15 +201,19 @@ class _Conversation:
     """One request's life in one process."""
 
     def __init__(self, process: CodecProcess, watcher: Watcher, patience_seconds: float | None, memory_mb: int) -> None:
-        self.process = process
+        self._process = process
         self._memory_bytes = memory_mb * 1_000_000
         self._step = ""
         self._watcher = watcher
         self._patience_seconds = patience_seconds
         self._began = time.monotonic()
 
-    def answer(self) -> messages.Answer:
+    def answer(self, request: messages.Request) -> messages.Answer:
         """Raises PermanentError with its forensics when the process dies of the request, TemporaryError when the job is cancelled."""
+        try:
+            self._process.ask(request)
+        except OSError:
+            raise self._obituary(self._process.end()) from None
         while True:
             match message := self.next():
                 case messages.Step():
@@ -231,9 +228,9 @@ class _Conversation:
     def next(self) -> messages.Reply:
         while True:
             try:
-                message = self.process.answer(_LOOK_SECONDS)
+                message = self._process.answer(_LOOK_SECONDS)
             except (EOFError, OSError):
-                raise self._obituary(self.process.end()) from None
+                raise self._obituary(self._process.end()) from None
             except (ValueError, RecursionError) as error:
                 raise PermanentError(_TAKEN_OVER, _TELL) from error
             if message is not None:
@@ -243,7 +240,7 @@ class _Conversation:
 
     def _stop_if_overdue(self) -> None:
         if self._patience_seconds is not None and time.monotonic() - self._began > self._patience_seconds:
-            death = self.process.end()
+            death = self._process.end()
             raise PermanentError(f"reading the file took longer than {self._patience_seconds:.0f} s and was stopped "
                                  f"({self._forensics(death)})", "save it smaller or simpler")  # fmt: skip
 
