@@ -76,12 +76,12 @@ def locked_pdf(password: bytes) -> bytes:
     """One page, encrypted with RC4 of 40 bits for ``password``, which opens it."""
     rights, mark = -4, b"0123456789abcdef"
     padded = (password + _PAD)[:32]
-    owner = _rc4(hashlib.md5(padded).digest()[:5], padded)
+    owner = rc4(hashlib.md5(padded).digest()[:5], padded)
     key = hashlib.md5(padded + owner + struct.pack("<i", rights) + mark).digest()[:5]
-    user = _rc4(key, _PAD)
+    user = rc4(key, _PAD)
 
     def sealed(number: int, data: bytes) -> bytes:
-        return _rc4(hashlib.md5(key + struct.pack("<I", number)[:3] + b"\0\0").digest()[:10], data)
+        return rc4(hashlib.md5(key + struct.pack("<I", number)[:3] + b"\0\0").digest()[:10], data)
 
     drawn = sealed(4, b"BT /F1 12 Tf 60 760 Td (Sealed) Tj ET")
     lock = b"/Encrypt << /Filter /Standard /V 1 /R 2 /P %d /O <%s> /U <%s> >>" % (rights, owner.hex().encode(), user.hex().encode())
@@ -93,7 +93,7 @@ def locked_pdf(password: bytes) -> bytes:
     ], lock + b" /ID [<%s> <%s>]" % (mark.hex().encode(), mark.hex().encode()))  # fmt: skip
 
 
-def _rc4(key: bytes, data: bytes) -> bytes:
+def rc4(key: bytes, data: bytes) -> bytes:
     state, j = list(range(256)), 0
     for i in range(256):
         j = (j + state[i] + key[i % len(key)]) % 256

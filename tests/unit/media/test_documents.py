@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from corpus.documents import rc4
 from kayan_workers.demo.samples import docx, pdf
 from kayan_workers.errors import PermanentError
 from kayan_workers.media import documents
@@ -69,20 +70,6 @@ def test_a_locked_pdf_asks_for_its_password(tmp_path: Path) -> None:
 
     with pytest.raises(PermanentError, match="password"):
         documents.describe(path)
-
-
-def rc4(key: bytes, data: bytes) -> bytes:
-    state, j, out = list(range(256)), 0, bytearray()
-    for i in range(256):
-        j = (j + state[i] + key[i % len(key)]) % 256
-        state[i], state[j] = state[j], state[i]
-    i = j = 0
-    for byte in data:
-        i = (i + 1) % 256
-        j = (j + state[i]) % 256
-        state[i], state[j] = state[j], state[i]
-        out.append(byte ^ state[(state[i] + state[j]) % 256])
-    return bytes(out)
 
 
 def test_a_pdf_that_only_forbids_printing_opens_without_a_password(tmp_path: Path) -> None:
