@@ -14,6 +14,7 @@ from typing import BinaryIO
 import pyvips
 
 from kayan_workers.errors import PermanentError
+from kayan_workers.media.reading import exactly
 
 MODES = {0: "bitmap", 1: "grayscale", 2: "indexed", 3: "rgb", 4: "cmyk", 7: "multichannel", 8: "duotone", 9: "lab"}
 _BITMAP, _INDEXED, _RGB, _CMYK = 0, 2, 3, 4
@@ -31,6 +32,7 @@ _LONG = 4
 """TIFF's code of a number of four bytes."""
 _WIDE_KEYS = {b"LMsk", b"Lr16", b"Lr32", b"Layr", b"Mt16", b"Mt32", b"Mtrn", b"Alph", b"FMsk", b"lnk2", b"FEid", b"FXid", b"PxSD"}
 """Blocks whose length takes eight bytes in a PSB."""
+_BREAKS_OFF = "the PSD design breaks off: it is shorter than its header says"
 _BEYOND_ANY_FILE = 2**40
 """A PSB writes lengths of eight bytes. Nobody uploads a terabyte, and file systems refuse to seek far beyond what they can hold."""
 
@@ -223,7 +225,7 @@ def _wrap(file: BinaryIO, psd: Psd, to: Path) -> bool:
         size = 4 if psd.wide else 2
         table = file.read(size * psd.height * psd.channels)[: size * psd.height * wanted]
         if len(table) != size * psd.height * wanted:
-            raise _breaks_off()
+            raise PermanentError(_BREAKS_OFF)
         file.seek(psd.merged + 2 + size * psd.height * psd.channels)
         counts = list(struct.unpack(f">{psd.height * wanted}{'I' if psd.wide else 'H'}", table))
     with to.open("wb") as tiff:
@@ -233,7 +235,7 @@ def _wrap(file: BinaryIO, psd: Psd, to: Path) -> bool:
             tiff.write(chunk)
             left -= len(chunk)
         if left:
-            raise _breaks_off()
+            raise PermanentError(_BREAKS_OFF)
         if tiff.tell() > _MAX_TIFF:
             return False
         _write_directory(tiff, psd, counts, packed=packing == _PACKED, profile=_profile(file, psd))
@@ -294,16 +296,9 @@ def _inverted(tiff: Path) -> bool:
 def _number(file: BinaryIO, size: int) -> int:
     number = int.from_bytes(_exactly(file, size), "big")
     if number >= _BEYOND_ANY_FILE:
-        raise _breaks_off()
+        raise PermanentError(_BREAKS_OFF)
     return number
 
 
 def _exactly(file: BinaryIO, size: int) -> bytes:
-    data = file.read(size)
-    if len(data) != size:
-        raise _breaks_off()
-    return data
-
-
-def _breaks_off() -> PermanentError:
-    return PermanentError("the PSD design breaks off: it is shorter than its header says")
+    return exactly(file, size, _BREAKS_OFF)

@@ -10,7 +10,9 @@ from typing import Annotated
 import msgspec
 
 from kayan_workers.errors import PermanentError
+from kayan_workers.media.reading import exactly
 
+_BREAKS_OFF = "the GLB model breaks off: it is shorter than its header says"
 _MAX_JSON = 64_000_000
 _MAX_ENTRIES = 2_000_000
 """Things and numbers in the description; each takes some hundred bytes of memory, however few it takes in the file."""
@@ -133,15 +135,15 @@ def read_scene(source: Path, *, binary: bool) -> tuple[Scene, tuple[int, int]]:
     with source.open("rb") as file:
         if not binary:
             return _decoded(_bounded(file.read(_MAX_JSON + 1))), (0, 0)
-        _, version, length = struct.unpack("<4sII", _exactly(file.read(12), 12))
-        size, chunk = struct.unpack("<I4s", _exactly(file.read(8), 8))
+        _, version, length = struct.unpack("<4sII", exactly(file, 12, _BREAKS_OFF))
+        size, chunk = struct.unpack("<I4s", exactly(file, 8, _BREAKS_OFF))
         if version != 2:
             raise PermanentError(f"the GLB model is of version {version}; version 2 is what can be read")
         if chunk != b"JSON":
             raise PermanentError("the GLB model is damaged: it does not begin with its JSON part")
         if length > os.fstat(file.fileno()).st_size:
-            raise PermanentError("the GLB model breaks off: it is shorter than its header says")
-        scene = _decoded(_bounded(_exactly(file.read(min(size, _MAX_JSON + 1)), min(size, _MAX_JSON + 1))))
+            raise PermanentError(_BREAKS_OFF)
+        scene = _decoded(_bounded(exactly(file, min(size, _MAX_JSON + 1), _BREAKS_OFF)))
         head = file.read(8)
         if len(head) == 8 and head[4:] == b"BIN\0":
             return scene, (file.tell(), int.from_bytes(head[:4], "little"))
@@ -161,9 +163,3 @@ def _decoded(text: bytes) -> Scene:
         return msgspec.json.decode(text, type=Scene, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise PermanentError("the model is damaged: its description is no glTF; export it again") from error
-
-
-def _exactly(data: bytes, size: int) -> bytes:
-    if len(data) != size:
-        raise PermanentError("the GLB model breaks off: it is shorter than its header says")
-    return data

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from kayan_workers.errors import PermanentError
 from kayan_workers.media.meshes.faces import fans
 from kayan_workers.media.meshes.shape import MAX_DRAWN, MAX_POINTS, Bytes, Part, Survey, sample, valid
+from kayan_workers.media.reading import exactly
 
 _TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2", "uint16": "u2",
@@ -21,6 +22,7 @@ _TYPES = {
 _ENCODINGS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _ROWS_A_BLOCK = 10_000
 _BLOCK = 4_000_000
+_BREAKS_OFF = "the PLY model breaks off: it has fewer vertices or faces than its header says"
 _MAX_LINE = 8000
 _READ = {"x", "y", "z", "red", "green", "blue"}
 _MAX_HEADER_LINES = 1000
@@ -127,7 +129,7 @@ def _rows(file: BinaryIO, order: str, element: _Element, count: int) -> NDArray[
     names = [one.name if one.name in _READ else f"{number}" for number, one in enumerate(element.properties)]
     kind = np.dtype([(name, (order or "<") + one.kind) for name, one in zip(names, element.properties, strict=True)])
     if order:
-        return np.frombuffer(_exactly(file, kind.itemsize * count), kind)
+        return np.frombuffer(exactly(file, kind.itemsize * count, _BREAKS_OFF), kind)
     rows = np.empty(count, kind)
     width = len(element.properties)
     values = np.fromstring(b" ".join(_lines(file, count)), sep=" ")
@@ -224,7 +226,7 @@ def _packed_faces(file: BinaryIO, order: str, element: _Element, at: int) -> Ite
         data = data[here:]
         if not block or len(data) > _MAX_FACE_BYTES:
             if left:
-                raise _breaks_off()
+                raise PermanentError(_BREAKS_OFF)
             return
 
 
@@ -245,16 +247,5 @@ def _skipped(data: bytes, at: int, order: str, properties: tuple[_Property, ...]
 def _lines(file: BinaryIO, count: int) -> list[bytes]:
     lines = [file.readline(_MAX_LINE) for _ in range(count)]
     if not lines[-1]:
-        raise _breaks_off()
+        raise PermanentError(_BREAKS_OFF)
     return lines
-
-
-def _exactly(file: BinaryIO, size: int) -> bytes:
-    data = file.read(size)
-    if len(data) != size:
-        raise _breaks_off()
-    return data
-
-
-def _breaks_off() -> PermanentError:
-    return PermanentError("the PLY model breaks off: it has fewer vertices or faces than its header says")
