@@ -13,6 +13,8 @@ from wire.party import Party, Worker
 from wire.peer import NodePeer
 from wire.worker_process import WorkerProcess
 
+pytest.register_assert_rewrite("wire.whole_life")
+
 NewNode = Callable[..., Awaitable[NodePeer]]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from kayan_workers.bull.errors import JobFailed, NoSuchJob
 from kayan_workers.bull.options import JobOptions
-from kayan_workers.bull.queue import Queue
+from kayan_workers.bull.queue import BulkJob, Queue
 from kayan_workers.bull.running import ActiveJob
 from redis.asyncio import Redis
 from waiting import wait_until
@@ -228,6 +228,26 @@ async def test_logs_of_both_sides_stand_in_one_order(queue: Queue, work: Work, n
     assert (logs.rows, logs.count) == (expected, 22)
     assert (await queue.logs(job_id, 0, 1, ascending=False)).rows == expected[::-1][:2]
     assert (await node.call("mail", "getJobLogs", job_id, 0, 1, False))["logs"] == expected[::-1][:2]
+
+
+@pytest.mark.parametrize("in_a_thread", [False, True])
+async def test_the_last_words_of_a_quick_handler_are_written_before_its_result(queue: Queue, work: Work, redis: Redis, in_a_thread: bool):
+    """With a lane just about to send results; words that arrive after them, when the lock is gone, would be refused."""
+
+    def speak(job: ActiveJob) -> None:
+        job.progress(100)
+        job.log("the last word")
+
+    async def speak_on_the_loop(job: ActiveJob) -> None:
+        speak(job)
+
+    work(queue, speak if in_a_thread else speak_on_the_loop, concurrency=3)
+    jobs = await queue.add_bulk([BulkJob({})] * 1000)
+    await finished(redis, "mail", 1000)
+
+    silent = [job.id for job in jobs if (await queue.logs(job.id)).rows != ["the last word"]]
+    assert not silent
+    assert {await redis.hget(queue.keys.job(job.id), "progress") for job in jobs} == {"100"}
 
 
 async def test_a_log_on_a_missing_job_is_an_error_in_bull_and_nothing_here(queue: Queue, work: Work, node: NodePeer, redis: Redis):

@@ -24,7 +24,8 @@ async def everything_works(party: Party, queue: Queue) -> None:
             raise ValueError("once")
         return job.data
 
-    worker = party.work(queue, handler, concurrency=3)
+    # locks that outlive whatever a busy machine does to this process: each job runs once
+    worker = party.work(queue, handler, concurrency=3, lock_duration_ms=30_000, lock_renew_ms=15_000)
     waiting = asyncio.create_task(queue.finished((await queue.add({"n": 0})).id))
     await queue.add_bulk([BulkJob({"n": n}) for n in range(1, 50)])
     await queue.add({"fails": True}, options=JobOptions(attempts=2, backoff=Backoff(type="fixed", delay_ms=100)))

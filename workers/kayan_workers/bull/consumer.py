@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -106,6 +107,8 @@ class Consumer:
         )
         self._keeper = keeper
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = 0
+        """The loop's."""
         self._lanes: Lanes
         self._capacity = Capacity(concurrency, batch=batch, spread=spread)
         self._draining = False
@@ -120,6 +123,7 @@ class Consumer:
     async def run(self) -> None:
         """Claim and work jobs until ``stop``; an unreachable Redis is waited for."""
         self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
         server = self.queue.server
         keeper = self._keeper or LockKeeper(server, self.settings.lock_renew_ms)
         keeper.add(self)
@@ -186,7 +190,10 @@ class Consumer:
     def tell_soon(self, script: Script, job_id: str, args: Sequence[Any]) -> None:
         """Send a script about a job whose outcome nobody waits for, from any thread, in order with the jobs' results."""
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._tell, script, job_id, args)
+        if threading.get_ident() == self._thread:
+            self._tell(script, job_id, args)  # at once: a lane may be about to send the result
+        else:
+            self._loop.call_soon_threadsafe(self._tell, script, job_id, args)
 
     def _tell(self, script: Script, job_id: str, args: Sequence[Any]) -> None:
         line = self._lanes.open_line
