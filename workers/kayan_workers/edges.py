@@ -125,7 +125,7 @@ class Edges:
     @_MadeOnce
     def codecs(self) -> Codecs:
         from kayan_workers.codecs.codecs import Codecs
-        from kayan_workers.media.cpus import usable_cpus
+        from kayan_workers.media.films.cpus import usable_cpus
 
         settings, cpus = self._settings, usable_cpus()
         processes = settings.codec_processes or min(cpus, self._slots)

@@ -19,9 +19,9 @@ import servers
 from bench.results import Goal, Row, ratio
 from bench.stage import Stage
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media import video
+from kayan_workers.media.films import video
+from kayan_workers.media.films.probe import Probe, probe
 from kayan_workers.media.geometry import fit_even
-from kayan_workers.media.probe import Probe, probe
 from kayan_workers.media.rendition import Transcode
 from kayan_workers.processors.variant import VIDEO_RECIPES
 

@@ -10,7 +10,7 @@ from integration.media.conftest import World
 from integration.media.running import last_job, run
 from kayan_workers.demo.samples import Sample
 from kayan_workers.errors import PermanentError, TemporaryError
-from kayan_workers.media.probe import probe
+from kayan_workers.media.films.probe import probe
 from kayan_workers.processors import variant
 from kayan_workers.storage import S3Storage, Stored
 from PIL import Image

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 from kayan_workers.demo.samples import picture
-from kayan_workers.media import images
-from kayan_workers.media.animation import telling_frame
+from kayan_workers.media.images import images
+from kayan_workers.media.images.animation import telling_frame
 from kayan_workers.media.rendition import Rendition
 from PIL import Image, ImageStat
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import pyvips
-from kayan_workers.media import images
-from kayan_workers.media.colour import Coding
-from kayan_workers.media.colour import shown as as_shown
+from kayan_workers.media.images import images
+from kayan_workers.media.images.colour import Coding
+from kayan_workers.media.images.colour import shown as as_shown
 from kayan_workers.media.rendition import Rendition
 from PIL import Image, ImageCms
 

@@ -13,7 +13,7 @@ import pytest
 from kayan_workers.demo.samples import pdf, picture, psd
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media import designs
+from kayan_workers.media.designs import designs
 from kayan_workers.media.examine import examine
 from kayan_workers.media.file_type import FileType
 from kayan_workers.media.pictures import picture as picture_of

@@ -12,8 +12,8 @@ import pytest
 from corpus.documents import rc4
 from kayan_workers.demo.samples import docx, pdf
 from kayan_workers.errors import PermanentError
-from kayan_workers.media import documents
-from kayan_workers.media import package as package_files
+from kayan_workers.media.documents import documents
+from kayan_workers.media.documents import package as package_files
 from PIL import Image
 
 WORD = '<w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body>{}</w:body></w:document>'

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from kayan_workers.demo.samples import picture
-from kayan_workers.media import images
-from kayan_workers.media.exif import read_exif
+from kayan_workers.media.images import images
+from kayan_workers.media.images.exif import read_exif
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 

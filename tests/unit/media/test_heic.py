@@ -9,7 +9,7 @@ import pyvips
 from heif import heic, nclx
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media import images
+from kayan_workers.media.images import images
 from kayan_workers.media.rendition import Rendition
 from PIL import ExifTags, Image
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from kayan_workers.demo.samples import make_pictures, picture, psd
 from kayan_workers.errors import PermanentError, TemporaryError
-from kayan_workers.media import images
+from kayan_workers.media.images import images
 from kayan_workers.media.rendition import Rendition
 from PIL import Image, ImageCms
 

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from kayan_workers.errors import PermanentError
-from kayan_workers.media import models
-from kayan_workers.media.meshes import gltf, gltf_scene, stl
-from kayan_workers.media.meshes import obj as obj_files
+from kayan_workers.media.models import gltf, gltf_scene, models, stl
+from kayan_workers.media.models import obj as obj_files
 from numpy.typing import NDArray
 from PIL import Image
 from scene_files import Scene, Shape, box, ring, shown
@@ -368,7 +367,7 @@ def test_a_model_of_too_many_faces_still_shows_a_closed_body(tmp_path: Path, mon
 
 
 def test_a_pile_of_large_faces_is_thinned_out_and_drawn_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kayan_workers.media.meshes.render._MOST_EFFORT", 2_000_000)
+    monkeypatch.setattr("kayan_workers.media.models.render._MOST_EFFORT", 2_000_000)
     points, triangles = box()
     pile: Shape = (points, np.tile(triangles, (500, 1)))
 

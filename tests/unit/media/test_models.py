@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from kayan_workers.demo.samples import glb
 from kayan_workers.errors import PermanentError
-from kayan_workers.media import models
+from kayan_workers.media.models import models
 
 CORNERS = [(0.0, 0.0, 0.0), (2.0, 0.0, 0.0), (0.0, 3.0, 0.0), (0.0, 0.0, 4.0)]
 FACES = [(0, 1, 2), (0, 1, 3), (0, 2, 3), (1, 2, 3)]

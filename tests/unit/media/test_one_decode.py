@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from kayan_workers.media import images
+from kayan_workers.media.images import images
 from kayan_workers.media.rendition import Rendition
 from PIL import Image
 

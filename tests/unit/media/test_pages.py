@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media import documents
+from kayan_workers.media.documents import documents
 from kayan_workers.media.examine import examine
 from kayan_workers.media.file_type import FileType
 from numpy.typing import NDArray

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media.poster import poster, poster_moments
+from kayan_workers.media.films.poster import poster, poster_moments
 from PIL import Image, ImageStat
 from unit.media.conftest import Make, run
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media import audio, video
-from kayan_workers.media.probe import PacketReader, Stream, channels, frame_rate, probe, read_picture, read_tags
+from kayan_workers.media.films import audio, video
+from kayan_workers.media.films.probe import PacketReader, Stream, channels, frame_rate, probe, read_picture, read_tags
 from unit.media.conftest import Make
 
 FAST = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac"]

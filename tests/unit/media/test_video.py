@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media import cpus, video
-from kayan_workers.media.probe import Probe, Stream, probe
+from kayan_workers.media.films import cpus, video
+from kayan_workers.media.films.probe import Probe, Stream, probe
+from kayan_workers.media.films.video import ProgressReader, kbit_ceiling, transcode_arguments
 from kayan_workers.media.rendition import Rendition, Transcode
-from kayan_workers.media.video import ProgressReader, kbit_ceiling, transcode_arguments
 from PIL import Image, ImageChops, ImageStat
 from unit.media.conftest import Make, run
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media.probe import probe
+from kayan_workers.media.films.probe import probe
 
 
 def test_a_film_is_read_on_a_machine_without_ffprobe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

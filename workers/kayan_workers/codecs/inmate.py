@@ -19,8 +19,8 @@ from kayan_workers.codecs.wire import Wire
 from kayan_workers.errors import KayanError, PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
 from kayan_workers.media.examine import examine
+from kayan_workers.media.films.video import films
 from kayan_workers.media.pictures import picture
-from kayan_workers.media.video import films
 
 IDLE_SECONDS = 300.0
 """After this long without a request the process ends; the next request starts another."""

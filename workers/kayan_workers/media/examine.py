@@ -7,12 +7,16 @@ from pathlib import Path
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media import audio, designs, documents, images, models, video
 from kayan_workers.media.complaints import REMEDY
+from kayan_workers.media.designs import designs
+from kayan_workers.media.documents import documents
 from kayan_workers.media.examined import Examined
 from kayan_workers.media.facts import Facts
 from kayan_workers.media.file_type import FileType
-from kayan_workers.media.probe import probe
+from kayan_workers.media.films import audio, video
+from kayan_workers.media.films.probe import probe
+from kayan_workers.media.images import images
+from kayan_workers.media.models import models
 from kayan_workers.media.sniff import Kind, sniff
 
 _OFFICE_SUFFIXES = {".docx", ".docm", ".pptx", ".pptm", ".xlsx", ".xlsm", ".odt", ".odp", ".ods"}

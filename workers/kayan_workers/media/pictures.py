@@ -7,10 +7,14 @@ from pathlib import Path
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media import audio, designs, documents, images, models
+from kayan_workers.media.designs import designs
+from kayan_workers.media.documents import documents
 from kayan_workers.media.file_type import FileType
+from kayan_workers.media.films import audio
+from kayan_workers.media.films.poster import poster
 from kayan_workers.media.geometry import Size
-from kayan_workers.media.poster import poster
+from kayan_workers.media.images import images
+from kayan_workers.media.models import models
 from kayan_workers.media.rendition import Rendition
 from kayan_workers.media.sniff import sniff
 

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kayan_workers.media.geometry import Size
-from kayan_workers.media.meshes.camera import Camera, centred
-from kayan_workers.media.meshes.raster import Raster, effort
-from kayan_workers.media.meshes.shape import Bytes, Floats, Indices, Part, finite
+from kayan_workers.media.models.camera import Camera, centred
+from kayan_workers.media.models.raster import Raster, effort
+from kayan_workers.media.models.shape import Bytes, Floats, Indices, Part, finite
 
 _OVERSAMPLING = 2
 _MOST_EFFORT = 60_000_000

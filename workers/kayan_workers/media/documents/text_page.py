@@ -9,8 +9,8 @@ from html.parser import HTMLParser
 from itertools import islice
 from pathlib import Path
 
-from kayan_workers.media.text import Text, table_rows
-from kayan_workers.media.typeset import MAX_CHARACTERS, MAX_ROWS, Flow, Page, Paragraph, Sheet
+from kayan_workers.media.documents.text import Text, table_rows
+from kayan_workers.media.documents.typeset import MAX_CHARACTERS, MAX_ROWS, Flow, Page, Paragraph, Sheet
 
 TABLES = (".csv", ".tsv")
 MARKDOWN = (".md", ".markdown")

@@ -16,12 +16,12 @@ from typing import Any
 import pyvips
 
 from kayan_workers.errors import PermanentError
-from kayan_workers.media import whole
-from kayan_workers.media.animation import played_ms, telling_frame
-from kayan_workers.media.colour import Coding, has_odd_numbers
 from kayan_workers.media.geometry import Size
+from kayan_workers.media.images import whole
+from kayan_workers.media.images.animation import played_ms, telling_frame
+from kayan_workers.media.images.colour import Coding, has_odd_numbers
+from kayan_workers.media.images.png import read_chunks
 from kayan_workers.media.limits import check_bytes, check_pixels
-from kayan_workers.media.png import read_chunks
 from kayan_workers.media.sniff import Kind
 
 _MAX_SVG_BYTES = 20_000_000

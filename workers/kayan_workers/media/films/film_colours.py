@@ -6,8 +6,8 @@ PQ or HLG picture below it; profile 5, which streaming services use, has none an
 
 from __future__ import annotations
 
+from kayan_workers.media.films.probe import Picture
 from kayan_workers.media.geometry import Size
-from kayan_workers.media.probe import Picture
 
 _WIDE = {"bt2020", "smpte431", "smpte432"}
 """Primaries of screens with more colours than BT.709."""

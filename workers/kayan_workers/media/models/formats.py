@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from kayan_workers.media.meshes import gltf, obj, ply, stl
-from kayan_workers.media.meshes.shape import Part, Survey
+from kayan_workers.media.models import gltf, obj, ply, stl
+from kayan_workers.media.models.shape import Part, Survey
 
 
 class Format(NamedTuple):

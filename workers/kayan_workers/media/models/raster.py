@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kayan_workers.media.geometry import Size
-from kayan_workers.media.meshes.shape import Floats, Indices, sample
+from kayan_workers.media.models.shape import Floats, Indices, sample
 
 _A_BATCH = 500_000
 """Pixels, rows and a few for each triangle, or points, that are worked on at once: some 100 MB."""

@@ -12,11 +12,11 @@ from kayan_workers.errors import PermanentError
 from kayan_workers.media.complaints import REMEDY
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.geometry import Size
-from kayan_workers.media.meshes.binary_stl import is_binary_stl
+from kayan_workers.media.models.binary_stl import is_binary_stl
 from kayan_workers.media.sniff import Kind, sniff
 
 if TYPE_CHECKING:
-    from kayan_workers.media.meshes.formats import Format
+    from kayan_workers.media.models.formats import Format
 
 
 _DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error, OverflowError)
@@ -56,7 +56,7 @@ def describe(source: Path) -> Facts:
 
 def preview(source: Path, to: Path, box: Size) -> None:
     """Draw the model as a PNG of the size ``box`` at ``to``. Raises PermanentError that says why it cannot be drawn."""
-    from kayan_workers.media.meshes.render import draw
+    from kayan_workers.media.models.render import draw
 
     name, model = _format(source)
     try:
@@ -73,7 +73,7 @@ def _damaged(name: str) -> PermanentError:
 
 
 def _format(source: Path) -> tuple[str, Format]:
-    from kayan_workers.media.meshes.formats import FORMATS  # here, not above: numpy is 20 MB that pictures and films do not need
+    from kayan_workers.media.models.formats import FORMATS  # here, not above: numpy is 20 MB that pictures and films do not need
 
     kind = sniff(source)
     name = format_of(source, kind)

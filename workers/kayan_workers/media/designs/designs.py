@@ -6,10 +6,10 @@ import struct
 from pathlib import Path
 
 from kayan_workers.errors import PermanentError
-from kayan_workers.media import images
+from kayan_workers.media.designs.psd import MODES, Psd, merged_picture, names, read_psd, resolution
+from kayan_workers.media.documents.pdf import read_pdf
 from kayan_workers.media.facts import Facts, present
-from kayan_workers.media.pdf import read_pdf
-from kayan_workers.media.psd import MODES, Psd, merged_picture, names, read_psd, resolution
+from kayan_workers.media.images import images
 from kayan_workers.media.sniff import Kind, sniff
 from kayan_workers.media.xml import Attributes, attribute, read_xml
 

@@ -6,8 +6,8 @@ import re
 from contextlib import suppress
 from datetime import datetime, timedelta
 
-from kayan_workers.media.package import Package
-from kayan_workers.media.typeset import MAX_COLUMNS, MAX_ROWS, Sheet
+from kayan_workers.media.documents.package import Package
+from kayan_workers.media.documents.typeset import MAX_COLUMNS, MAX_ROWS, Sheet
 from kayan_workers.media.xml import Attributes, Enough, attribute, read_xml
 
 _DATES = {*range(14, 23), *range(45, 48)}

@@ -13,12 +13,12 @@ import pyvips
 from PIL import Image
 
 from kayan_workers.errors import KayanError, PermanentError, TemporaryError
-from kayan_workers.media.colour import profile_name, shown
 from kayan_workers.media.complaints import damaged, plain
-from kayan_workers.media.exif import read_exif, read_tiff_tags
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.geometry import Size, fit
-from kayan_workers.media.openers import Picture, field_of, open_picture
+from kayan_workers.media.images.colour import profile_name, shown
+from kayan_workers.media.images.exif import read_exif, read_tiff_tags
+from kayan_workers.media.images.openers import Picture, field_of, open_picture
 from kayan_workers.media.rendition import Rendition
 from kayan_workers.media.sniff import Kind, sniff
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media import film_colours
+from kayan_workers.media.films import film_colours
+from kayan_workers.media.films.probe import Picture, beginning, decoding, first_picture
 from kayan_workers.media.geometry import fit_even
-from kayan_workers.media.probe import Picture, beginning, decoding, first_picture
 
 _AT = 0.1
 _LATEST_SECONDS = 2.0

@@ -6,17 +6,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from kayan_workers.errors import PermanentError
-from kayan_workers.media import images
+from kayan_workers.media.documents.office import PREVIEWED, embedded_preview, read_office
+from kayan_workers.media.documents.office_page import first_page
+from kayan_workers.media.documents.ole import ole_kind
+from kayan_workers.media.documents.pdf import read_pdf, render_first_page
+from kayan_workers.media.documents.text import read_text, table_shape
+from kayan_workers.media.documents.text_page import MARKDOWN, TABLES, HtmlText, html_page, text_page
+from kayan_workers.media.documents.typeset import set_page
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.geometry import Size
-from kayan_workers.media.office import PREVIEWED, embedded_preview, read_office
-from kayan_workers.media.office_page import first_page
-from kayan_workers.media.ole import ole_kind
-from kayan_workers.media.pdf import read_pdf, render_first_page
+from kayan_workers.media.images import images
 from kayan_workers.media.sniff import Kind, sniff
-from kayan_workers.media.text import read_text, table_shape
-from kayan_workers.media.text_page import MARKDOWN, TABLES, HtmlText, html_page, text_page
-from kayan_workers.media.typeset import set_page
 
 MAX_TEXT = 100_000
 """Characters of a document's text that we keep."""

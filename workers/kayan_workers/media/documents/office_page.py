@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from posixpath import join, normpath
 
-from kayan_workers.media.package import Package, opened
-from kayan_workers.media.sheet import first_sheet
-from kayan_workers.media.typeset import MAX_CHARACTERS, MAX_COLUMNS, MAX_ROWS, Box, Flow, Page, Paragraph, Sheet, Slide, Table
+from kayan_workers.media.documents.package import Package, opened
+from kayan_workers.media.documents.sheet import first_sheet
+from kayan_workers.media.documents.typeset import MAX_CHARACTERS, MAX_COLUMNS, MAX_ROWS, Box, Flow, Page, Paragraph, Sheet, Slide, Table
 from kayan_workers.media.xml import Attributes, Enough, attribute, read_xml
 
 _MAX_BOXES = 60

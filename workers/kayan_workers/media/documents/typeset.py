@@ -17,8 +17,8 @@ import pyvips
 from PIL import ImageFont
 
 from kayan_workers.errors import PermanentError
-from kayan_workers.media import images
 from kayan_workers.media.geometry import Size
+from kayan_workers.media.images import images
 from kayan_workers.media.rendition import Rendition
 
 MAX_CHARACTERS = 4000

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kayan_workers.errors import PermanentError
-from kayan_workers.media.meshes.faces import fans
-from kayan_workers.media.meshes.shape import MAX_DRAWN, MAX_POINTS, Bytes, Part, Survey, sample, valid
+from kayan_workers.media.models.faces import fans
+from kayan_workers.media.models.shape import MAX_DRAWN, MAX_POINTS, Bytes, Part, Survey, sample, valid
 from kayan_workers.media.reading import exactly
 
 _TYPES = {

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kayan_workers.errors import PermanentError
-from kayan_workers.media.meshes.gltf_scene import Accessor, Scene
-from kayan_workers.media.meshes.shape import MAX_POINTS
+from kayan_workers.media.models.gltf_scene import Accessor, Scene
+from kayan_workers.media.models.shape import MAX_POINTS
 
 _KINDS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}

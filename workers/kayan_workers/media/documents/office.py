@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kayan_workers.media.package import Package, opened
+from kayan_workers.media.documents.package import Package, opened
 from kayan_workers.media.xml import Attributes, Enough, attribute, read_xml, texts
 
 _PREVIEWS = (

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kayan_workers.errors import PermanentError
-from kayan_workers.media.meshes.faces import fans
-from kayan_workers.media.meshes.lines import blocks, numbers
-from kayan_workers.media.meshes.shape import MAX_DRAWN, MAX_POINTS, Floats, Indices, Part, Survey, sample, valid
+from kayan_workers.media.models.faces import fans
+from kayan_workers.media.models.lines import blocks, numbers
+from kayan_workers.media.models.shape import MAX_DRAWN, MAX_POINTS, Floats, Indices, Part, Survey, sample, valid
 
 _MAX_FACES = 10_000_000
 

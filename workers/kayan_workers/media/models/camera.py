@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kayan_workers.media.geometry import Size
-from kayan_workers.media.meshes.shape import Floats, extent
+from kayan_workers.media.models.shape import Floats, extent
 
 _MARGIN = 0.1
 """Of the picture's shorter side, left free on each side."""

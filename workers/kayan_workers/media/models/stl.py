@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from kayan_workers.errors import PermanentError
-from kayan_workers.media.meshes.binary_stl import HEAD_BYTES, is_binary_stl
-from kayan_workers.media.meshes.lines import blocks, numbers
-from kayan_workers.media.meshes.shape import MAX_DRAWN, Floats, Part, Survey, sample
+from kayan_workers.media.models.binary_stl import HEAD_BYTES, is_binary_stl
+from kayan_workers.media.models.lines import blocks, numbers
+from kayan_workers.media.models.shape import MAX_DRAWN, Floats, Part, Survey, sample
 
 _TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 _TRIANGLES_A_BLOCK = 100_000

@@ -9,8 +9,8 @@ from pathlib import Path
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
 from kayan_workers.media.facts import Facts, present
+from kayan_workers.media.films.probe import Probe, channels, layout, sample_rate
 from kayan_workers.media.geometry import Size
-from kayan_workers.media.probe import Probe, channels, layout, sample_rate
 
 _TAGS = ("title", "artist", "album", "album_artist", "composer", "date", "genre", "track", "disc", "comment", "copyright", "language")
 _NO_COVER = "the sound file carries no cover picture"

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kayan_workers.errors import PermanentError
-from kayan_workers.media import images
-from kayan_workers.media.meshes.gltf_data import Data, unpacked
-from kayan_workers.media.meshes.gltf_scene import Accessor, Node, Primitive, Scene, read_scene
-from kayan_workers.media.meshes.shape import MAX_DRAWN, MAX_POINTS, Bytes, Floats, Part, Survey, extent, finite, sample, valid
+from kayan_workers.media.images import images
+from kayan_workers.media.models.gltf_data import Data, unpacked
+from kayan_workers.media.models.gltf_scene import Accessor, Node, Primitive, Scene, read_scene
+from kayan_workers.media.models.shape import MAX_DRAWN, MAX_POINTS, Bytes, Floats, Part, Survey, extent, finite, sample, valid
 from kayan_workers.media.rendition import Rendition
 
 Matrix = NDArray[np.float64]
