@@ -291,7 +291,7 @@ def test_latin_letters_are_set_on_a_machine_without_fonts(tmp_path: Path) -> Non
     (tmp_path / "fonts.conf").write_text("<fontconfig/>")
     program = (
         "import pathlib, sys\n"
-        "from kayan_workers.media import documents, typeset\n"
+        "from kayan_workers.media.documents import documents, typeset\n"
         "typeset._FONT, typeset._FONT_FOLDERS = pathlib.Path('/nowhere/a.ttf'), ('/nowhere',)\n"
         "documents.preview(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), (800, 600))\n"
     )

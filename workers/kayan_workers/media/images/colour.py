@@ -53,11 +53,11 @@ def has_odd_numbers(image: Any) -> bool:
 
 
 def shown(picture: Any, coding: Coding | None = None) -> Any:
-    """A libvips picture as a web page shows it. It must stand in memory: some of this looks at all pixels first."""
+    """A libvips picture as a web page shows it. Ordinary ones stay a stream, which is decoded when it is saved."""
     if coding and coding.hdr and picture.bands >= 3:
-        picture = _tone_mapped(picture, coding)
+        picture = _tone_mapped(picture.copy_memory(), coding)
     elif has_odd_numbers(picture):
-        picture = _from_odd_numbers(picture)
+        picture = _from_odd_numbers(picture.copy_memory())
     if picture.interpretation in ("multiband", "histogram", "matrix") or (picture.bands > 4 and picture.interpretation != "cmyk"):
         colours = 3 if picture.bands >= 3 else 1
         picture = picture.extract_band(0, n=colours).copy(interpretation="srgb" if colours == 3 else "b-w")

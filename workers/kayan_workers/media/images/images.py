@@ -64,7 +64,7 @@ def render(source: Path, renditions: Sequence[Rendition]) -> list[Size]:
         picture = open_picture(source, kind)
         sizes = [fit(picture.size, rendition.box) for rendition in renditions]
         largest = max(sizes)
-        copy = shown(picture.at(largest, picture.telling_frame).copy_memory(), picture.coding)
+        copy = shown(picture.at(largest, picture.telling_frame), picture.coding)
         if len(sizes) > 1:
             copy = copy.copy_memory()  # each of them would work it out anew
         for rendition, size in zip(renditions, sizes, strict=True):
