@@ -68,7 +68,8 @@ def render(source: Path, renditions: Sequence[Rendition]) -> list[Size]:
         if len(sizes) > 1:
             copy = copy.copy_memory()  # each of them would work it out anew
         for rendition, size in zip(renditions, sizes, strict=True):
-            small = copy if size == largest else copy.thumbnail_image(size[0], height=size[1], size="force")
+            # cubic: Lanczos, applied a second time, sharpens what it has sharpened already
+            small = copy if size == largest else copy.resize(size[0] / copy.width, vscale=size[1] / copy.height, kernel="cubic")
             small.jpegsave(str(rendition.to), Q=rendition.quality, optimize_coding=True, keep="none")
         return sizes
 
