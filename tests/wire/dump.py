@@ -16,10 +16,11 @@ _MS = re.compile(r"\b1[6-9]\d{11}\b")
 
 
 async def dump(redis: Redis, queue: str, *, prefix: str = "bull") -> dict[str, Any]:
-    """Key (without the queue's base) -> content."""
+    """Key (without the queue's base) -> content. What expires just now is not there."""
     base = f"{prefix}:{queue}:"
     keys = sorted([key async for key in redis.scan_iter(match=f"{base}*", count=1000)])
-    return {_MS.sub("<ms>", key.removeprefix(base)): await _content(redis, key) for key in keys}
+    contents = {_MS.sub("<ms>", key.removeprefix(base)): await _content(redis, key) for key in keys}
+    return {key: content for key, content in contents.items() if content is not None}
 
 
 async def job_hash(redis: Redis, queue: str, job_id: str, *, prefix: str = "bull") -> dict[str, Any]:
@@ -40,7 +41,8 @@ async def _content(redis: Redis, key: str) -> Any:
         return sorted((_MS.sub("<ms>", member), _score(score)) for member, score in await redis.zrange(key, 0, -1, withscores=True))
     if key.endswith(":lock"):
         return "<token>"
-    return _MS.sub("<ms>", await redis.get(key))
+    text = await redis.get(key)
+    return None if text is None else _MS.sub("<ms>", text)
 
 
 def _score(score: float) -> str | float:

@@ -1,7 +1,7 @@
 """A thumbnail and the four variants of a 12 MP picture: how many a second, one after another, and the memory that the four take.
 
-sharp gets its input as a buffer and leaves its output in buffers, as in the web app; ours reads a file, writes files, and speaks with the
-codec process that does the work.
+Both sides begin with a file that has just been written and end with files. In between sharp works on buffers, as in the web app; ours speaks
+with the codec process that does the work.
 """
 
 from __future__ import annotations
