@@ -25,10 +25,14 @@ FORMATS = (
 )
 """Demuxers of single, self-contained files. Missing on purpose: concat, hls, dash, image2, sdp and whatever else reads other files."""
 
+DECODES_NOTHING = "ffmpeg can decode nothing of the file"
+"""How an error begins when the file was opened, and not one picture or moment of sound came out of it."""
+
 _MAX_PIXELS = 2**27
 """The largest video picture that is decoded: 134 million pixels, a 16K frame."""
 _KEPT_LINES = 200
 _NO_MEMORY = ("Cannot allocate memory", "malloc of size")
+_NOTHING_DECODED = ("Nothing was written into output file", "Cannot determine format of input")
 _OUR_TROUBLE = ("No space left on device", "Resource temporarily unavailable", "Too many open files")
 
 
@@ -147,6 +151,8 @@ def _named(returncode: int, log: list[str]) -> Exception:
         return MemoryError(words)
     if any(trouble in line for line in log for trouble in _OUR_TROUBLE):
         return TemporaryError(f"ffmpeg could not work on this machine: {words}")
+    if any(said in line for line in log for said in _NOTHING_DECODED):
+        return PermanentError(f"{DECODES_NOTHING}: {words}")
     return PermanentError(f"ffmpeg cannot read the file: {words}")
 
 

@@ -10,6 +10,7 @@ import pytest
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
 from kayan_workers.media.films import audio, video
+from kayan_workers.media.films.poster import poster
 from kayan_workers.media.films.probe import PacketReader, Stream, channels, frame_rate, probe, read_picture, read_tags
 from unit.media.conftest import Make
 
@@ -308,6 +309,20 @@ def test_an_upload_that_lost_the_index_at_its_end_is_said_to_be_incomplete(ffmpe
 
     with pytest.raises(PermanentError, match=r"not complete.*upload the whole file again"):
         probe(ffmpeg, tmp_path / "half.mp4")
+
+
+@pytest.mark.parametrize("name", ["lossless-first.mp4", "lossless.mkv"])
+def test_a_film_that_breaks_off_before_its_first_picture_is_no_sound_file(ffmpeg: Ffmpeg, make: Make, tmp_path: Path, name: str) -> None:
+    options = ["-movflags", "+faststart"] if name.endswith("mp4") else ["-c:a", "libopus"]
+    whole = make(name, options=[*FAST, "-crf", "0", *options]).read_bytes()
+    broken = tmp_path / name
+    broken.write_bytes(whole[: len(whole) // 50])
+
+    with pytest.raises(PermanentError, match=r"damaged or breaks off.*not one of its pictures; upload the whole file again"):
+        video.describe(probe(ffmpeg, broken))
+    with pytest.raises(PermanentError, match=r"not one picture .* damaged, or breaks off; upload the whole file again"):
+        poster(ffmpeg, broken, tmp_path / "poster.png")
+    assert audio.describe(probe(ffmpeg, broken)).metadata["channels"] == 1  # the sound that is left is there for who asks for sound
 
 
 @pytest.mark.parametrize("side", [11_000, 60_000])

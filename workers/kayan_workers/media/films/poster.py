@@ -9,7 +9,7 @@ from pathlib import Path
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
 from kayan_workers.media.films import film_colours
-from kayan_workers.media.films.probe import Picture, beginning, decoding, first_picture
+from kayan_workers.media.films.probe import NO_PICTURE, WHOLE, Picture, beginning, decoding, first_picture
 from kayan_workers.media.geometry import fit_even
 
 _AT = 0.1
@@ -46,7 +46,7 @@ def poster(ffmpeg: Ffmpeg, source: Path, to: Path) -> None:
         if fullest >= _BLANK:
             return
     if fullest < 0 and _take(ffmpeg, source, to, 0.0, picture) is None:
-        raise PermanentError("not one picture of the video can be decoded")
+        raise PermanentError(NO_PICTURE, WHOLE)
 
 
 def poster_moments(length: float) -> list[float]:

@@ -23,7 +23,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from kayan_workers.errors import PermanentError
-from kayan_workers.ffmpeg import Ffmpeg
+from kayan_workers.ffmpeg import DECODES_NOTHING, Ffmpeg
 from kayan_workers.media.geometry import Size
 from kayan_workers.media.sniff import sniff
 
@@ -40,6 +40,8 @@ _STEADY_SHARE = 0.95
 _DISTINCT_STEPS = 1000
 _MAX_TAGS_BYTES = 4_000_000
 _MAX_TAG_CHARACTERS = 500
+NO_PICTURE = "not one picture of the video can be decoded: it is damaged, or breaks off"
+WHOLE = "upload the whole file again"
 _NOTHING_IN_IT = "it holds neither video nor sound: it is damaged, or a file of another kind"
 
 
@@ -123,6 +125,8 @@ class Probe:
     video: Stream | None
     audio: Stream | None
     picture: Picture | None
+    lacks_its_pictures: bool
+    """Whether the file announces moving pictures and holds none: it breaks off, or is damaged, before the first."""
     audio_tracks: int
     subtitles: int
     chapters: int
@@ -153,6 +157,7 @@ def probe(ffmpeg: Ffmpeg, source: Path) -> Probe:
         video=video,
         audio=audio,
         picture=picture,
+        lacks_its_pictures=video is None and packets.count("video") > 0,
         audio_tracks=packets.count("audio"),
         subtitles=packets.count("subtitle"),
         chapters=chapters(listing),
@@ -281,7 +286,7 @@ def read_picture(header: list[str], log: list[str]) -> Picture:
     fields = {name.rpartition(" ")[0]: value.strip() for name, _, value in (line[1:].partition(": ") for line in header if line[:1] == "#")}
     found = re.fullmatch(r"(\d+)x(\d+)", fields.get("dimensions", ""))
     if not found or not (int(found[1]) and int(found[2])) or not any(line[:1].isdigit() for line in header):
-        raise PermanentError("not one picture of the video can be decoded")
+        raise PermanentError(NO_PICTURE, WHOLE)
     width, height = int(found[1]), int(found[2])
     aspect = _ratio(fields.get("sar", ""), "/")
     if aspect and Fraction(1, 20) <= aspect <= 20:
@@ -387,15 +392,17 @@ def _explained(error: PermanentError, source: Path) -> PermanentError:
     """What ffmpeg says of some common kinds of broken file, in words for whoever sent it."""
     said = str(error)
     if "moov atom not found" in said and sniff(source).family in ("video", "audio"):  # ffmpeg takes any rubbish named .mp4 for one
-        return PermanentError("it is not complete: the index that an MP4 or MOV keeps at its end is missing; upload the whole file again")
+        return PermanentError("it is not complete: the index that an MP4 or MOV keeps at its end is missing", WHOLE)
     if "moov atom not found" in said or "not contain any stream" in said:
         return PermanentError(_NOTHING_IN_IT)
     if "matches no streams" in said:
         return PermanentError("it has no moving pictures, only sound; upload it as an audio file")
-    if "Nothing was written" in said or "Picture size" in said:
+    if "Picture size" in said:
         return PermanentError(
-            f"not one picture of the video can be decoded: it is damaged, or larger than {MAX_PIXELS // 1_000_000} million pixels"
+            f"not one picture of the video can be decoded: each is damaged, or larger than {MAX_PIXELS // 1_000_000} million pixels"
         )
+    if said.startswith(DECODES_NOTHING):
+        return PermanentError(NO_PICTURE, WHOLE)
     return error
 
 

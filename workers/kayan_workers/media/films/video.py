@@ -12,6 +12,7 @@ from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.films import cpus, film_colours
 from kayan_workers.media.films.poster import poster
 from kayan_workers.media.films.probe import (
+    WHOLE,
     Picture,
     Probe,
     Stream,
@@ -91,6 +92,8 @@ def describe(probe: Probe) -> Facts:
 
 def moving(probe: Probe) -> tuple[Stream, Picture]:
     """The stream of moving pictures and the first of them. Raises PermanentError when there is only sound."""
+    if probe.lacks_its_pictures:
+        raise PermanentError("the film is damaged or breaks off: its sound can be read, but not one of its pictures", WHOLE)
     if probe.video is None or probe.picture is None:
         raise PermanentError("it has no moving pictures, only sound; upload it as an audio file")
     return probe.video, probe.picture
