@@ -64,7 +64,7 @@ def _containers() -> list[Output]:
         ("film.ts", ["-c:v", "mpeg2video", "-r", "25", "-c:a", "mp2"]),
         ("film.m2ts", [*_H264, "-c:a", "ac3", "-f", "mpegts", "-mpegts_m2ts_mode", "1"]),
         ("film.mpg", ["-c:v", "mpeg1video", "-r", "25", "-c:a", "mp2"]),
-        ("film.ogv", ["-c:v", "libtheora", "-c:a", "libvorbis"]),
+        ("film.ogv", ["-c:v", "libtheora", "-c:a", "libvorbis", *_TAGS]),
         ("film.mxf", ["-c:v", "mpeg2video", "-r", "25", "-c:a", "pcm_s16le", "-ar", "48000"]),
         ("film.gif", ["-an"]),
         ("film.h264", [*_H264, "-an"]),
@@ -108,7 +108,6 @@ def _sounds() -> list[Output]:
         ("sound.mp3", [*mp3, "-b:a", "64k", *_TAGS]),
         ("variable.mp3", [*mp3, "-q:a", "5"]),
         ("headless.mp3", [*mp3, "-b:a", "64k", "-write_xing", "0", "-id3v2_version", "0"]),
-        ("old-tags.mp3", [*mp3, "-write_id3v1", "1", "-id3v2_version", "0", "-metadata", "title=Old"]),
         ("new-tags.mp3", [*mp3, "-id3v2_version", "4", *_TAGS]),
         ("sound.aac", ["-c:a", "aac", "-f", "adts"]),
         ("sound.m4a", [*_AAC, *_TAGS]),
@@ -175,6 +174,7 @@ def _made_by_hand(files: Files) -> Files:
         "streamed.wav": streamed,
         "empty.wav": b"RIFF" + struct.pack("<I", 36) + b"WAVE" + form + b"data\0\0\0\0",
         "arabic-1256-tags.mp3": _id3(b"TIT2", b"\0" + "مرحبا".encode("cp1256")) + files["headless.mp3"],
+        "old-tags.mp3": files["headless.mp3"] + _id3v1("Old", "Kayan", "LEAP 2025", "2025"),
         "wide-tags.mp3": _id3(b"TIT2", b"\1" + "مرحبا".encode("utf-16")) + files["headless.mp3"],
     }  # fmt: skip
 
@@ -183,6 +183,11 @@ def _id3(frame: bytes, body: bytes) -> bytes:
     """An ID3v2.3 tag of one frame."""
     content = frame + struct.pack(">IH", len(body), 0) + body
     return b"ID3\3\0\0" + synchsafe(len(content)) + content
+
+
+def _id3v1(title: str, artist: str, album: str, year: str) -> bytes:
+    """The tag of 1996 at the end of the file; ffmpeg writes it only beside a new one."""
+    return b"TAG" + struct.pack("30s30s30s4s30sB", *(text.encode() for text in (title, artist, album, year, "")), 17)
 
 
 def synchsafe(number: int) -> bytes:

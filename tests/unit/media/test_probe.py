@@ -294,6 +294,37 @@ def test_the_oldest_tags_of_mp3_are_read_too(ffmpeg: Ffmpeg, make: Make, tmp_pat
     assert tags == {"title": ARABIC, "date": "2024", "track": "3", "genre": "Rock"}
 
 
+@pytest.mark.parametrize(("name", "codec"), [("tagged.ogg", "libvorbis"), ("tagged.opus", "libopus"), ("flac.ogg", "flac")])
+def test_ogg_keeps_its_tags_with_its_streams(ffmpeg: Ffmpeg, make: Make, name: str, codec: str) -> None:
+    tags = ["-metadata", f"title={ARABIC}", "-metadata", "artist=Mona", "-metadata", "album=LEAP", "-metadata", "date=2025"]
+
+    facts = audio.describe(probe(ffmpeg, make(name, size=None, options=["-c:a", codec, *tags])))
+
+    assert facts.metadata["tags"] == {"title": ARABIC, "artist": "Mona", "album": "LEAP", "date": "2025"}
+
+
+def test_a_film_in_ogg_has_the_title_of_its_pictures(ffmpeg: Ffmpeg, make: Make) -> None:
+    options = ["-c:v", "libtheora", "-c:a", "libvorbis", "-metadata:s:v", f"title={ARABIC}", "-metadata:s:a", "title=Sound"]
+
+    tags = video.describe(probe(ffmpeg, make("titled.ogv", options=options))).custom["tags"]
+
+    assert isinstance(tags, dict)
+    assert tags["title"] == ARABIC
+
+
+def test_the_name_of_a_track_is_not_taken_for_the_files(ffmpeg: Ffmpeg, make: Make) -> None:
+    found = probe(ffmpeg, make("track.mka", size=None, options=["-c:a", "libopus", "-metadata:s:a", "title=English"]))
+
+    assert "title" not in found.tags
+
+
+def test_the_program_that_made_a_film_is_its_own_and_not_the_one_that_reads_it(ffmpeg: Ffmpeg, make: Make, remade: Make) -> None:
+    camera = ["-fflags", "+bitexact", "-metadata", "encoding_tool=Camera 7"]
+    film = remade(make("a.mp4", options=FAST), "filmed.mp4", after=["-c", "copy", *camera])
+
+    assert video.describe(probe(ffmpeg, film)).custom["tags"] == {"encoder": "Camera 7"}
+
+
 @pytest.mark.parametrize("content", [b"", b"x" * 10_000, b"\0" * 10_000])
 def test_what_is_no_video_at_all_is_a_permanent_error(ffmpeg: Ffmpeg, tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "film.mp4"
@@ -382,11 +413,18 @@ def test_dolby_vision_is_noticed_above_the_picture_it_builds_on() -> None:
     assert found.matrix == "bt2020nc"
 
 
-def test_tags_end_where_the_streams_own_begin() -> None:
-    tags = read_tags([";FFMETADATA1", "Title=a\\=b\\;c", "comment=two\\", "[lines]", "[STREAM]", "title=of a stream"])
+LISTING = [
+    ";FFMETADATA1", "encoder=the reader's", "[STREAM]", "Title=a\\=b\\;c", "comment=two\\", "[lines]", "[STREAM]", "title=second",
+    "artist=Mona", "[CHAPTER]", "title=One", "genre=Chapter",
+]  # fmt: skip
 
-    assert tags["title"] == "a=b;c"
-    assert tags["comment"] == "two\n[lines]"
+
+def test_tags_are_those_of_the_first_stream_to_which_the_files_own_were_copied() -> None:
+    assert read_tags(LISTING) == {"title": "a=b;c", "comment": "two\n[lines]"}
+
+
+def test_tags_of_every_stream_count_where_a_file_has_no_others_and_the_first_streams_first() -> None:
+    assert read_tags(LISTING, are_of_streams=True) == {"title": "a=b;c", "comment": "two\n[lines]", "artist": "Mona"}
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,8 @@ def probe(ffmpeg: Ffmpeg, source: Path) -> Probe:
     if video is None and audio is None:
         raise PermanentError(_NOTHING_IN_IT)
     picture = first_picture(ffmpeg, source) if video is not None else None
-    listing = _metadata(ffmpeg, source)
+    are_of_streams = sniff(source).name == "Ogg"  # it has no tags of the file, only of each stream
+    listing = _metadata(ffmpeg, source, are_of_streams=are_of_streams)
     duration = min(packets.seconds, _DURATION_LIMIT_SECONDS)
     return Probe(
         duration=duration,
@@ -161,7 +162,7 @@ def probe(ffmpeg: Ffmpeg, source: Path) -> Probe:
         audio_tracks=packets.count("audio"),
         subtitles=packets.count("subtitle"),
         chapters=chapters(listing),
-        tags=read_tags(listing),
+        tags=read_tags(listing, are_of_streams=are_of_streams),
     )
 
 
@@ -205,9 +206,13 @@ def picture_arguments() -> list[str]:
     return ["-map", "0:V:0", "-frames:v", "1", "-vf", "showinfo=checksum=0", "-c:v", "rawvideo", "-f", "framecrc", "pipe:1"]
 
 
-def tag_arguments(to: Path) -> list[str]:
-    """Into a file, not a pipe: old tags are in no encoding that a pipe of text could carry."""
-    return ["-map_metadata", "0", "-f", "ffmetadata", f"file:{to}"]
+def tag_arguments(to: Path, *, are_of_streams: bool) -> list[str]:
+    """Into a file, not a pipe: old tags are in no encoding that a pipe of text could carry.
+
+    What the container says of the file is copied to the first stream, where ffmpeg does not write its own name over its program's.
+    """
+    streams = ["-map", "0:V:0?", "-map", "0:a:0?", "-c", "copy", "-fflags", "+bitexact"]
+    return [*streams, *([] if are_of_streams else ["-map_metadata:s:0", "0:g"]), "-f", "ffmetadata", f"file:{to}"]
 
 
 class PacketReader:
@@ -304,19 +309,21 @@ def read_picture(header: list[str], log: list[str]) -> Picture:
     )
 
 
-def read_tags(lines: Iterable[str]) -> dict[str, str]:
-    """The file's own tags from ``ffmetadata``, names in lower case; those of single streams and chapters are left out.
+def read_tags(lines: Iterable[str], *, are_of_streams: bool = False) -> dict[str, str]:
+    """The tags that ``ffmetadata`` lists of the first stream (of all: the first that has one); names in lower case.
 
     A backslash frees the character after it, a line's end included, from its meaning.
     """
     tags: dict[str, str] = {}
+    streams = 0
     for entry in _entries(lines):
-        if entry.startswith("["):
+        streams += entry == "[STREAM]"
+        if entry == "[CHAPTER]" or (streams > 1 and not are_of_streams):
             break
         found = re.match(r"((?:\\.|[^\\=])*)=(.*)", entry, re.DOTALL)
-        if found and not entry.startswith(";"):
+        if found and streams:
             name, value = (re.sub(r"\\(.)", r"\1", part, flags=re.DOTALL) for part in found.groups())
-            tags[name.strip().lower()] = in_its_letters(value.strip())[:_MAX_TAG_CHARACTERS]
+            tags.setdefault(name.strip().lower(), in_its_letters(value.strip())[:_MAX_TAG_CHARACTERS])
     return tags
 
 
@@ -372,10 +379,10 @@ def sample_rate(audio: Stream) -> int | None:
     return int(rate) if rate.isdigit() and 0 < int(rate) < 2**31 else None
 
 
-def _metadata(ffmpeg: Ffmpeg, source: Path) -> list[str]:
+def _metadata(ffmpeg: Ffmpeg, source: Path, *, are_of_streams: bool) -> list[str]:
     """The lines of ``ffmetadata``."""
     listing = source.with_name("tags.txt")
-    ffmpeg.run(source, tag_arguments(listing), time_limit_seconds=60)
+    ffmpeg.run(source, tag_arguments(listing, are_of_streams=are_of_streams), before_input=["-t", "0"], time_limit_seconds=60)
     with listing.open("rb") as file:
         return [_decoded(line) for line in file.read(_MAX_TAGS_BYTES).split(b"\n")]
 
