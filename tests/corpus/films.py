@@ -130,6 +130,10 @@ def _sounds() -> list[Output]:
         ("sound.mka", ["-c:a", "libopus", "-ar", "48000"]),
         ("sound.wv", ["-c:a", "wavpack"]),
         ("sound.au", ["-c:a", "pcm_s16be"]),
+        ("sound.tta", ["-c:a", "tta"]),
+        ("sound.w64", ["-c:a", "pcm_s16le"]),
+        ("sound.dts", ["-c:a", "dca", "-strict", "-2", "-ar", "48000", "-ac", "2", "-b:a", "320k"]),
+        ("sound.thd", ["-c:a", "truehd", "-strict", "-2", "-ar", "48000", "-ac", "2"]),
     ]
 
 
@@ -151,6 +155,12 @@ def _odd_sources(folder: Path) -> None:
         ("mirrored.mp4", ["-display_hflip"]),
     ):
         run_ffmpeg(*options, "-i", folder / "film.mp4", "-c", "copy", "-bitexact", folder / name)
+    for name, options in (
+        ("film.dv", ["-c:v", "dvvideo", "-pix_fmt", "yuv420p", "-c:a", "pcm_s16le", "-ac", "2"]),
+        ("film.gxf", ["-c:v", "mpeg2video", "-c:a", "pcm_s16le"]),
+    ):  # both know television's sizes only
+        television = ["-f", "lavfi", "-t", "0.08", "-i", "testsrc2=s=720x576:r=25", "-f", "lavfi", "-t", "0.08", "-i", "sine=440:r=48000"]
+        run_ffmpeg(*television, *options, "-bitexact", "-threads", "1", folder / name)
     subtitles = folder / "words.srt"
     subtitles.write_text("1\n00:00:00,000 --> 00:00:00,500\nأهلا\n", encoding="utf-8")
     run_ffmpeg("-i", folder / "film.mp4", "-i", subtitles, "-map", "0", "-map", "1", "-c", "copy", "-c:s", "mov_text", "-bitexact",
@@ -174,6 +184,7 @@ def _made_by_hand(files: Files) -> Files:
         "streamed.wav": streamed,
         "empty.wav": b"RIFF" + struct.pack("<I", 36) + b"WAVE" + form + b"data\0\0\0\0",
         "arabic-1256-tags.mp3": _id3(b"TIT2", b"\0" + "مرحبا".encode("cp1256")) + files["headless.mp3"],
+        "sound.dsf": _dsf(),
         "old-tags.mp3": files["headless.mp3"] + _id3v1("Old", "Kayan", "LEAP 2025", "2025"),
         "wide-tags.mp3": _id3(b"TIT2", b"\1" + "مرحبا".encode("utf-16")) + files["headless.mp3"],
     }  # fmt: skip
@@ -183,6 +194,15 @@ def _id3(frame: bytes, body: bytes) -> bytes:
     """An ID3v2.3 tag of one frame."""
     content = frame + struct.pack(">IH", len(body), 0) + body
     return b"ID3\3\0\0" + synchsafe(len(content)) + content
+
+
+def _dsf() -> bytes:
+    """One bit a sample, 2.8 million of them a second: a hundredth of a second of silence."""
+    samples = 28224
+    body = b"\x69" * (-(-samples // 8 // 4096) * 4096)
+    form = struct.pack("<4sQIIIIIIQII", b"fmt ", 52, 1, 0, 1, 1, 2822400, 1, 282240, 4096, 0)
+    data = struct.pack("<4sQ", b"data", 12 + len(body)) + body
+    return struct.pack("<4sQQQ", b"DSD ", 28, 28 + len(form) + len(data), 0) + form + data
 
 
 def _id3v1(title: str, artist: str, album: str, year: str) -> bytes:

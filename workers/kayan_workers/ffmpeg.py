@@ -20,8 +20,8 @@ from typing import IO
 from kayan_workers.errors import PermanentError, TemporaryError
 
 FORMATS = (
-    "aac,ac3,aiff,amr,ape,asf,av1,avi,caf,eac3,flac,flv,gif,h264,hevc,ivf,m4v,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,mpegvideo,"
-    "mxf,nut,obu,ogg,rm,tta,vc1,voc,w64,wav,webm,wtv,wv,yuv4mpegpipe"
+    "aac,ac3,aiff,amr,ape,asf,au,av1,avi,caf,dsf,dts,dv,eac3,flac,flv,gif,gxf,h264,hevc,ivf,m4v,matroska,mov,mp3,mpc,mpc8,mpeg,mpegts,"
+    "mpegvideo,mxf,nut,obu,ogg,rm,truehd,tta,vc1,voc,w64,wav,webm,wtv,wv,yuv4mpegpipe"
 )
 """Demuxers of single, self-contained files. Missing on purpose: concat, hls, dash, image2, sdp and whatever else reads other files."""
 

@@ -33,6 +33,7 @@ SOUNDS = {
     "s.opus": (["-c:a", "libopus"], "opus"), "s.m4a": (["-c:a", "aac"], "aac"), "s.aac": (["-c:a", "aac"], "aac"),
     "s.aiff": ([], "pcm_s16be"), "s.wma": (["-c:a", "wmav2"], "wmav2"), "bare.mp3": (["-write_xing", "0"], "mp3"),
     "s.m4b": (["-c:a", "aac"], "aac"), "s.caf": ([], "pcm_s16be"), "s.amr": (["-c:a", "libopencore_amrnb", "-ar", "8000"], "amr_nb"),
+    "s.au": ([], "pcm_s16be"), "s.dts": (["-c:a", "dca", "-strict", "-2"], "dts"), "s.thd": (["-c:a", "truehd", "-strict", "-2"], "truehd"),
 }  # fmt: skip
 
 

@@ -66,6 +66,16 @@ _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b"ID3", Kind("audio", "MP3", "audio/mpeg")),
     (b"caff", Kind("audio", "CAF", "audio/x-caf")),
     (b"#!AMR", Kind("audio", "AMR", "audio/amr")),
+    (b".snd\0\0", Kind("audio", "AU", "audio/basic")),
+    (b"DSD \x1c\0\0\0", Kind("audio", "DSF", "audio/x-dsf")),
+    (b"\x7f\xfe\x80\x01", Kind("audio", "DTS", "audio/vnd.dts")),
+    (b"wvpk", Kind("audio", "WavPack", "audio/x-wavpack")),
+    (b"TTA1", Kind("audio", "TTA", "audio/x-tta")),
+    (b"riff\x2e\x91\xcf\x11", Kind("audio", "Wave64", "audio/x-w64")),
+    (b"\x06\x0e\x2b\x34\2\5\1\1", Kind("video", "MXF", "application/mxf")),
+    (b"\0\0\0\0\1\xbc", Kind("video", "GXF", "application/gxf")),
+    (b"\x1f\x07\0", Kind("video", "DV", "video/x-dv")),
+    (b".RMF\0", Kind("video", "RealMedia", "application/vnd.rn-realmedia")),
     (b"Rar!\x1a\x07", Kind("archive", "RAR", "application/vnd.rar")),
     (b"7z\xbc\xaf'\x1c", Kind("archive", "7-Zip", "application/x-7z-compressed")),
     (b"\x1f\x8b", Kind("archive", "gzip", "application/gzip")),
@@ -135,6 +145,8 @@ def _by_magic(head: bytes) -> Kind | None:
         return _iso_media(head)
     if head[4:8] in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot"):
         return _BRANDS[b"qt  "]
+    if head[4:8] == b"\xf8\x72\x6f\xba":
+        return Kind("audio", "TrueHD", "audio/vnd.dolby.mlp")
     return PDF if b"%PDF-" in head[:1024] else None
 
 
