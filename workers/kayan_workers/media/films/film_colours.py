@@ -22,28 +22,30 @@ _PEAK = 5
 _NARROWED = "zscale=p=bt709:t=bt709:m=bt709:r=tv"
 
 
-def shrunk(picture: Picture, size: Size) -> str:
-    """Filters from decoded pictures to pictures of ``size`` (pixels, square) in 8 bits of BT.709 with sampled colour (yuv420p).
+def shrunk(picture: Picture, size: Size, pixels: str = "yuv420p") -> str:
+    """Filters from decoded pictures to pictures of ``size`` (pixels, square) in 8 bits of BT.709.
 
+    ``pixels`` is ``yuv420p``, a film's, which has one sample of colour for two pixels and wants an even size, or ``yuv444p``, a still's.
     What is transparent becomes black, as players show it; what is interlaced is woven into whole pictures.
     """
     fields = ["bwdif=mode=send_frame:deint=interlaced"] if picture.is_interlaced else []
     tags = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv"
-    return ",".join([*fields, *_scaled(picture, size), tags, "setsar=1"])
+    return ",".join([*fields, *_scaled(picture, size, pixels), tags, "setsar=1"])
 
 
-def _scaled(picture: Picture, size: Size) -> list[str]:
+def _scaled(picture: Picture, size: Size, pixels: str) -> list[str]:
     """Pixels are taken away first: all that follows costs by the pixel."""
     scale = f"scale={size[0]}:{size[1]}"
+    deep = f"format={pixels}10le"
     guess = "bt709" if picture.size[1] >= _HD_LINES else "smpte170m"
     if picture.hdr:
         light = f"zscale=t=linear:npl={_WHITE_NITS}:p=bt709:m=gbr"
-        return [scale, "format=yuv420p10le", _known(picture, "bt2020nc", "bt2020", ""), light, "format=gbrpf32le",
-                f"tonemap=mobius:desat=0:peak={_PEAK}", _NARROWED, "format=yuv420p"]  # fmt: skip
+        return [scale, deep, _known(picture, "bt2020nc", "bt2020", ""), light, "format=gbrpf32le",
+                f"tonemap=mobius:desat=0:peak={_PEAK}", _NARROWED, f"format={pixels}"]  # fmt: skip
     if picture.primaries in _WIDE and not picture.has_alpha:
-        return [scale, "format=yuv420p10le", _known(picture, guess, "", "bt709"), _NARROWED, "format=yuv420p"]
+        return [scale, deep, _known(picture, guess, "", "bt709"), _NARROWED, f"format={pixels}"]
     unsaid = "" if picture.matrix else f":in_color_matrix={guess}"
-    plain = [f"{scale}{unsaid}:out_color_matrix=bt709:out_range=tv", "format=yuv420p"]
+    plain = [f"{scale}{unsaid}:out_color_matrix=bt709:out_range=tv", f"format={pixels}"]
     return [scale, "format=gbrap", "premultiply=inplace=1", *plain] if picture.has_alpha else plain
 
 

@@ -10,7 +10,7 @@ from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
 from kayan_workers.media.films import film_colours
 from kayan_workers.media.films.probe import NO_PICTURE, WHOLE, Picture, beginning, decoding, first_picture
-from kayan_workers.media.geometry import fit_even
+from kayan_workers.media.geometry import fit
 
 _AT = 0.1
 _LATEST_SECONDS = 2.0
@@ -58,7 +58,7 @@ def poster_moments(length: float) -> list[float]:
 
 def poster_arguments(picture: Picture, to: Path, glance: Path) -> list[str]:
     """One picture into ``to``, and the brightness of a tiny copy of it, a byte a pixel, into ``glance``."""
-    shown = film_colours.shrunk(picture, fit_even(picture.size, _BOX))
+    shown = film_colours.shrunk(picture, fit(picture.size, _BOX), "yuv444p")
     graph = f"[0:V:0]{shown},split[p][g];[g]scale={_GLANCE}:{_GLANCE},format=gray[small]"
     return ["-filter_complex", graph, "-map", "[p]", "-frames:v", "1", "-pix_fmt", "rgb24", "-c:v", "png", "-compression_level", "1",
             "-f", "image2", "-update", "1", f"file:{to}",
