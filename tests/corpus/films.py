@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from corpus.files import Files, chunk, run_ffmpeg, saved
+from corpus.files import Files, box, chunk, run_ffmpeg, saved
 from corpus.images import scene
 
 FILM = (160, 90)
@@ -185,6 +185,8 @@ def _made_by_hand(files: Files) -> Files:
         "empty.wav": b"RIFF" + struct.pack("<I", 36) + b"WAVE" + form + b"data\0\0\0\0",
         "arabic-1256-tags.mp3": _id3(b"TIT2", b"\0" + "مرحبا".encode("cp1256")) + files["headless.mp3"],
         "sound.dsf": _dsf(),
+        "dolby-vision-5.mp4": with_dolby_vision(files["pq.mp4"], profile=5, base=0),
+        "dolby-vision-8.mp4": with_dolby_vision(files["hlg.mp4"], profile=8, base=4),
         "old-tags.mp3": files["headless.mp3"] + _id3v1("Old", "Kayan", "LEAP 2025", "2025"),
         "wide-tags.mp3": _id3(b"TIT2", b"\1" + "مرحبا".encode("utf-16")) + files["headless.mp3"],
     }  # fmt: skip
@@ -194,6 +196,23 @@ def _id3(frame: bytes, body: bytes) -> bytes:
     """An ID3v2.3 tag of one frame."""
     content = frame + struct.pack(">IH", len(body), 0) + body
     return b"ID3\3\0\0" + synchsafe(len(content)) + content
+
+
+def with_dolby_vision(film: bytes, *, profile: int, base: int) -> bytes:
+    """An MP4 of HEVC, its index at its end, that says of itself that it is Dolby Vision above a picture of the kind ``base``."""
+    record = struct.pack(">BBHB19x", 1, 0, profile << 9 | 1 << 3 | 0b101, base << 4)
+    return _inside(film, [b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"hvc1"], box(b"dvcC", record))
+
+
+def _inside(boxes: bytes, path: list[bytes], added: bytes) -> bytes:
+    """``boxes`` with ``added`` at the end of the first box that ``path`` leads to."""
+    at = 0
+    while boxes[at + 4 : at + 8] != path[0]:
+        at += int.from_bytes(boxes[at : at + 4], "big")
+    end = at + int.from_bytes(boxes[at : at + 4], "big")
+    fields = {b"stsd": 8}.get(path[0], 0)  # what stands before the boxes in this one
+    head, body = boxes[at + 8 : at + 8 + fields], boxes[at + 8 + fields : end]
+    return boxes[:at] + box(path[0], head, _inside(body, path[1:], added) if path[1:] else body + added) + boxes[end:]
 
 
 def _dsf() -> bytes:

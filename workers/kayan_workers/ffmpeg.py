@@ -30,7 +30,8 @@ DECODES_NOTHING = "ffmpeg can decode nothing of the file"
 
 _MAX_PIXELS = 2**27
 """The largest video picture that is decoded: 134 million pixels, a 16K frame."""
-_KEPT_LINES = 200
+_KEPT_LINES = 1000
+"""Enough for what ffmpeg says of a film with fifty tracks of sound and subtitles."""
 _NO_MEMORY = ("Cannot allocate memory", "malloc of size")
 _NOTHING_DECODED = ("Nothing was written into output file", "Cannot determine format of input")
 _OUR_TROUBLE = ("No space left on device", "Resource temporarily unavailable", "Too many open files")

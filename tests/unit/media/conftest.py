@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from corpus.films import with_dolby_vision
 from kayan_workers.ffmpeg import Ffmpeg
 
 Make = Callable[..., Path]
@@ -60,10 +61,19 @@ def remade(ffmpeg: Ffmpeg, tmp_path_factory: pytest.TempPathFactory) -> Make:
 def hdr(make: Make) -> Make:
     """The moving test picture in high dynamic range, as white as paper where it is white: ``hdr("a.mp4", transfer="smpte2084")``."""
 
-    def made(name: str, *, transfer: str) -> Path:
+    def made(name: str, *, transfer: str, options: Sequence[str] = ()) -> Path:
         graph = ("scale=out_color_matrix=bt709,format=yuv444p,setparams=colorspace=bt709:color_primaries=bt709:color_trc=bt709:range=tv,"
                  f"zscale=t=linear:npl=203,format=gbrpf32le,zscale=p=bt2020:t={transfer}:m=bt2020nc:r=tv:npl=203,format=yuv420p10le")
         coding = f"log-level=none:transfer={transfer}:colorprim=bt2020:colormatrix=bt2020nc"
-        return make(name, seconds=1, sound=False, options=["-vf", graph, "-c:v", "libx265", "-preset", "ultrafast", "-x265-params", coding])
+        encoder = ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", coding]
+        return make(name, seconds=1, sound=False, options=["-vf", graph, *encoder, *options])
 
     return made
+
+
+@pytest.fixture
+def dolby_vision(hdr: Make, tmp_path: Path) -> Path:
+    """A film that says it is Dolby Vision of profile 5, which has no picture in ordinary colours below."""
+    film = tmp_path / "profile-5.mp4"
+    film.write_bytes(with_dolby_vision(hdr("below.mp4", transfer="smpte2084", options=["-tag:v", "hvc1"]).read_bytes(), profile=5, base=0))
+    return film

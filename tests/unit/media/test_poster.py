@@ -8,7 +8,7 @@ import pytest
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
 from kayan_workers.media.films.poster import poster, poster_moments
-from PIL import Image, ImageStat
+from PIL import Image, ImageChops, ImageStat
 from unit.media.conftest import Make, run
 
 FAST = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"]
@@ -196,3 +196,12 @@ def shown(folder: Path) -> str:
     with Image.open(folder / "poster.png") as made:
         red, green, blue = made.convert("RGB").getpixel((48, 24))  # type: ignore[misc]
     return "red" if red > 150 > max(green, blue) else "blue" if blue > 150 > max(red, green) else "neither"
+
+
+def test_a_film_in_colours_that_cannot_be_told_is_shown_in_shades_of_grey(ffmpeg: Ffmpeg, dolby_vision: Path, tmp_path: Path) -> None:
+    poster(ffmpeg, dolby_vision, tmp_path / "poster.png")
+
+    with Image.open(tmp_path / "poster.png") as made:
+        red, green, blue = made.convert("RGB").split()
+    assert max(band.getextrema()[1] for band in (ImageChops.difference(red, green), ImageChops.difference(green, blue))) <= 3
+    assert ImageStat.Stat(green).stddev[0] > 40

@@ -414,6 +414,36 @@ def test_dolby_vision_is_noticed_above_the_picture_it_builds_on() -> None:
     assert found.matrix == "bt2020nc"
 
 
+DOVI = "[info]       DOVI configuration record: version: 1.0, profile: {}, level: 6, rpu flag: 1, el flag: 0, compatibility id: {}"
+
+
+@pytest.mark.parametrize(
+    ("profile", "base", "named", "is_alone"),
+    [(5, 0, "5", True), (8, 1, "8.1", False), (8, 4, "8.4", False), (8, 0, "8.0", False), (10, 0, "10.0", True), (10, 4, "10.4", False)],
+)
+def test_the_profile_of_dolby_vision_says_whether_there_is_a_picture_below_it(profile: int, base: int, named: str, is_alone: bool) -> None:
+    log = ["[info]   Stream #0:0[0x1](und): Video: hevc (Main 10) (dvh1 / 0x31687664)", "[info]     Metadata:",
+           "[info]       handler_name    : VideoHandler", "[info]     Side data:", "[info]       cpb: bitrate max/min/avg: 0/0/0",
+           DOVI.format(profile, base), "[info] Stream mapping:"]  # fmt: skip
+
+    found = read_picture(["#dimensions 0: 320x240", "0, 0, 0, 1, 115200, 0x1"], log)
+
+    assert (found.is_dolby_vision, found.dolby_vision_profile, found.is_dolby_vision_alone) == (True, named, is_alone)
+
+
+def test_a_tag_cannot_pretend_to_be_dolby_vision() -> None:
+    log = ["[info]   Metadata:", "[info]     Side data:      : x", DOVI.format(5, 0), "[info]     title           : Side data:",
+           "[info]                     : DOVI configuration record: profile: 5, compatibility id: 0"]  # fmt: skip
+
+    assert not read_picture(["#dimensions 0: 320x240", "0, 0, 0, 1, 115200, 0x1"], log).is_dolby_vision
+
+
+def test_dolby_vision_alone_is_recorded_with_its_profile(ffmpeg: Ffmpeg, dolby_vision: Path) -> None:
+    facts = video.describe(probe(ffmpeg, dolby_vision))
+
+    assert (facts.metadata["hdr"], facts.metadata["dolbyVisionProfile"]) == ("Dolby Vision", "5")
+
+
 LISTING = [
     ";FFMETADATA1", "encoder=the reader's", "[STREAM]", "Title=a\\=b\\;c", "comment=two\\", "[lines]", "[STREAM]", "title=second",
     "artist=Mona", "[CHAPTER]", "title=One", "genre=Chapter",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
 from kayan_workers.media.films import cpus, video
 from kayan_workers.media.films.probe import Probe, Stream, probe
@@ -164,6 +165,13 @@ def test_high_dynamic_range_becomes_what_every_screen_shows(ffmpeg: Ffmpeg, hdr:
     assert (made.matrix, made.primaries, made.transfer, made.pixel_format) == ("bt709", "bt709", "bt709", "yuv420p")
     run(ffmpeg, "-i", tmp_path / "web.mp4", "-frames:v", "1", tmp_path / "seen.png")
     assert min(ImageStat.Stat(Image.open(tmp_path / "seen.png")).stddev[:3]) > 70  # 23 without tone mapping
+
+
+def test_a_film_in_colours_that_cannot_be_told_has_no_copies_and_says_why(ffmpeg: Ffmpeg, dolby_vision: Path, tmp_path: Path) -> None:
+    with pytest.raises(PermanentError, match=r"Dolby Vision profile 5 alone.*export it in HDR10"):
+        copy(ffmpeg, dolby_vision, tmp_path / "web.mp4")
+
+    assert not (tmp_path / "web.mp4").exists()
 
 
 ODD_SOURCES = {

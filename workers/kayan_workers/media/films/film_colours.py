@@ -1,10 +1,14 @@
 """The colours that everybody's screen shows: how a film of any kind becomes 8 bits of BT.709, as filters of ffmpeg.
 
 Films of high dynamic range are tone-mapped; shown as they are, they would look grey and washed out. Dolby Vision is read by the
-PQ or HLG picture below it; profile 5, which streaming services use, has none and comes out in wrong colours.
+PQ or HLG picture below it. Profile 5, which streaming services use, has none: its colours are Dolby's own (IPT, bent anew in each scene),
+taken for any other they are green and purple, and of ffmpeg's filters only libplacebo knows them, which wants a graphics card. Its
+brightness is PQ like others', so a still of it is shown in shades of grey; whole films are refused (``video.transcode``).
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from kayan_workers.media.films.probe import Picture
 from kayan_workers.media.geometry import Size
@@ -38,18 +42,24 @@ def _scaled(picture: Picture, size: Size, pixels: str) -> list[str]:
     scale = f"scale={size[0]}:{size[1]}"
     deep = f"format={pixels}10le"
     guess = "bt709" if picture.size[1] >= _HD_LINES else "smpte170m"
+    if picture.is_dolby_vision_alone:
+        told = replace(picture, matrix="bt2020nc", primaries="bt2020", transfer="smpte2084", is_full_range=True)
+        return [_known(told), scale, "format=yuv444p10le", "lutyuv=u=512:v=512", *_tone_mapped(pixels)]
     if picture.hdr:
-        light = f"zscale=t=linear:npl={_WHITE_NITS}:p=bt709:m=gbr"
-        return [scale, deep, _known(picture, "bt2020nc", "bt2020", ""), light, "format=gbrpf32le",
-                f"tonemap=mobius:desat=0:peak={_PEAK}", _NARROWED, f"format={pixels}"]  # fmt: skip
+        return [scale, deep, _known(picture, "bt2020nc", "bt2020"), *_tone_mapped(pixels)]
     if picture.primaries in _WIDE and not picture.has_alpha:
-        return [scale, deep, _known(picture, guess, "", "bt709"), _NARROWED, f"format={pixels}"]
+        return [scale, deep, _known(picture, matrix=guess, transfer="bt709"), _NARROWED, f"format={pixels}"]
     unsaid = "" if picture.matrix else f":in_color_matrix={guess}"
     plain = [f"{scale}{unsaid}:out_color_matrix=bt709:out_range=tv", f"format={pixels}"]
     return [scale, "format=gbrap", "premultiply=inplace=1", *plain] if picture.has_alpha else plain
 
 
-def _known(picture: Picture, matrix: str, primaries: str, transfer: str) -> str:
+def _tone_mapped(pixels: str) -> list[str]:
+    light = f"zscale=t=linear:npl={_WHITE_NITS}:p=bt709:m=gbr"
+    return [light, "format=gbrpf32le", f"tonemap=mobius:desat=0:peak={_PEAK}", _NARROWED, f"format={pixels}"]
+
+
+def _known(picture: Picture, matrix: str = "", primaries: str = "", transfer: str = "") -> str:
     """zscale refuses to guess: what the file does not say is what such films mean."""
     full = "pc" if picture.is_full_range else "tv"
     return (f"setparams=colorspace={picture.matrix or matrix}:color_primaries={picture.primaries or primaries}"

@@ -1,7 +1,7 @@
 """What is inside a video or audio file, without ffprobe.
 
-ffmpeg's banner on stderr is made for people and changes with its version, so it is not read. Three of its outputs have a
-format made for programs, and those are what we ask for:
+ffmpeg's banner on stderr is made for people and changes with its version, so it is not read, but for one line that stands nowhere else:
+the profile of Dolby Vision. Three of its outputs have a format made for programs, and those are what we ask for:
 
 * ``framecrc`` of the copied packets: one line a packet with time, duration and size, after a header that names codec,
   sample rate and channel layout. Durations and bit rates come out exact, even where the container's header lies or is missing.
@@ -36,6 +36,10 @@ _DISCARDED = 0x4
 _DURATION_LIMIT_SECONDS = 2**31 - 1
 _HDR_TRANSFERS = {"smpte2084": "PQ", "arib-std-b67": "HLG"}
 _ALPHA_FORMATS = re.compile(r"yuva|gbrap|rgba|argb|bgra|abgr|ya\d|ayuv|vuya|pal8")
+_DOVI_RECORD = re.compile(
+    r"^\[info\] {5}Side data:\n(?:\[info\] {7}.*\n)*?"
+    r"\[info\] {7}DOVI configuration record: .*?\bprofile: (?P<profile>\d+),.*?\bcompatibility id: (?P<base>\d+)", re.MULTILINE,
+)  # fmt: skip
 _STEADY_SHARE = 0.95
 _DISTINCT_STEPS = 1000
 _MAX_TAGS_BYTES = 4_000_000
@@ -97,11 +101,15 @@ class Picture:
     is_full_range: bool = False
     is_interlaced: bool = False
     is_dolby_vision: bool = False
+    dolby_vision_profile: str | None = None
+    """``8.4`` and the like, None where the file does not say."""
+    is_dolby_vision_alone: bool = False
+    """Whether there is no picture in ordinary colours below it, as in profile 5."""
 
     @property
     def hdr(self) -> str | None:
-        """``PQ``, ``HLG``, or None for a picture of standard range."""
-        return _HDR_TRANSFERS.get(self.transfer or "")
+        """``PQ``, ``HLG``, ``Dolby Vision`` where there is nothing else, or None for a picture of standard range."""
+        return "Dolby Vision" if self.is_dolby_vision_alone else _HDR_TRANSFERS.get(self.transfer or "")
 
     @property
     def has_alpha(self) -> bool:
@@ -297,6 +305,7 @@ def read_picture(header: list[str], log: list[str]) -> Picture:
     if aspect and Fraction(1, 20) <= aspect <= 20:
         width, height = (round(width * aspect), height) if aspect >= 1 else (width, round(height / aspect))
     said = " ".join(line for line in log if line.startswith("[Parsed_showinfo"))
+    profile, is_alone = _dolby_vision(log)
     return Picture(
         size=(width, height),
         pixel_format=_word(said, "fmt"),
@@ -305,8 +314,22 @@ def read_picture(header: list[str], log: list[str]) -> Picture:
         transfer=_word(said, "color_trc"),
         is_full_range=_word(said, "color_range") == "pc",
         is_interlaced=_word(said, "i") in ("T", "B"),
-        is_dolby_vision="side data - Dolby Vision" in said,
+        is_dolby_vision=profile is not None or "side data - Dolby Vision" in said,
+        dolby_vision_profile=profile,
+        is_dolby_vision_alone=is_alone,
     )
+
+
+def _dolby_vision(log: list[str]) -> tuple[str | None, bool]:
+    """Dolby Vision's profile out of the banner's side data, where no tag can stand, and whether no ordinary picture is below it.
+
+    Only in these profiles can there be none; some programs forget to say which there is in the others.
+    """
+    found = _DOVI_RECORD.search("\n".join(log))
+    if not found:
+        return None, False
+    profile, base = found["profile"], found["base"]
+    return ("5", True) if profile == "5" else (f"{profile}.{base}", base == "0" and profile in ("10", "20"))
 
 
 def read_tags(lines: Iterable[str], *, are_of_streams: bool = False) -> dict[str, str]:

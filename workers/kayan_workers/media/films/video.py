@@ -58,6 +58,7 @@ def describe(probe: Probe) -> Facts:
         "interlaced": True if picture.is_interlaced else None,
         "hdr": picture.hdr,
         "dolbyVision": True if picture.is_dolby_vision else None,
+        "dolbyVisionProfile": picture.dolby_vision_profile,
         "hasAudio": probe.audio is not None,
         "audio": _sound(probe),
         "audioTracks": probe.audio_tracks if probe.audio_tracks > 1 else None,
@@ -85,7 +86,7 @@ def describe(probe: Probe) -> Facts:
             "audioBitRate": probe.audio.bit_rate if probe.audio else None,
             "pixelFormat": picture.pixel_format,
             "takenAt": _taken_at(probe.tags),
-            "tags": present({tag: probe.tags.get(tag) for tag in _PLAIN_TAGS}),
+            "tags": present({tag: probe.tags.get(tag) for tag in _PLAIN_TAGS}) or None,
         })},
     )  # fmt: skip
 
@@ -126,9 +127,16 @@ def transcode(
     """Write every wanted copy in one run of ffmpeg, which decodes the source once; returns their sizes (width, height).
 
     Pictures that are damaged are patched up or left out, as players do. ``on_progress`` receives per cent. Raises PermanentError when
-    most of the source cannot be decoded, or it takes longer than twenty times its length for each copy, or six hours.
+    most of the source cannot be decoded, its colours cannot be told, or it takes longer than twenty times its length for each copy, or six
+    hours.
     """
     _, picture = moving(probe)
+    if picture.is_dolby_vision_alone:
+        raise PermanentError(
+            f"no copies are made of it: its colours are those of Dolby Vision profile {picture.dolby_vision_profile} alone, "
+            "which only few players show, and a copy of it would be green and purple",
+            "export it in HDR10, HLG or standard colours, and upload that",
+        )
     sizes = [fit_even(picture.size, copy.box) for copy in wanted]
     ffmpeg.run(
         source,
