@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kayan_workers.cli.trouble import Trouble
 from kayan_workers.edges import Edges
+from kayan_workers.media.films import parts
 
 if TYPE_CHECKING:
     from kayan_workers.settings import Settings
@@ -71,14 +72,34 @@ def isolation(settings: Settings) -> str:
     return f"codecs are held by limits ({settings.codec_memory_mb} MB each), see the job's folder only, and have no network"
 
 
+_PATIENCE_SECONDS = 20
+_OTHER_FFMPEG = (
+    "unset FFMPEG_BIN and FFMPEG_PATH for the one that pip install imageio-ffmpeg brings, or set FFMPEG_BIN to a build with all of them"
+    " (libx264 comes with --enable-gpl --enable-libx264, zscale with --enable-libzimg)"
+)
+
+
 def ffmpeg(settings: Settings) -> str:
+    """Ask it for its lists, and name each part we use that is not there, with what fails for the want of it."""
     binary = Edges(settings).ffmpeg.binary
-    remedy = "pip install imageio-ffmpeg brings one, or set FFMPEG_BIN to a build with libx264 and AAC"
+    lacks = list(parts.missing({listing: parts.listed(_ffmpeg_says(binary, listing)) for listing in parts.LISTINGS}))
+    if lacks:
+        wants = "; ".join(f"{_kind(part, names)} {', '.join(names)}: {part.fails} fail" for part, names in lacks)
+        raise Trouble(f"{binary} lacks the {wants}", _OTHER_FFMPEG, is_mild=all(part.is_rare for part, _ in lacks))
+    return f"{Path(binary).name}: libx264, AAC, and every filter, decoder and format we use"
+
+
+def _kind(part: parts.Part, names: list[str]) -> str:
+    return part.listing.removesuffix("s") if len(names) == 1 else part.listing
+
+
+def _ffmpeg_says(binary: str, listing: str) -> str:
     try:
-        said = subprocess.run([binary, "-hide_banner", "-encoders"], capture_output=True, text=True, timeout=20, check=False)  # noqa: S603
+        said = subprocess.run(  # noqa: S603  a binary that the settings name
+            [binary, "-hide_banner", f"-{listing}"], capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=False
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Trouble(f"{binary} does not run: {error}", remedy) from error
-    missing = [encoder for encoder in ("libx264", "aac", "mjpeg") if f" {encoder} " not in said.stdout]
-    if said.returncode or missing:
-        raise Trouble(f"{binary} lacks {', '.join(missing) or 'everything'}", remedy)
-    return f"{Path(binary).name}: libx264, AAC and MJPEG"
+        raise Trouble(f"{binary} does not run: {error}", _OTHER_FFMPEG) from error
+    if said.returncode:
+        raise Trouble(f"{binary} does not say which {listing} it has: it ended with {said.returncode}", _OTHER_FFMPEG)
+    return said.stdout
