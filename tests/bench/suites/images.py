@@ -1,7 +1,7 @@
 """A thumbnail and the four variants of a 12 MP picture: how many a second, one after another, and the memory that the four take.
 
-Both sides begin with a file that has just been written and end with files. In between sharp works on buffers, as in the web app; ours speaks
-with the codec process that does the work.
+Both sides begin with a file that has just been written and end with files. In between sharp works on buffers, as in the web app; ours
+speaks with the codec process that does the work.
 """
 
 from __future__ import annotations
