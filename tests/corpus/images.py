@@ -242,7 +242,7 @@ def psb(image: Image.Image) -> bytes:
 
 def _orientations() -> Files:
     files: Files = {}
-    for kind, orientations in (("jpg", range(1, 9)), ("png", (3, 5, 8)), ("webp", (2, 6)), ("tif", (4, 7))):
+    for kind, orientations in (("jpg", range(1, 9)), ("png", (3, 5, 8)), ("webp", (2, 6)), ("tif", range(1, 9))):
         for orientation in orientations:
             exif = Image.Exif()
             exif[ORIENTATION] = orientation

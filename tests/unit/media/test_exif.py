@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pyvips
 from kayan_workers.demo.samples import picture
 from kayan_workers.media.images import images
 from kayan_workers.media.images.exif import read_exif
@@ -142,3 +143,17 @@ def test_a_tiff_larger_than_pillow_would_open_gives_its_camera_data_too(tmp_path
     Image.new("1", (8000, 7500)).save(path, compression="group4", tiffinfo={TAG.Make: "Phase One"})
 
     assert images.describe(path).details["camera"] == "Phase One"
+
+
+@pytest.mark.parametrize("big", [False, True], ids=["classic", "BigTIFF"])
+@pytest.mark.parametrize("orientation", range(2, 9))
+def test_a_tiff_whose_numbers_pillow_cannot_read_gives_its_orientation_too(tmp_path: Path, orientation: int, big: bool) -> None:
+    path = tmp_path / "render.tif"
+    floats = pyvips.Image.black(64, 48, bands=3).cast("float").copy(interpretation="scrgb")
+    floats.set_type(pyvips.GValue.gint_type, "orientation", orientation)
+    floats.tiffsave(str(path), bigtiff=big)
+
+    facts = images.describe(path)
+
+    assert facts.custom["orientation"] == orientation
+    assert (facts.width, facts.height) == ((64, 48) if orientation < 5 else (48, 64))

@@ -55,8 +55,9 @@ def test_every_common_format_is_described_and_shrunk(tmp_path: Path, name: str, 
     assert max(shrink(path, (100, 100)).size) == 100
 
 
+@pytest.mark.parametrize("name", ["held.jpg", "held.tif"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_photo_is_upright_whatever_way_the_camera_was_held(tmp_path: Path, orientation: int) -> None:
+def test_a_photo_is_upright_whatever_way_the_camera_was_held(tmp_path: Path, orientation: int, name: str) -> None:
     undo = {
         2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
         6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,
@@ -65,12 +66,13 @@ def test_a_photo_is_upright_whatever_way_the_camera_was_held(tmp_path: Path, ori
     stored = upright.transpose(undo[orientation]) if orientation in undo else upright
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = tmp_path / "held.jpg"
+    path = tmp_path / name
     stored.save(path, exif=exif, quality=95)
 
     facts, small = images.describe(path), shrink(path)
 
     assert (facts.width, facts.height) == (400, 200)
+    assert facts.custom["orientation"] == orientation
     assert small.size == (200, 100)
     assert near(small.getpixel((20, 50)), RED)
     assert near(small.getpixel((180, 50)), GREEN)

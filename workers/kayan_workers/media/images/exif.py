@@ -35,9 +35,13 @@ def read_exif(block: bytes) -> _Found:
 
 
 def read_tiff_tags(source: Path) -> _Found:
-    """The same from a TIFF, whose own tags they are. ``Image.open`` would refuse a large one for pixels that nobody asks for."""
-    with suppress(Exception), TiffImagePlugin.TiffImageFile(source) as image:
-        return _found(image.getexif())
+    """The same from a TIFF, whose own tags they are. ``Image.open`` would refuse those whose pixels it cannot read, or finds too many."""
+    exif = Image.Exif()
+    with suppress(Exception), source.open("rb") as file:
+        head = file.read(16)
+        exif.endian, exif.bigtiff = "<" if head.startswith(b"II") else ">", b"+" in head[2:4]
+        exif.load_from_fp(file, TiffImagePlugin.ImageFileDirectory_v2(head if exif.bigtiff else head[:8]).next)
+        return _found(exif)  # which reads on: camera and place have directories of their own
     return _found(Image.Exif())
 
 
