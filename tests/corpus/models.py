@@ -13,6 +13,8 @@ from kayan_workers.demo.samples import glb
 
 CORNERS = [(0.0, 0.0, 0.0), (2.0, 0.0, 0.0), (0.0, 3.0, 0.0), (0.0, 0.0, 4.0)]
 FACES = [(0, 1, 2), (0, 1, 3), (0, 2, 3), (1, 2, 3)]
+_POSITIONS = b"".join(struct.pack("<3f", *corner) for corner in CORNERS)
+_EMBEDDED = "data:application/octet-stream;base64," + base64.b64encode(_POSITIONS).decode()
 
 
 def make() -> Files:
@@ -21,20 +23,15 @@ def make() -> Files:
 
 def _gltf() -> Files:
     tent = glb(CORNERS, FACES)
-    positions = b"".join(struct.pack("<3f", *corner) for corner in CORNERS)
-    embedded = "data:application/octet-stream;base64," + base64.b64encode(positions).decode()
     return {
         "tent.glb": tent,
         "large.glb": glb(CORNERS, FACES, scale=1000),
         "version-1.glb": b"glTF" + struct.pack("<4I", 1, 24, 4, 0) + b"{}  ",
-        "tent.gltf": gltf(buffers=[{"uri": embedded, "byteLength": len(positions)}]),
-        "beside.gltf": gltf(buffers=[{"uri": "tent.bin", "byteLength": len(positions)}]),
-        "elsewhere.gltf": gltf(buffers=[{"uri": "http://127.0.0.1:1/tent.bin", "byteLength": len(positions)}]),
-        "outside.gltf": gltf(buffers=[{"uri": "file:///etc/passwd", "byteLength": len(positions)}]),
-        "points.gltf": gltf(
-            buffers=[{"uri": embedded, "byteLength": len(positions)}],
-            meshes=[{"primitives": [{"attributes": {"POSITION": 0}, "mode": 0}]}],
-        ),
+        "tent.gltf": gltf(),
+        "beside.gltf": gltf(buffers=[{"uri": "tent.bin", "byteLength": len(_POSITIONS)}]),
+        "elsewhere.gltf": gltf(buffers=[{"uri": "http://127.0.0.1:1/tent.bin", "byteLength": len(_POSITIONS)}]),
+        "outside.gltf": gltf(buffers=[{"uri": "file:///etc/passwd", "byteLength": len(_POSITIONS)}]),
+        "points.gltf": gltf(meshes=[{"primitives": [{"attributes": {"POSITION": 0}, "mode": 0}]}]),
         "compressed.gltf": gltf(
             extensionsRequired=["KHR_draco_mesh_compression"],
             meshes=[{"primitives": [{
@@ -51,7 +48,7 @@ def gltf(**parts: Any) -> bytes:
     return json.dumps({
         "asset": {"version": "2.0", "generator": "kayan corpus"}, "scene": 0, "scenes": [{"nodes": [0]}], "nodes": [{"mesh": 0}],
         "meshes": [{"primitives": [{"attributes": {"POSITION": 0}}]}],
-        "buffers": [], "bufferViews": [{"buffer": 0, "byteLength": 48}],
+        "buffers": [{"uri": _EMBEDDED, "byteLength": len(_POSITIONS)}], "bufferViews": [{"buffer": 0, "byteLength": 48}],
         "accessors": [{"bufferView": 0, "componentType": 5126, "count": 4, "type": "VEC3", "min": [0, 0, 0], "max": [2, 3, 4]}],
         **parts,
     }).encode()  # fmt: skip

@@ -239,6 +239,8 @@ def _scenes() -> Files:
         "doubling.gltf": gltf(nodes=twins),
         "deep-nodes.gltf": gltf(nodes=[{"children": [n + 1]} for n in range(5000)] + [{"mesh": 0}]),
         "many-claimed.gltf": gltf(accessors=accessor(count=10**12)),
+        "many-claimed-consistently.gltf": gltf(accessors=accessor(count=10**10), bufferViews=[{"buffer": 0, "byteLength": 12 * 10**10}]),
+        "many-nowhere.gltf": gltf(accessors=[{"componentType": 5126, "count": 10**12, "type": "VEC3"}]),
         "negative.gltf": gltf(accessors=accessor(count=-5)),
         "words-for-numbers.gltf": gltf(accessors=accessor(count="many", min=["a", "b", "c"])),
         "not-finite.gltf": gltf(accessors=accessor(min=[float("nan")] * 3, max=[float("inf")] * 3)),

@@ -10,6 +10,7 @@ import pytest
 from kayan_workers.demo.samples import glb
 from kayan_workers.errors import PermanentError
 from kayan_workers.media.models import models
+from scene_files import Scene, box, shown
 
 CORNERS = [(0.0, 0.0, 0.0), (2.0, 0.0, 0.0), (0.0, 3.0, 0.0), (0.0, 0.0, 4.0)]
 FACES = [(0, 1, 2), (0, 1, 3), (0, 2, 3), (1, 2, 3)]
@@ -145,6 +146,36 @@ def test_a_picture_is_no_model(tmp_path: Path) -> None:
 def test_a_description_nested_without_end_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "deep.gltf"
     path.write_bytes(b'{"asset": {"version": "2.0"}, "meshes": [], "extras": ' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+
+    with pytest.raises(PermanentError, match="damaged"):
+        models.describe(path)
+
+
+def lie(scene: Scene, where: str) -> None:
+    accessors, views = scene.description["accessors"], scene.description["bufferViews"]
+    match where:
+        case "vertices beyond their view":
+            accessors[0]["count"] = 10**12
+        case "faces beyond their view":
+            accessors[1]["count"] += 3
+        case "a view beyond its buffer":
+            accessors[0]["count"], views[0]["byteLength"] = 10**9, 12 * 10**9
+        case "vertices that stand nowhere":
+            accessors[0] = {"count": 10**12, "componentType": 5126, "type": "VEC3"}
+
+
+@pytest.mark.parametrize("binary", [True, False], ids=["GLB", "glTF"])
+@pytest.mark.parametrize(
+    "where", ["vertices beyond their view", "faces beyond their view", "a view beyond its buffer", "vertices that stand nowhere"]
+)
+def test_more_vertices_or_faces_than_there_are_bytes_for_are_no_fact(tmp_path: Path, where: str, binary: bool) -> None:
+    scene = shown(box())
+    path = tmp_path / "lies"
+    path.write_bytes(scene.glb() if binary else scene.gltf())
+    assert models.describe(path).metadata["vertices"] == 8
+
+    lie(scene, where)
+    path.write_bytes(scene.glb() if binary else scene.gltf())
 
     with pytest.raises(PermanentError, match="damaged"):
         models.describe(path)

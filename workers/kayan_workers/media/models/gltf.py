@@ -38,6 +38,7 @@ def survey(source: Path, *, binary: bool) -> Survey:
     for number, matrices in _shown(scene).items():
         for primitive in _placed_primitives(scene, number):
             position = scene.accessors[primitive.attributes["POSITION"]]
+            _check(data, primitive)
             found.vertices += position.count * len(matrices)
             found.faces += _face_count(scene, primitive) * len(matrices)
             found.reach(_moved(_corners(data, primitive, position), matrices))
@@ -56,7 +57,7 @@ def parts(source: Path, *, binary: bool) -> list[Part]:
     for primitive, matrices in used:
         if primitive.mode not in (_POINTS, _TRIANGLES, _STRIP, _FAN):
             continue  # lines
-        if any("draco" in name for name in primitive.extensions):
+        if _is_draco(primitive):
             raise PermanentError("its shape is compressed with Draco, which cannot be drawn here; export it without compression")
         part = _part(scene, data, primitive, matrices, step, textures)
         points += len(part.points)
@@ -137,7 +138,7 @@ def _corners(data: Data, primitive: Primitive, position: Accessor) -> NDArray[np
     """The corners of a primitive's box: as the format requires them to be written down, or else from its vertices."""
     low, high = position.min, position.max
     if low is None or high is None:
-        if "KHR_draco_mesh_compression" in primitive.extensions:
+        if _is_draco(primitive):
             return np.empty((0, 3))
         try:
             points = data.array(primitive.attributes["POSITION"]).astype(np.float64)
@@ -145,6 +146,18 @@ def _corners(data: Data, primitive: Primitive, position: Accessor) -> NDArray[np
             return np.empty((0, 3))  # they stand in another file, or are compressed
         low, high = (corner.tolist() for corner in extent(points[finite(points)]))
     return np.array([(x, y, z) for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])])
+
+
+def _check(data: Data, primitive: Primitive) -> None:
+    """Raises ValueError for more vertices or faces than there are bytes for. How many Draco packed is known to Draco alone."""
+    if not _is_draco(primitive):
+        data.check(primitive.attributes["POSITION"])
+        if primitive.indices is not None:
+            data.check(primitive.indices)
+
+
+def _is_draco(primitive: Primitive) -> bool:
+    return any("draco" in name for name in primitive.extensions)
 
 
 def _face_count(scene: Scene, primitive: Primitive) -> int:

@@ -6,12 +6,13 @@ import base64
 import binascii
 import functools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kayan_workers.errors import PermanentError
-from kayan_workers.media.models.gltf_scene import Accessor, Scene
+from kayan_workers.media.models.gltf_scene import Accessor, Buffer, BufferView, Scene
 from kayan_workers.media.models.shape import MAX_POINTS
 
 _KINDS = {5120: "i1", 5121: "u1", 5122: "<i2", 5123: "<u2", 5125: "<u4", 5126: "<f4"}
@@ -28,16 +29,30 @@ class Data:
         self._source = source
         self._scene = scene
         self._start, self._length = own
+        self._held = [self._bytes_of_buffer(number, buffer) for number, buffer in enumerate(scene.buffers)]
+
+    def check(self, number: int) -> None:
+        """Raises ValueError when an accessor claims more values than there are bytes for. Buffers in other files are believed.
+
+        What is compressed with meshopt is checked against the size that it unpacks to.
+        """
+        accessor = self._scene.accessors[number]
+        width, kind = self._layout(accessor)
+        if accessor.buffer_view is None:
+            if accessor.count * width > _MAX_NUMBERS:
+                raise ValueError("more values than anybody writes stand nowhere")
+            return
+        view = self._scene.buffer_views[accessor.buffer_view]
+        end = accessor.byte_offset + _bytes_of_rows(view, accessor.byte_offset, accessor.count, kind.itemsize * width)
+        if not _is_meshopt(view) and view.byte_offset + end > self._held[view.buffer]:
+            raise ValueError("some of its values stand outside of their buffer")
 
     def array(self, number: int) -> NDArray[np.generic]:
         """An accessor's values (count, width) in the type they are written in, or as floats where they are normalized."""
         accessor = self._scene.accessors[number]
-        width = _WIDTHS.get(accessor.type)
-        if width is None or accessor.component_type not in _KINDS:
-            raise ValueError(f"values of type {accessor.type[:20]}, {accessor.component_type}")
+        width, kind = self._layout(accessor)
         if accessor.count * width > _MAX_NUMBERS:
             raise PermanentError(f"one of its parts has {accessor.count} vertices, more than the {MAX_POINTS} that are drawn")
-        kind = np.dtype(_KINDS[accessor.component_type])
         if accessor.buffer_view is None:
             values = np.zeros((accessor.count, width), kind)
         else:
@@ -53,6 +68,21 @@ class Data:
         view = self._scene.buffer_views[view_number]
         return self._read(view_number, view.byte_offset, view.byte_length)
 
+    def _layout(self, accessor: Accessor) -> tuple[int, np.dtype[Any]]:
+        """How many numbers a value has, and of which type."""
+        width = _WIDTHS.get(accessor.type)
+        if width is None or accessor.component_type not in _KINDS:
+            raise ValueError(f"values of type {accessor.type[:20]}, {accessor.component_type}")
+        return width, np.dtype(_KINDS[accessor.component_type])
+
+    def _bytes_of_buffer(self, number: int, buffer: Buffer) -> int:
+        """How many bytes of a buffer there are at most; of one in another file, how many it is said to have."""
+        if buffer.uri is None:
+            return min(self._length, self._source.stat().st_size - self._start) if number == 0 and self._start else 0
+        if not buffer.uri.startswith("data:"):
+            return buffer.byte_length
+        return len(buffer.uri) - buffer.uri.find(",") - 1
+
     def _replaced(self, values: NDArray[np.generic], accessor: Accessor, kind: np.dtype[np.generic]) -> NDArray[np.generic]:
         sparse = accessor.sparse
         if sparse is None or sparse.count > accessor.count:
@@ -66,18 +96,15 @@ class Data:
     def _values(self, view_number: int, offset: int, count: int, width: int, kind: np.dtype[np.generic]) -> NDArray[np.generic]:
         view = self._scene.buffer_views[view_number]
         row = kind.itemsize * width
-        stride = view.byte_stride or row
+        size = _bytes_of_rows(view, offset, count, row)
         if count == 0:
             return np.zeros((0, width), kind)
-        size = stride * (count - 1) + row
-        if stride < row or stride > 255 or offset + size > view.byte_length:
-            raise ValueError("some of its values stand outside of their buffer")
         data = self._read(view_number, view.byte_offset + offset, size)
-        return np.ndarray((count, width), kind, data, 0, (stride, kind.itemsize))
+        return np.ndarray((count, width), kind, data, 0, (view.byte_stride or row, kind.itemsize))
 
     def _read(self, view_number: int, offset: int, size: int) -> bytes:
         view = self._scene.buffer_views[view_number]
-        if any("meshopt" in name for name in view.extensions):
+        if _is_meshopt(view):
             raise PermanentError("its shape is compressed with meshopt, which cannot be drawn here; export it without compression")
         buffer = self._scene.buffers[view.buffer]
         if buffer.uri is not None:
@@ -95,6 +122,19 @@ class Data:
     @functools.lru_cache(maxsize=2)  # noqa: B019  it lives as long as the file is worked on
     def _written(self, number: int) -> bytes:
         return unpacked(self._scene.buffers[number].uri or "")
+
+
+def _bytes_of_rows(view: BufferView, offset: int, count: int, row: int) -> int:
+    """How many bytes ``count`` rows of ``row`` bytes take from ``offset`` on. Raises ValueError when they do not fit into the view."""
+    stride = view.byte_stride or row
+    size = stride * (count - 1) + row if count else 0
+    if stride < row or stride > 255 or offset + size > view.byte_length:
+        raise ValueError("some of its values stand outside of their buffer")
+    return size
+
+
+def _is_meshopt(view: BufferView) -> bool:
+    return any("meshopt" in name for name in view.extensions)
 
 
 def unpacked(uri: str) -> bytes:
