@@ -176,34 +176,38 @@ def _stream(data: bytes, entries: bytes = b"") -> bytes:
     return b"<< %s /Length %d >>\nstream\n%s\nendstream" % (entries, len(data), data)
 
 
-def _pdf_contents() -> Files:
-    def page(contents: bytes, resources: bytes, *more: bytes) -> bytes:
-        return pdf_of([_CATALOGUE, _ONE_PAGE, _PAGE % (b"/Contents 4 0 R /Resources << %s >>" % resources), contents, *more])
+def endless_pattern() -> bytes:
+    """A PDF whose page is filled with half a million million tiles."""
+    pattern = b"/Type /Pattern /PatternType 1 /PaintType 1 /TilingType 1 /BBox [0 0 1 1] /XStep 0.001 /YStep 0.001 /Resources << >>"
+    return _page_of(_stream(b"/Pattern cs /P scn 0 0 595 842 re f"), b"/Pattern << /P 5 0 R >>", _stream(b"0 0 1 1 re f", pattern))
 
+
+def _page_of(contents: bytes, resources: bytes, *more: bytes) -> bytes:
+    return pdf_of([_CATALOGUE, _ONE_PAGE, _PAGE % (b"/Contents 4 0 R /Resources << %s >>" % resources), contents, *more])
+
+
+def _pdf_contents() -> Files:
     many_filters = zlib.compress(b"0 0 100 100 re f")
     for _ in range(30):
         many_filters = zlib.compress(many_filters)
     form = b"/Type /XObject /Subtype /Form /BBox [0 0 600 900] /Resources << /XObject << /F 5 0 R /G 6 0 R >> >>"
     image = b"/Type /XObject /Subtype /Image /ColorSpace /DeviceGray /BitsPerComponent 8 /Filter /FlateDecode"
-    pattern = b"/Type /Pattern /PatternType 1 /PaintType 1 /TilingType 1 /BBox [0 0 1 1] /XStep 0.001 /YStep 0.001 /Resources << >>"
     js = b"<< /Type /Catalog /Pages 2 0 R /OpenAction << /S /JavaScript /JS (app.alert\\(1\\)) >> >>"
     launch = b"<< /Type /Catalog /Pages 2 0 R /OpenAction << /S /Launch /F (/bin/sh) >> >>"
     return {
-        "bomb-contents.pdf": page(_stream(zeros(1_000_000_000), b"/Filter /FlateDecode"), b""),
-        "bomb-filters.pdf": page(_stream(many_filters, b"/Filter [%s]" % (b"/FlateDecode " * 31)), b""),
-        "bomb-form.pdf": page(_stream(b"/F Do"), b"/XObject << /F 5 0 R >>", _stream(b"/F Do /F Do", form)),
-        "bomb-forms.pdf": page(_stream(b"/F Do"), b"/XObject << /F 5 0 R >>", *[
+        "bomb-contents.pdf": _page_of(_stream(zeros(1_000_000_000), b"/Filter /FlateDecode"), b""),
+        "bomb-filters.pdf": _page_of(_stream(many_filters, b"/Filter [%s]" % (b"/FlateDecode " * 31)), b""),
+        "bomb-form.pdf": _page_of(_stream(b"/F Do"), b"/XObject << /F 5 0 R >>", _stream(b"/F Do /F Do", form)),
+        "bomb-forms.pdf": _page_of(_stream(b"/F Do"), b"/XObject << /F 5 0 R >>", *[
             _stream(b"/N Do " * 10, form.replace(b"/F 5 0 R /G 6 0 R", b"/N %d 0 R" % (number + 6))) for number in range(12)
         ], _stream(b"0 0 1 1 re f", form)),
-        "bomb-image.pdf": page(_stream(b"600 0 0 900 0 0 cm /I Do"), b"/XObject << /I 5 0 R >>",
-                               _stream(zeros(100_000_000), image + b" /Width 60000 /Height 60000")),
-        "bomb-pattern.pdf": page(
-            _stream(b"/Pattern cs /P scn 0 0 595 842 re f"), b"/Pattern << /P 5 0 R >>", _stream(b"0 0 1 1 re f", pattern)
-        ),
-        "bomb-strokes.pdf": page(_stream(zlib.compress(b"0 0 m 595 842 l S\n" * 20_000), b"/Filter /FlateDecode"), b""),
-        "bomb-text.pdf": page(_stream(zlib.compress(b"BT /F1 1 Tf (" + b"word " * 2_000_000 + b") Tj ET"), b"/Filter /FlateDecode"),
-                              b"/Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >>"),
-        "own-length.pdf": page(b"<< /Length 4 0 R >>\nstream\n0 0 1 1 re f\nendstream", b""),
+        "bomb-image.pdf": _page_of(_stream(b"600 0 0 900 0 0 cm /I Do"), b"/XObject << /I 5 0 R >>",
+                                   _stream(zeros(100_000_000), image + b" /Width 60000 /Height 60000")),
+        "bomb-pattern.pdf": endless_pattern(),
+        "bomb-strokes.pdf": _page_of(_stream(zlib.compress(b"0 0 m 595 842 l S\n" * 20_000), b"/Filter /FlateDecode"), b""),
+        "bomb-text.pdf": _page_of(_stream(zlib.compress(b"BT /F1 1 Tf (" + b"word " * 2_000_000 + b") Tj ET"), b"/Filter /FlateDecode"),
+                                  b"/Font << /F1 << /Type /Font /Subtype /Type1 /BaseFont /Helvetica >> >>"),
+        "own-length.pdf": _page_of(b"<< /Length 4 0 R >>\nstream\n0 0 1 1 re f\nendstream", b""),
         "javascript.pdf": pdf_of([js, _ONE_PAGE, _PAGE % b""]),
         "launches.pdf": pdf_of([launch, _ONE_PAGE, _PAGE % b""]),
         "long-title.pdf": pdf_of([_CATALOGUE, _ONE_PAGE, _PAGE % b"", b"<< /Title (%s) >>" % (b"t" * 1_000_000)], b"/Info 4 0 R"),

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import pytest
 from corpus.bombs import interlaced
+from corpus.traps import endless_pattern
 from doubles import FakeJob
 from integration.codecs.conftest import Scene
 from kayan_workers.codecs.codecs import Codecs
 from kayan_workers.errors import PermanentError, TemporaryError
 from kayan_workers.media.file_type import FileType
+from kayan_workers.media.rendition import Rendition
 from waiting import wait_until
 
 CRASH = "os.kill(os.getppid(), signal.SIGSEGV); time.sleep(60)"
@@ -61,11 +63,33 @@ def test_a_hang_is_ended_after_the_time_limit(scene: Scene) -> None:
 
 
 def test_an_endless_computation_is_ended_by_the_kernel() -> None:
-    endless = "from kayan_workers.codecs.confinement import allow_more_cpu; allow_more_cpu(1)\nwhile True: pass"
+    assert computing("CpuClock(1)") == -24, "SIGXCPU"
 
-    ended = subprocess.run([sys.executable, "-c", endless], timeout=60, check=False)
 
-    assert ended.returncode == -24, "SIGXCPU"
+def test_a_step_may_compute_less_than_the_whole_file_and_never_more() -> None:
+    assert computing("CpuClock(60).allow(1)") == -24, "SIGXCPU"
+    assert computing("CpuClock(1).allow(60)") == -24, "SIGXCPU"
+
+
+def test_the_step_after_a_short_one_has_all_the_time_that_is_left() -> None:
+    assert computing("clock = CpuClock(60); clock.allow(1); clock.allow(None)", seconds=3) == 0
+
+
+def computing(told: str, seconds: int = 30) -> int:
+    """The exit code of a process that computes for so many seconds of CPU time, with ``told`` about its clock."""
+    code = f"import time\nfrom kayan_workers.codecs.confinement import CpuClock\n{told}\nwhile time.process_time() < {seconds}: pass"
+    return subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode
+
+
+def test_a_page_that_is_drawn_without_end_costs_a_few_seconds_and_is_named(scene: Scene) -> None:
+    page = scene.folder / "plan.pdf"
+    page.write_bytes(endless_pattern())
+    codecs = scene.codecs()
+
+    with pytest.raises(PermanentError, match=r"too intricate: .*\(SIGXCPU, .* 1\d\.\d s of CPU, while drawing page 1 of the PDF\)"):
+        codecs.picture(page, FileType.DOCUMENT, [Rendition(to=scene.folder / "small.jpg", box=(800, 600), quality=80)], FakeJob())
+
+    assert codecs.examine(page, FileType.DOCUMENT, FakeJob()).facts.metadata["pages"] == 1
 
 
 def test_a_cancelled_job_ends_its_codec_and_its_ffmpeg(scene: Scene) -> None:

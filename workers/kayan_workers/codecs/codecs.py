@@ -253,7 +253,7 @@ class _Conversation:
         ran_out = death.signal_name in ("SIGABRT", "SIGTRAP") and death.peak_bytes > self._memory_bytes * 0.8
         says = "the file needs more memory than it may take to read it" if ran_out else {
             "SIGKILL": "reading the file took more memory than this machine had",
-            "SIGXCPU": "reading the file took more computing time than a file may",
+            "SIGXCPU": "the file is too intricate: it took more computing time than it may",
             "SIGSYS": "the file made its reader do what it must not",
         }.get(death.signal_name or "", "the file crashed its reader")
         return PermanentError(f"{says} ({self._forensics(death)})", "save it anew, smaller or simpler, and upload it again")

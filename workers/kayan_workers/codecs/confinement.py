@@ -75,11 +75,23 @@ def confine(folder: Path, memory_bytes: int, readable: Iterable[Path] = ()) -> l
     return confined
 
 
-def allow_more_cpu(seconds: int = CPU_SECONDS) -> None:
-    """Start the clock anew for the next request: beyond it the kernel ends this process with SIGXCPU."""
+class CpuClock:
+    """How long this process may compute. Beyond it the kernel ends it with SIGXCPU, whatever library it is in."""
+
+    def __init__(self, seconds: int = CPU_SECONDS) -> None:
+        self._end = _cpu_used() + seconds
+        self.allow(None)
+
+    def allow(self, seconds: int | None) -> None:
+        """Allow ``seconds`` from now on, or all that is left; never more than that."""
+        limit = self._end if seconds is None else min(self._end, _cpu_used() + seconds)
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def _cpu_used() -> int:
+    """Seconds, rounded up: the limit knows no fractions."""
     used = resource.getrusage(resource.RUSAGE_SELF)
-    limit = int(used.ru_utime + used.ru_stime) + 1 + seconds
-    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+    return int(used.ru_utime + used.ru_stime) + 1
 
 
 def _limit(memory_bytes: int) -> None:

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from kayan_workers.codecs import messages
-from kayan_workers.codecs.confinement import allow_more_cpu, confine
+from kayan_workers.codecs.confinement import CpuClock, confine
 from kayan_workers.codecs.wire import Wire
 from kayan_workers.errors import KayanError, PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
 from kayan_workers.media.examine import examine
 from kayan_workers.media.films.video import films
 from kayan_workers.media.pictures import picture
+from kayan_workers.media.steps import told_to
 
 IDLE_SECONDS = 300.0
 """After this long without a request the process ends; the next request starts another."""
@@ -46,7 +47,6 @@ class Inmate:
         self._wire.send(messages.pack(message))
 
     def _answer(self, request: messages.Request) -> None:
-        allow_more_cpu()
         self._answered += 1
         os.truncate(2, 0)  # what libraries said about the file before is none of this one's business
         try:
@@ -61,14 +61,21 @@ class Inmate:
             self.say(messages.Broken(type(error).__name__, traceback.format_exc()[-8000:]))
 
     def _work(self, request: messages.Request) -> Any:
-        self.say(messages.Step(_in_words(request)))
-        match request:
-            case messages.Examine():
-                return examine(request.source, request.file_type, self._ffmpeg)
-            case messages.Picture():
-                return picture(request.source, request.file_type, request.renditions, self._ffmpeg)
-            case messages.Films():
-                return films(request.source, request.wanted, request.stills, self._ffmpeg, self._tell_progress)
+        clock = CpuClock()
+
+        def tell(doing: str, cpu_seconds: int | None) -> None:
+            clock.allow(cpu_seconds)
+            self.say(messages.Step(doing))
+
+        tell(_in_words(request), None)
+        with told_to(tell):
+            match request:
+                case messages.Examine():
+                    return examine(request.source, request.file_type, self._ffmpeg)
+                case messages.Picture():
+                    return picture(request.source, request.file_type, request.renditions, self._ffmpeg)
+                case messages.Films():
+                    return films(request.source, request.wanted, request.stills, self._ffmpeg, self._tell_progress)
 
     def _tell_progress(self, percent: float) -> None:
         self.say(messages.Progress(percent))

@@ -17,6 +17,7 @@ from kayan_workers.media.images import images
 from kayan_workers.media.models import models
 from kayan_workers.media.rendition import Rendition
 from kayan_workers.media.sniff import sniff
+from kayan_workers.media.steps import step
 
 
 def picture(source: Path, file_type: FileType, renditions: Sequence[Rendition], ffmpeg: Ffmpeg) -> list[Size]:
@@ -52,12 +53,14 @@ def _image_of(source: Path, file_type: FileType, box: Size, ffmpeg: Ffmpeg) -> P
 
 
 def _frame(source: Path, ffmpeg: Ffmpeg) -> Path:
+    step("taking a picture out of the film")
     frame = source.with_name("frame.png")
     poster(ffmpeg, source, frame)
     return frame
 
 
 def _cover(source: Path, ffmpeg: Ffmpeg) -> Path:
+    step("taking the cover picture out of the sound file")
     cover = source.with_name("cover")
     audio.cover(ffmpeg, source, cover)
     return cover

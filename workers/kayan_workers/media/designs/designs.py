@@ -11,6 +11,7 @@ from kayan_workers.media.documents.pdf import read_pdf
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.images import images
 from kayan_workers.media.sniff import Kind, sniff
+from kayan_workers.media.steps import step
 from kayan_workers.media.xml import Attributes, attribute, read_xml
 
 _MAX_NAMES = 200
@@ -35,10 +36,13 @@ def describe(source: Path) -> Facts:
 
 def merged(source: Path, to: Path) -> bool:
     """Write the picture that a PSD or PSB shows to ``to``; False when the program that saved it left none in it."""
-    return merged_picture(source, _psd(source), to)
+    psd = _psd(source)
+    step("unpacking the merged picture")
+    return merged_picture(source, psd, to)
 
 
 def _psd(source: Path) -> Psd:
+    step("reading the layers")
     try:
         return read_psd(source)
     except (struct.error, ValueError, OverflowError) as error:
@@ -72,6 +76,7 @@ def _describe_svg(source: Path) -> Facts:
             called = attribute(attributes, "label") or attributes.get("id", "")
             layers.append({"name": called[:100], "kind": "layer", **({"hidden": True} if hidden else {})})
 
+    step("reading the layers")
     with source.open("rb") as stream:
         read_xml(stream, on_start=start, allow_doctype=True)
     canvas = present({"width": picture.width, "height": picture.height, "viewBox": root.get("viewBox", "")[:100]})

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kayan_workers.media.documents.package import Package, opened
+from kayan_workers.media.steps import step
 from kayan_workers.media.xml import Attributes, Enough, attribute, read_xml, texts
 
 _PREVIEWS = (
@@ -37,6 +38,7 @@ def read_office(source: Path, name: str, *, max_text: int) -> OfficeFacts:
 
     Raises PermanentError when it is damaged, needs a password, unpacks to too much, or carries dangerous XML.
     """
+    step("reading the title, author and pages")
     with opened(source) as package:
         facts = OfficeFacts(unit={"DOCX": "pages", "ODT": "pages", "PPTX": "slides", "ODP": "slides"}.get(name, "sheets"))
         if name.startswith("OD"):
@@ -48,6 +50,7 @@ def read_office(source: Path, name: str, *, max_text: int) -> OfficeFacts:
 
 def embedded_preview(source: Path, to: Path) -> bool:
     """Write the picture of the first page that the package may carry to ``to``; False when it has none."""
+    step("unpacking the picture it carries")
     with opened(source) as package:
         for name in _PREVIEWS:
             if package.has(name):
@@ -115,6 +118,7 @@ def _counted_pages(package: Package) -> int | None:
 
 def _sheet_names(package: Package) -> list[str]:
     names: list[str] = []
+    step("reading the sheet names")
 
     def start(name: str, attributes: Attributes) -> None:
         if name == "sheet" and len(names) < 1000:
@@ -143,6 +147,7 @@ def _of_size(package: Package, parts: list[str]) -> list[str]:
 
 def _collected(package: Package, parts: list[str], elements: set[str], max_text: int) -> str:
     """The text inside ``elements``, one paragraph a line, up to ``max_text`` characters."""
+    step("reading the text")
     pieces: list[str] = []
     inside = 0
     length = 0

@@ -10,6 +10,7 @@ from posixpath import join, normpath
 from kayan_workers.media.documents.package import Package, opened
 from kayan_workers.media.documents.sheet import first_sheet
 from kayan_workers.media.documents.typeset import MAX_CHARACTERS, MAX_COLUMNS, MAX_ROWS, Box, Flow, Page, Paragraph, Sheet, Slide, Table
+from kayan_workers.media.steps import step
 from kayan_workers.media.xml import Attributes, Enough, attribute, read_xml
 
 _MAX_BOXES = 60
@@ -23,6 +24,7 @@ _Area = tuple[float, float, float, float]
 
 def first_page(source: Path, name: str) -> Page:
     """``name`` is one of DOCX, PPTX, XLSX, ODT, ODP, ODS. Pictures on a slide are unpacked beside ``source``."""
+    step("reading the first page")
     with opened(source) as package:
         match name:
             case "DOCX":

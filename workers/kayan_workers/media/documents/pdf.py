@@ -13,12 +13,16 @@ import pypdfium2
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.media.geometry import Size
+from kayan_workers.media.steps import step
 
 _PDFIUM = threading.Lock()
 """PDFium keeps global state and must not be entered twice at a time."""
 
 _MAX_PAGES_OF_TEXT = 500
 _PASSWORD_NEEDED = 4
+_CPU_SECONDS_A_PAGE = 10
+"""PDFium follows some pages for hours (a pattern of a million million tiles), and can be asked to stop between two things only, not in one.
+So its process ends there. Half a million lines, as in the plan of a building, take 2 s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,7 @@ def read_pdf(source: Path, *, max_text: int) -> PdfFacts:
 def render_first_page(source: Path, to: Path, box: Size) -> None:
     """Write the first page on white as a PNG at ``to``, as large as fits inside ``box`` (pixels)."""
     with _opened(source) as document:
+        step("drawing page 1 of the PDF", cpu_seconds=_CPU_SECONDS_A_PAGE)
         page = document[0]
         try:
             width, height = page.get_size()
@@ -61,6 +66,7 @@ def render_first_page(source: Path, to: Path, box: Size) -> None:
 
 @contextmanager
 def _opened(source: Path) -> Iterator[Any]:
+    step("opening the PDF")
     with _PDFIUM:
         _forget_the_last_error()
         try:
@@ -94,6 +100,7 @@ def _text(document: Any, pages: int, max_text: int) -> str:
     for number in range(min(pages, _MAX_PAGES_OF_TEXT)):
         if room <= 0:
             break
+        step(f"reading page {number + 1} of the PDF", cpu_seconds=_CPU_SECONDS_A_PAGE)
         try:
             page = document[number]
         except pypdfium2.PdfiumError:

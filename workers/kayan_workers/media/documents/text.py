@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from kayan_workers.media.encodings import bytewise, marked, wide
+from kayan_workers.media.steps import step
 
 _CHUNK = 1024 * 1024
 _LONGEST_LINE = 1_000_000
@@ -26,6 +27,7 @@ class Text(NamedTuple):
 
 def read_text(source: Path, *, max_text: int) -> Text:
     """What the file says, up to ``max_text`` characters. Bytes that its encoding does not know become replacement characters."""
+    step("reading the text")
     encoding = encoding_of(source)
     with _opened(source, encoding, newline=None) as file:
         beginning = file.read(max_text)
@@ -54,6 +56,7 @@ def encoding_of(source: Path) -> str:
 
 def table_shape(source: Path, text: Text) -> dict[str, object]:
     """Rows and columns of a CSV file; empty when it is no table."""
+    step("counting rows and columns")
     rows = columns = 0
     try:
         for row in table_rows(source, text):

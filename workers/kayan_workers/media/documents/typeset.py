@@ -20,6 +20,7 @@ from kayan_workers.errors import PermanentError
 from kayan_workers.media.geometry import Size
 from kayan_workers.media.images import images
 from kayan_workers.media.rendition import Rendition
+from kayan_workers.media.steps import step
 
 MAX_CHARACTERS = 4000
 """What a page is given to set; more never fits."""
@@ -89,6 +90,7 @@ Page = Flow | Sheet | Slide
 
 def set_page(page: Page, to: Path, box: Size) -> bool:
     """Write the page as a PNG at ``to``, as large as fits inside ``box``; False when nothing is on it."""
+    step("setting the first page")
     canvas = _Canvas(to, _fitted(page, box))
     match page:
         case Flow(blocks):

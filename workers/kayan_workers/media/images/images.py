@@ -21,6 +21,7 @@ from kayan_workers.media.images.exif import read_exif, read_tiff_tags
 from kayan_workers.media.images.openers import Picture, field_of, open_picture
 from kayan_workers.media.rendition import Rendition
 from kayan_workers.media.sniff import Kind, sniff
+from kayan_workers.media.steps import step
 
 _GLANCE = (64, 64)
 """The size at which a picture is decoded only to learn whether it can be."""
@@ -108,6 +109,7 @@ def _blamed(kind: Kind) -> Iterator[None]:
 
     Unless this machine is: a full disk may be better next time. What needs more memory than it may have raises MemoryError.
     """
+    step(f"decoding the {kind.name} picture")
     try:
         yield
     except KayanError:

@@ -14,6 +14,7 @@ from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.geometry import Size
 from kayan_workers.media.models.binary_stl import is_binary_stl
 from kayan_workers.media.sniff import Kind, sniff
+from kayan_workers.media.steps import step
 
 if TYPE_CHECKING:
     from kayan_workers.media.models.formats import Format
@@ -46,6 +47,7 @@ def format_of(source: Path, kind: Kind) -> str | None:
 def describe(source: Path) -> Facts:
     """Raises PermanentError when the file is damaged or of no format we read."""
     name, model = _format(source)
+    step(f"counting the vertices and faces of the {name} model")
     try:
         found = model.survey(source)
     except _DAMAGE as error:
@@ -59,6 +61,7 @@ def preview(source: Path, to: Path, box: Size) -> None:
     from kayan_workers.media.models.render import draw
 
     name, model = _format(source)
+    step(f"drawing the {name} model")
     try:
         picture = draw(model.parts(source), box, up=model.up)
     except _DAMAGE as error:
