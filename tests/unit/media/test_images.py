@@ -182,12 +182,13 @@ def test_an_icon_is_shown_by_its_largest_picture(tmp_path: Path) -> None:
     assert near(shrink(path).getpixel((20, 100)), RED)
 
 
-def test_a_picture_inside_an_icon_is_no_way_around_the_limit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["PNG", "BMP"])
+def test_a_picture_inside_an_icon_is_no_way_around_the_limit(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "favicon.ico"
-    inside = bomb_png(30_000, 30_000)
+    inside = bomb_png(30_000, 30_000) if kind == "PNG" else struct.pack("<IiiHH", 40, 30_000, 60_000, 1, 32) + bytes(24)
     path.write_bytes(struct.pack("<HHH", 0, 1, 1) + struct.pack("<BBBBHHII", 0, 0, 0, 0, 1, 32, len(inside), 22) + inside)
 
-    with pytest.raises(PermanentError, match="the picture has more pixels than are opened here; export it smaller"):
+    with pytest.raises(PermanentError, match=r"30000x30000 pixels, more than the 54 million .* of ICO.*export it smaller"):
         images.describe(path)
 
 
@@ -332,6 +333,7 @@ def header_of(name: str, width: int, height: int, tmp_path: Path) -> bytes:
     old, new = {
         "jpg": (struct.pack(">HH", 48, 64), struct.pack(">HH", height, width)),
         "gif": (struct.pack("<HH", 64, 48), struct.pack("<HH", width, height)),
+        "jp2": (struct.pack(">II", 48, 64), struct.pack(">II", height, width)),
         "bmp": (struct.pack("<ii", 64, 48), struct.pack("<ii", width, height)),
         "avif": (b"ispe" + bytes(4) + struct.pack(">II", 64, 48), b"ispe" + bytes(4) + struct.pack(">II", width, height)),
     }[name.rpartition(".")[2]]
@@ -345,7 +347,8 @@ def header_of(name: str, width: int, height: int, tmp_path: Path) -> bytes:
     [("progressive.jpg", (20_000, 13_000), "150 million that are opened here of a progressive JPEG"),
      ("interlaced.png", (20_000, 13_000), "200 million that are opened here of an interlaced PNG"),
      ("a.gif", (20_000, 13_000), "100 million that are opened here of a GIF"),
-     ("a.bmp", (20_000, 13_000), "54 million that are opened here of BMP|more pixels than are opened here"),
+     ("a.bmp", (20_000, 13_000), "20000x13000 pixels, more than the 54 million that are opened here of BMP"),
+     ("a.jp2", (20_000, 13_000), "20000x13000 pixels, more than the 27 million that are opened here of JPEG2000"),
      ("a.avif", (8_000, 7_000), "40 million that are opened here of an AVIF")],
 )  # fmt: skip
 def test_what_has_to_stand_in_memory_whole_is_refused_where_a_stream_would_do(

@@ -11,7 +11,7 @@ REMEDY = "save or export it anew, and upload it again"
 
 _SPEAKERS = re.compile(r"^(?:\w+: |source input: |Invalid input: |XML parse error: .*? of data: )+")
 _UNSAYABLE = re.compile(r"/|\\|::|\b\w*(?:vips|png|glib|pdfium|errno)\w*\b|\bError domain|0x[0-9a-f]{6}", re.IGNORECASE)
-_PYTHONS_OWN = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, struct.error)
+_PYTHONS_OWN = (ValueError, TypeError, SyntaxError, LookupError, AttributeError, ArithmeticError, RuntimeError, struct.error)
 _LONGEST = 150
 
 

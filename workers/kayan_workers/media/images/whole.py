@@ -5,28 +5,46 @@ Both hand their pixels over to libvips as they are, with profile, orientation an
 
 from __future__ import annotations
 
+import struct
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyvips
-from PIL import ExifTags, Image, ImageCms
+from PIL import (
+    AvifImagePlugin,
+    BmpImagePlugin,
+    ExifTags,
+    IcoImagePlugin,
+    Image,
+    ImageCms,
+    Jpeg2KImagePlugin,
+    PngImagePlugin,
+    PsdImagePlugin,
+)
 
 from kayan_workers.media.limits import MAX_BUFFERED_BYTES, check_bytes, check_pixels
 from kayan_workers.media.sniff import Kind
 
-FORMATS = {"BMP": "BMP", "ICO": "ICO", "PSD": "PSD", "JPEG2000": "JPEG2000", "HEIC": "HEIF"}
-"""What is read here, and Pillow's name for it."""
+_READERS: dict[str, Callable[[Path], Image.Image]] = {
+    "BMP": BmpImagePlugin.BmpImageFile, "ICO": IcoImagePlugin.IcoImageFile, "PSD": PsdImagePlugin.PsdImageFile,
+    "JPEG2000": Jpeg2KImagePlugin.Jpeg2KImageFile, "PNG": PngImagePlugin.PngImageFile, "AVIF sequence": AvifImagePlugin.AvifImageFile,
+}  # fmt: skip
+"""Pillow's. ``Image.open`` would refuse a picture that is too large before it says how large it is."""
+FORMATS = {"BMP", "ICO", "PSD", "JPEG2000", "HEIC"}
+"""What is read here whole."""
 
-_ANIMATED = {"PNG": "PNG", "AVIF sequence": "AVIF"}
 _BYTES_A_PIXEL = 11
 _JPEG2000_BYTES_A_PIXEL = 22  # it computes with four bytes a colour
 _MAX_HEIC_BYTES = 100_000_000
+_DIB = struct.pack("<I", 40)
+"""How a BMP without its head begins: with how long the rest of its header is."""
 _AS_THEY_ARE = {"L": "b-w", "LA": "b-w", "RGB": "srgb", "RGBA": "srgb", "CMYK": "cmyk", "I;16": "grey16"}
 """Pillow's modes that libvips knows too, and its word for each."""
 
 warnings.filterwarnings("ignore", module=r"PIL\.")  # what Pillow thinks of a file is in its errors
-# Pillow refuses twice this; it also guards the picture inside an icon, whose size no header of ours tells.
+# Pillow refuses twice this, where it looks before we do: at a picture inside another.
 Image.MAX_IMAGE_PIXELS = MAX_BUFFERED_BYTES // _BYTES_A_PIXEL // 2
 
 
@@ -34,7 +52,9 @@ def decode(source: Path, kind: Kind) -> Any:
     """The picture in its stored orientation, with what libvips' own loaders tell: profile, orientation, EXIF, bits and resolution."""
     if kind.name == "HEIC":
         return _decode_heic(source)
-    with Image.open(source, formats=[FORMATS[kind.name]]) as image:
+    if kind.name == "ICO":
+        _check_icon(source)  # Pillow decodes it while it opens it
+    with _READERS[kind.name](source) as image:
         cost = _JPEG2000_BYTES_A_PIXEL if kind.name == "JPEG2000" else _BYTES_A_PIXEL
         check_pixels(image.width, image.height, buffered=cost, of=kind.name)
         return _to_libvips(image)
@@ -42,16 +62,34 @@ def decode(source: Path, kind: Kind) -> Any:
 
 def count_frames(source: Path, kind: Kind) -> int:
     """How many frames an animation has that Pillow can show."""
-    with Image.open(source, formats=[_ANIMATED[kind.name]]) as image:
+    with _READERS[kind.name](source) as image:
         return int(getattr(image, "n_frames", 1))
 
 
 def decode_frame(source: Path, kind: Kind, frame: int) -> Any:
     """One frame of an animation; those before it are decoded too."""
-    with Image.open(source, formats=[_ANIMATED[kind.name]]) as image:
+    with _READERS[kind.name](source) as image:
         check_pixels(image.width, image.height, buffered=_BYTES_A_PIXEL, of=f"an animated {kind.name}")
         image.seek(frame)
         return _to_libvips(image)
+
+
+def _check_icon(source: Path) -> None:
+    """Each picture in an icon is a PNG, or a BMP without its head that counts its lines twice: once for what is transparent."""
+    with source.open("rb") as file:
+        count = int.from_bytes(file.read(6)[4:], "little")
+        places = [int.from_bytes(file.read(16)[12:], "little") for _ in range(count)]
+        for place in places:
+            file.seek(place)
+            head = file.read(24)
+            if head.startswith(b"\x89PNG") and len(head) == 24:
+                width, height = struct.unpack(">II", head[16:])
+            elif head.startswith(_DIB) and len(head) == 24:
+                width, height = (abs(side) for side in struct.unpack("<ii", head[4:12]))
+                height //= 2
+            else:
+                continue
+            check_pixels(max(width, 1), max(height, 1), buffered=_BYTES_A_PIXEL, of="ICO")
 
 
 def _to_libvips(image: Image.Image) -> Any:
