@@ -12,7 +12,8 @@ _CUT = (
     "photo.bmp", "favicon.ico", "photo.jp2", "poster.psd", "plan.svg",
     "film.mp4", "faststart.mp4", "film.mkv", "film.webm", "film.avi", "film.ts", "film.flv",
     "sound.mp3", "sound.m4a", "sound.flac", "sound.ogg", "sound.wav",
-    "proposal.pdf", "brief.docx", "leads.xlsx", "brief.odt", "tent.glb", "tent.gltf", "tent.stl", "words.stl", "little.ply", "words.ply",
+    "proposal.pdf", "brief.docx", "leads.xlsx", "brief.odt", "plans.zip", "plans.7z",
+    "tent.glb", "tent.gltf", "tent.stl", "words.stl", "little.ply", "words.ply",
 )  # fmt: skip
 """One of each major format, to be cut after its header, early, in the middle and just before its end."""
 _HEADER_BYTES = 16

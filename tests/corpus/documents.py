@@ -210,7 +210,7 @@ def _old_and_unread() -> Files:
         "locked.docx": ole(["EncryptionInfo", "EncryptedPackage"]),
         "book.epub": zipped({"mimetype": "application/epub+zip", "META-INF/container.xml": "<container/>"}, stored=True),
         "plans.zip": zipped({"plan.txt": "text", "photos/a.jpg": b"\xff\xd8\xff"}),
-        "plans.7z": b"7z\xbc\xaf'\x1c" + bytes(200),
+        "plans.7z": b"7z\xbc\xaf'\x1c\0\4" + struct.pack("<IQQI", 0, 100, 50, 0) + bytes(150),
         "plans.rar": b"Rar!\x1a\x07\1\0" + bytes(200),
         "plans.tar.gz": gzip.compress(bytes(2000), mtime=0),
     }

@@ -134,6 +134,7 @@ _TOLD = (
     "format", "colorSpace", "bitDepth", "hasAlpha", "frames", "iccProfile", "orientation", "camera", "codec", "hdr",
     "dolbyVisionProfile", "hasAudio", "frameRate", "channels", "sampleRate", "tags.title", "tags.artist", "tags.album", "tags.date",
     "pages", "slides", "sheets", "artboards", "title", "encoding", "rows", "columns", "layers", "vertices", "faces", "inspected",
+    "damaged",
 )  # fmt: skip
 """The facts that a drafted cell tells, unless they are as usual."""
 _USUAL = {"bitDepth": 8, "hasAlpha": False, "frames": 1, "orientation": 1}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
+from kayan_workers.media.archives import breaks_off
 from kayan_workers.media.complaints import REMEDY
 from kayan_workers.media.designs import designs
 from kayan_workers.media.documents import documents
@@ -66,20 +67,20 @@ def _image(source: Path, kind: Kind) -> Facts:
 def _document(source: Path, kind: Kind) -> Facts:
     if not documents.can_read(kind) and kind.family in ("document", "archive"):
         _refuse_broken_office(source, kind)
-        return _unread(kind)
+        return _unread(source, kind)
     return documents.describe(source)
 
 
 def _model(source: Path, kind: Kind) -> Facts:
     if not models.can_read(source) and kind.family in ("model", "archive", "unknown") and source.suffix.lower() != ".stl":
-        return _unread(kind)
+        return _unread(source, kind)
     return models.describe(source)
 
 
 def _design(source: Path, kind: Kind) -> Facts:
     if designs.can_read(kind):
         return designs.describe(source)
-    return images.describe(source) if kind.family == "image" else _unread(kind)
+    return images.describe(source) if kind.family == "image" else _unread(source, kind)
 
 
 def _other(source: Path, kind: Kind, ffmpeg: Ffmpeg) -> Facts:
@@ -97,7 +98,7 @@ def _other(source: Path, kind: Kind, ffmpeg: Ffmpeg) -> Facts:
             case "audio":
                 return audio.describe(probe(ffmpeg, source), audio.cover_size(ffmpeg, source))
     _refuse_broken_office(source, kind)
-    return _unread(kind)
+    return _unread(source, kind)
 
 
 def _refuse_broken_office(source: Path, kind: Kind) -> None:
@@ -106,6 +107,9 @@ def _refuse_broken_office(source: Path, kind: Kind) -> None:
         raise PermanentError("the document breaks off or is damaged: it is no whole office package", REMEDY)
 
 
-def _unread(kind: Kind) -> Facts:
-    """A format nobody here can look into (Figma, FBX, Word before 2007, an archive …): the file is fine, only its inside stays unknown."""
-    return Facts(metadata={"format": kind.name, "inspected": False})
+def _unread(source: Path, kind: Kind) -> Facts:
+    """A format nobody here can look into (Figma, FBX, Word before 2007 …): the file is fine, only its inside stays unknown.
+
+    An archive that was cut is stored too, for it is nobody's to refuse, but its users are told.
+    """
+    return Facts(metadata={"format": kind.name, "inspected": False, **({"damaged": True} if breaks_off(source, kind) else {})})
