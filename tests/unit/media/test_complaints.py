@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kayan_workers.media.complaints import damaged, plain
+from kayan_workers.media.complaints import breaks_off, damaged, locked, plain
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,11 @@ def test_what_python_says_of_its_own_trouble_is_not_passed_on() -> None:
     assert str(damaged("the GLB model", IndexError("list index out of range"))) == (
         "the GLB model is damaged or incomplete; save or export it anew, and upload it again"
     )
+
+
+def test_what_is_wrong_is_said_in_one_shape_with_what_to_do() -> None:
+    assert [str(error) for error in (damaged("the PDF", "it cannot be opened"), breaks_off("the PSD design"), locked("the document"))] == [
+        "the PDF is damaged or incomplete: it cannot be opened; save or export it anew, and upload it again",
+        "the PSD design breaks off: it is shorter than its header says; save or export it anew, and upload it again",
+        "the document is protected by a password; upload one that is not",
+    ]

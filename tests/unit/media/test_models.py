@@ -109,7 +109,7 @@ def test_a_glb_that_does_not_begin_with_its_scene_is_not_blamed_on_its_version(t
     path = tmp_path / "headless.glb"
     path.write_bytes(b"glTF" + struct.pack("<II", 2, 20) + struct.pack("<I4s", 4, b"BIN\0") + b"nope")
 
-    with pytest.raises(PermanentError, match="damaged: it does not begin with its JSON part"):
+    with pytest.raises(PermanentError, match="damaged or incomplete: it does not begin with its JSON part"):
         models.describe(path)
 
 

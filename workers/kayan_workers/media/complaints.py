@@ -1,4 +1,6 @@
-"""What libraries say of a bad file, said again for the person who uploaded it: no paths, no names of libraries, nothing of Python's."""
+"""What is wrong with a bad file, in one shape for the person who uploaded it, and what libraries say of it: no paths, no names of
+libraries, nothing of Python's.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ import struct
 
 from kayan_workers.errors import PermanentError
 
+SHORT = "it is shorter than its header says"
 REMEDY = "save or export it anew, and upload it again"
 
 _SPEAKERS = re.compile(r"^(?:\w+: |source input: |Invalid input: |XML parse error: .*? of data: )+")
@@ -19,6 +22,16 @@ def damaged(what: str, error: BaseException | str) -> PermanentError:
     """``what`` ("the PNG picture") is damaged, with as much of the reason as a person can use."""
     why = "" if isinstance(error, _PYTHONS_OWN) else plain(str(error))
     return PermanentError(f"{what} is damaged or incomplete" + (f": {why}" if why else ""), REMEDY)
+
+
+def breaks_off(what: str, why: str = SHORT) -> PermanentError:
+    """``what`` ("the PLY model") ends before it should; most likely its upload was cut."""
+    return PermanentError(f"{what} breaks off: {why}", REMEDY)
+
+
+def locked(what: str) -> PermanentError:
+    """``what`` ("the PDF") can be read by nobody without its password."""
+    return PermanentError(f"{what} is protected by a password", "upload one that is not")
 
 
 def plain(says: str) -> str:

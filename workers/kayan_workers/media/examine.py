@@ -8,7 +8,7 @@ from pathlib import Path
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
 from kayan_workers.media.archives import breaks_off
-from kayan_workers.media.complaints import REMEDY
+from kayan_workers.media.complaints import damaged
 from kayan_workers.media.designs import designs
 from kayan_workers.media.documents import documents
 from kayan_workers.media.examined import Examined
@@ -104,7 +104,7 @@ def _other(source: Path, kind: Kind, ffmpeg: Ffmpeg) -> Facts:
 def _refuse_broken_office(source: Path, kind: Kind) -> None:
     """A package that calls itself an office file and is none any more was cut on its way: its directory stands at its end."""
     if kind.name == "ZIP" and source.suffix.lower() in _OFFICE_SUFFIXES:
-        raise PermanentError("the document breaks off or is damaged: it is no whole office package", REMEDY)
+        raise damaged("the document", "it is no whole office package")
 
 
 def _unread(source: Path, kind: Kind) -> Facts:

@@ -41,7 +41,7 @@ def _image_of(source: Path, file_type: FileType, box: Size, ffmpeg: Ffmpeg) -> P
     if kind.name == "PSD":
         if designs.merged(source, page):
             return page
-        raise PermanentError('the design carries no merged picture; save it with "Maximize Compatibility"')
+        raise PermanentError("the design carries no merged picture", 'save it with "Maximize Compatibility"')
     if file_type is FileType.IMAGE or kind.family == "image":
         return source
     if models.can_read(source):

@@ -7,6 +7,7 @@ from typing import IO
 from xml.parsers import expat
 
 from kayan_workers.errors import PermanentError
+from kayan_workers.media.complaints import damaged
 
 _CHUNK = 64 * 1024
 _MAX_DEPTH = 200
@@ -66,7 +67,7 @@ def read_xml(
     except Enough:
         return
     except expat.ExpatError as error:
-        raise PermanentError(f"its XML is malformed: {error}") from error
+        raise damaged("its XML", error) from error
 
 
 def local(name: str) -> str:

@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 from kayan_workers.errors import PermanentError
+from kayan_workers.media.complaints import damaged
 from kayan_workers.media.designs.psd import MODES, Psd, merged_picture, names, read_psd, resolution
 from kayan_workers.media.documents.pdf import read_pdf
 from kayan_workers.media.facts import Facts, present
@@ -46,7 +47,7 @@ def _psd(source: Path) -> Psd:
     try:
         return read_psd(source)
     except (struct.error, ValueError, OverflowError) as error:
-        raise PermanentError("the PSD design is damaged") from error
+        raise damaged("the PSD design", error) from error
 
 
 def _describe_psd(source: Path) -> Facts:

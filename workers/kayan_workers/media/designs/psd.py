@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import pyvips
 
-from kayan_workers.errors import PermanentError
+from kayan_workers.media.complaints import breaks_off, damaged
 from kayan_workers.media.reading import exactly
 
 MODES = {0: "bitmap", 1: "grayscale", 2: "indexed", 3: "rgb", 4: "cmyk", 7: "multichannel", 8: "duotone", 9: "lab"}
@@ -32,7 +32,7 @@ _LONG = 4
 """TIFF's code of a number of four bytes."""
 _WIDE_KEYS = {b"LMsk", b"Lr16", b"Lr32", b"Layr", b"Mt16", b"Mt32", b"Mtrn", b"Alph", b"FMsk", b"lnk2", b"FEid", b"FXid", b"PxSD"}
 """Blocks whose length takes eight bytes in a PSB."""
-_BREAKS_OFF = "the PSD design breaks off: it is shorter than its header says"
+_WHAT = "the PSD design"
 _BEYOND_ANY_FILE = 2**40
 """A PSB writes lengths of eight bytes. Nobody uploads a terabyte, and file systems refuse to seek far beyond what they can hold."""
 
@@ -78,7 +78,7 @@ def read_psd(source: Path) -> Psd:
         version, channels, height, width, depth, mode = struct.unpack(">4xH6xHIIHH", _exactly(file, 26))
         psd = Psd(version, channels, height, width, depth, mode)
         if version not in (1, 2) or not width or not height or depth not in (1, 8, 16, 32):
-            raise PermanentError(f"the PSD design is damaged: version {version}, {width}x{height} pixels of {depth} bits")
+            raise damaged(_WHAT, f"its header says version {version}, {width}x{height} pixels of {depth} bits")
         size = _number(file, 4)
         psd.palette = _exactly(file, size) if size == 768 else b""
         file.seek(0 if psd.palette else size, 1)
@@ -225,7 +225,7 @@ def _wrap(file: BinaryIO, psd: Psd, to: Path) -> bool:
         size = 4 if psd.wide else 2
         table = file.read(size * psd.height * psd.channels)[: size * psd.height * wanted]
         if len(table) != size * psd.height * wanted:
-            raise PermanentError(_BREAKS_OFF)
+            raise breaks_off(_WHAT)
         file.seek(psd.merged + 2 + size * psd.height * psd.channels)
         counts = list(struct.unpack(f">{psd.height * wanted}{'I' if psd.wide else 'H'}", table))
     with to.open("wb") as tiff:
@@ -235,7 +235,7 @@ def _wrap(file: BinaryIO, psd: Psd, to: Path) -> bool:
             tiff.write(chunk)
             left -= len(chunk)
         if left:
-            raise PermanentError(_BREAKS_OFF)
+            raise breaks_off(_WHAT)
         if tiff.tell() > _MAX_TIFF:
             return False
         _write_directory(tiff, psd, counts, packed=packing == _PACKED, profile=_profile(file, psd))
@@ -288,7 +288,7 @@ def _inverted(tiff: Path) -> bool:
     try:
         pyvips.Image.tiffload(str(tiff), access="sequential").invert().tiffsave(str(upright))
     except pyvips.Error as error:
-        raise PermanentError("the PSD design is damaged: its merged picture cannot be read") from error
+        raise damaged(_WHAT, "its merged picture cannot be read") from error
     shutil.move(upright, tiff)
     return True
 
@@ -296,9 +296,9 @@ def _inverted(tiff: Path) -> bool:
 def _number(file: BinaryIO, size: int) -> int:
     number = int.from_bytes(_exactly(file, size), "big")
     if number >= _BEYOND_ANY_FILE:
-        raise PermanentError(_BREAKS_OFF)
+        raise breaks_off(_WHAT)
     return number
 
 
 def _exactly(file: BinaryIO, size: int) -> bytes:
-    return exactly(file, size, _BREAKS_OFF)
+    return exactly(file, size, _WHAT)

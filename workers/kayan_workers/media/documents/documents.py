@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from kayan_workers.errors import PermanentError
+from kayan_workers.media.complaints import locked
 from kayan_workers.media.documents.office import PREVIEWED, embedded_preview, read_office
 from kayan_workers.media.documents.office_page import first_page
 from kayan_workers.media.documents.ole import ole_kind
@@ -85,7 +86,7 @@ def _facts(name: str, text: str, more: dict[str, object]) -> Facts:
 def _describe_ole(source: Path) -> Facts:
     kind = ole_kind(source)
     if kind == "encrypted":
-        raise PermanentError("the document is protected by a password; upload one that is not")
+        raise locked("the document")
     return Facts(metadata={"format": kind or "OLE", "inspected": False})
 
 

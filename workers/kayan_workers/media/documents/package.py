@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from kayan_workers.errors import PermanentError
+from kayan_workers.media.complaints import damaged, locked
 
 _MAX_MEMBERS = 20_000
 _MAX_UNPACKED = 200_000_000
@@ -68,11 +69,11 @@ def opened(source: Path) -> Iterator[Package]:
     try:
         with zipfile.ZipFile(source) as archive:
             if any(info.flag_bits & 1 for info in archive.infolist()):
-                raise PermanentError("the document is protected by a password; upload one that is not")
+                raise locked("the document")
             yield Package(archive)
     except PermanentError:
         raise
     except KeyError as error:
-        raise PermanentError(f"the document is damaged: a part of it is missing ({error.args[0] if error.args else error})") from error
+        raise damaged("the document", "a part of it is missing") from error
     except _DAMAGE as error:
-        raise PermanentError("the document is damaged: its parts cannot be unpacked; save it again") from error
+        raise damaged("the document", "its parts cannot be unpacked") from error

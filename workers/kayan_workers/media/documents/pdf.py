@@ -12,6 +12,7 @@ from typing import Any
 import pypdfium2
 
 from kayan_workers.errors import PermanentError
+from kayan_workers.media.complaints import damaged, locked
 from kayan_workers.media.geometry import Size
 from kayan_workers.media.steps import step
 
@@ -73,7 +74,7 @@ def _opened(source: Path) -> Iterator[Any]:
             document = pypdfium2.PdfDocument(source)
         except pypdfium2.PdfiumError as error:
             if "password" in str(error).lower() or getattr(error, "err_code", None) == _PASSWORD_NEEDED:
-                raise PermanentError("the PDF is protected by a password; upload one that is not") from error
+                raise locked("the PDF") from error
             raise _damaged() from error
         try:
             if len(document) < 1:
@@ -86,7 +87,7 @@ def _opened(source: Path) -> Iterator[Any]:
 
 
 def _damaged() -> PermanentError:
-    return PermanentError("the PDF is damaged: it cannot be opened; export it again")
+    return damaged("the PDF", "it cannot be opened")
 
 
 def _forget_the_last_error() -> None:

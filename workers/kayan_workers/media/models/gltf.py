@@ -58,7 +58,7 @@ def parts(source: Path, *, binary: bool) -> list[Part]:
         if primitive.mode not in (_POINTS, _TRIANGLES, _STRIP, _FAN):
             continue  # lines
         if _is_draco(primitive):
-            raise PermanentError("its shape is compressed with Draco, which cannot be drawn here; export it without compression")
+            raise PermanentError("its shape is compressed with Draco, which cannot be drawn here", "export it without compression")
         part = _part(scene, data, primitive, matrices, step, textures)
         points += len(part.points)
         if points > MAX_POINTS:

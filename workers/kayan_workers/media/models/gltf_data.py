@@ -105,7 +105,7 @@ class Data:
     def _read(self, view_number: int, offset: int, size: int) -> bytes:
         view = self._scene.buffer_views[view_number]
         if _is_meshopt(view):
-            raise PermanentError("its shape is compressed with meshopt, which cannot be drawn here; export it without compression")
+            raise PermanentError("its shape is compressed with meshopt, which cannot be drawn here", "export it without compression")
         buffer = self._scene.buffers[view.buffer]
         if buffer.uri is not None:
             data = self._written(view.buffer)[offset : offset + size]
@@ -141,9 +141,9 @@ def unpacked(uri: str) -> bytes:
     """What a ``data:`` address carries."""
     head, comma, body = uri.partition(",")
     if not head.startswith("data:") or not comma:
-        raise PermanentError("its shape stands in another file, which was not uploaded with it; export it as GLB")
+        raise PermanentError("its shape stands in another file, which was not uploaded with it", "export it as GLB")
     if len(body) > _MAX_BUFFER:
-        raise PermanentError(f"it carries a buffer of more than the {_MAX_BUFFER // 1_000_000} MB that are read here; export it as GLB")
+        raise PermanentError(f"it carries a buffer of more than the {_MAX_BUFFER // 1_000_000} MB that are read here", "export it as GLB")
     try:
         return base64.b64decode(body) if head.endswith(";base64") else body.encode("latin-1")
     except (binascii.Error, ValueError) as error:

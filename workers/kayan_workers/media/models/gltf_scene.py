@@ -10,9 +10,10 @@ from typing import Annotated
 import msgspec
 
 from kayan_workers.errors import PermanentError
+from kayan_workers.media.complaints import breaks_off, damaged
 from kayan_workers.media.reading import exactly
 
-_BREAKS_OFF = "the GLB model breaks off: it is shorter than its header says"
+_GLB = "the GLB model"
 _MAX_JSON = 64_000_000
 _MAX_ENTRIES = 2_000_000
 """Things and numbers in the description; each takes some hundred bytes of memory, however few it takes in the file."""
@@ -135,15 +136,15 @@ def read_scene(source: Path, *, binary: bool) -> tuple[Scene, tuple[int, int]]:
     with source.open("rb") as file:
         if not binary:
             return _decoded(_bounded(file.read(_MAX_JSON + 1))), (0, 0)
-        _, version, length = struct.unpack("<4sII", exactly(file, 12, _BREAKS_OFF))
-        size, chunk = struct.unpack("<I4s", exactly(file, 8, _BREAKS_OFF))
+        _, version, length = struct.unpack("<4sII", exactly(file, 12, _GLB))
+        size, chunk = struct.unpack("<I4s", exactly(file, 8, _GLB))
         if version != 2:
-            raise PermanentError(f"the GLB model is of version {version}; version 2 is what can be read")
+            raise PermanentError(f"the GLB model is of version {version}, and version 2 is what can be read", "export it anew")
         if chunk != b"JSON":
-            raise PermanentError("the GLB model is damaged: it does not begin with its JSON part")
+            raise damaged(_GLB, "it does not begin with its JSON part")
         if length > os.fstat(file.fileno()).st_size:
-            raise PermanentError(_BREAKS_OFF)
-        scene = _decoded(_bounded(exactly(file, min(size, _MAX_JSON + 1), _BREAKS_OFF)))
+            raise breaks_off(_GLB)
+        scene = _decoded(_bounded(exactly(file, min(size, _MAX_JSON + 1), _GLB)))
         head = file.read(8)
         if len(head) == 8 and head[4:] == b"BIN\0":
             return scene, (file.tell(), int.from_bytes(head[:4], "little"))
@@ -152,7 +153,8 @@ def read_scene(source: Path, *, binary: bool) -> tuple[Scene, tuple[int, int]]:
 
 def _bounded(text: bytes) -> bytes:
     if len(text) > _MAX_JSON:
-        raise PermanentError(f"the model's description has more than the {_MAX_JSON // 1_000_000} MB that are read here; export it as GLB")
+        limit = _MAX_JSON // 1_000_000
+        raise PermanentError(f"the model's description has more than the {limit} MB that are read here", "export it as GLB")
     if text.count(b",") + text.count(b"{") + text.count(b"[") > _MAX_ENTRIES:
         raise PermanentError(f"the model's description has more than the {_MAX_ENTRIES} entries that are read here")
     return text
@@ -162,4 +164,4 @@ def _decoded(text: bytes) -> Scene:
     try:
         return msgspec.json.decode(text, type=Scene, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise PermanentError("the model is damaged: its description is no glTF; export it again") from error
+        raise damaged("the model", "its description is no glTF") from error

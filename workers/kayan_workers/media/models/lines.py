@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from kayan_workers.errors import PermanentError
+from kayan_workers.media.complaints import damaged
 
 _BLOCK = 4_000_000
 _MAX_LINE = 64_000
@@ -23,7 +23,7 @@ def blocks(file: BinaryIO) -> Iterator[list[bytes]]:
         while end and chunk[:end].rstrip(b"\r\n").endswith(b"\\"):
             end = max(chunk.rfind(b"\n", 0, end - 1), chunk.rfind(b"\r", 0, end - 1)) + 1
         if len(chunk) - end > _MAX_LINE:
-            raise PermanentError(f"the model is damaged: it has a line of more than {_MAX_LINE} bytes")
+            raise damaged("the model", f"it has a line of more than {_MAX_LINE} bytes")
         rest = chunk[end:]
         yield _split(chunk[:end])
     if rest:

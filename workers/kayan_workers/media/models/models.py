@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from kayan_workers.errors import PermanentError
-from kayan_workers.media.complaints import REMEDY
+from kayan_workers.media.complaints import breaks_off, damaged
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.geometry import Size
 from kayan_workers.media.models.binary_stl import is_binary_stl
@@ -51,7 +51,7 @@ def describe(source: Path) -> Facts:
     try:
         found = model.survey(source)
     except _DAMAGE as error:
-        raise _damaged(name) from error
+        raise damaged(f"the {name} model", "its parts do not fit together") from error
     metadata = present({"format": name, "vertices": found.vertices, "faces": found.faces, "bounds": found.bounds(), **found.more})
     return Facts(metadata=metadata, custom=dict(metadata))
 
@@ -65,14 +65,10 @@ def preview(source: Path, to: Path, box: Size) -> None:
     try:
         picture = draw(model.parts(source), box, up=model.up)
     except _DAMAGE as error:
-        raise _damaged(name) from error
+        raise damaged(f"the {name} model", "its parts do not fit together") from error
     if picture is None:
         raise PermanentError(f"the {name} model has nothing that can be drawn: no face and no point is anywhere")
     Image.fromarray(picture).save(to, "PNG", compress_level=1)
-
-
-def _damaged(name: str) -> PermanentError:
-    return PermanentError(f"the {name} model is damaged: its parts do not fit together; export it again")
 
 
 def _format(source: Path) -> tuple[str, Format]:
@@ -82,6 +78,6 @@ def _format(source: Path) -> tuple[str, Format]:
     name = format_of(source, kind)
     if name is None:
         if source.suffix.lower() == ".stl" and kind.family == "unknown":
-            raise PermanentError("the STL model breaks off: its length is not what its count of triangles asks for", REMEDY)
+            raise breaks_off("the STL model", "its length is not what its count of triangles asks for")
         raise PermanentError(f"it is not a 3D model we can read (GLB, glTF, OBJ, STL, PLY): its content is {kind}")
     return name, FORMATS[name]

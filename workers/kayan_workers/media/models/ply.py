@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kayan_workers.errors import PermanentError
+from kayan_workers.media.complaints import breaks_off, damaged
 from kayan_workers.media.models.faces import fans
 from kayan_workers.media.models.shape import MAX_DRAWN, MAX_POINTS, Bytes, Part, Survey, sample, valid
 from kayan_workers.media.reading import exactly
@@ -22,7 +23,8 @@ _TYPES = {
 _ENCODINGS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _ROWS_A_BLOCK = 10_000
 _BLOCK = 4_000_000
-_BREAKS_OFF = "the PLY model breaks off: it has fewer vertices or faces than its header says"
+_WHAT = "the PLY model"
+_FEWER = "it has fewer vertices or faces than its header says"
 _MAX_LINE = 8000
 _READ = {"x", "y", "z", "red", "green", "blue"}
 _MAX_HEADER_LINES = 1000
@@ -113,7 +115,7 @@ def _read_header(file: BinaryIO) -> _Header:
                 if order is None or any(count < 0 for _, count, _ in elements):
                     break
                 return _Header(order, tuple(_Element(name, count, tuple(properties)) for name, count, properties in elements))
-    raise PermanentError("the PLY model is damaged: its header does not say how it is written, or breaks off")
+    raise damaged(_WHAT, "its header does not say how it is written, or breaks off")
 
 
 def _vertices(file: BinaryIO, header: _Header) -> Iterator[NDArray[np.void]]:
@@ -129,7 +131,7 @@ def _rows(file: BinaryIO, order: str, element: _Element, count: int) -> NDArray[
     names = [one.name if one.name in _READ else f"{number}" for number, one in enumerate(element.properties)]
     kind = np.dtype([(name, (order or "<") + one.kind) for name, one in zip(names, element.properties, strict=True)])
     if order:
-        return np.frombuffer(exactly(file, kind.itemsize * count, _BREAKS_OFF), kind)
+        return np.frombuffer(exactly(file, kind.itemsize * count, _WHAT, _FEWER), kind)
     rows = np.empty(count, kind)
     width = len(element.properties)
     values = np.fromstring(b" ".join(_lines(file, count)), sep=" ")
@@ -226,7 +228,7 @@ def _packed_faces(file: BinaryIO, order: str, element: _Element, at: int) -> Ite
         data = data[here:]
         if not block or len(data) > _MAX_FACE_BYTES:
             if left:
-                raise PermanentError(_BREAKS_OFF)
+                raise breaks_off(_WHAT, _FEWER)
             return
 
 
@@ -247,5 +249,5 @@ def _skipped(data: bytes, at: int, order: str, properties: tuple[_Property, ...]
 def _lines(file: BinaryIO, count: int) -> list[bytes]:
     lines = [file.readline(_MAX_LINE) for _ in range(count)]
     if not lines[-1]:
-        raise PermanentError(_BREAKS_OFF)
+        raise breaks_off(_WHAT, _FEWER)
     return lines
