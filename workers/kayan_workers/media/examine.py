@@ -1,4 +1,7 @@
-"""Finds out what a file is: its kind by content, and everything the database keeps of that kind."""
+"""Finds out what a file is: its kind by content, and everything the database keeps of that kind.
+
+Most files are pictures and films, and what the other rooms need weighs as much as all of theirs: it comes with the first file for them.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +12,12 @@ from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
 from kayan_workers.media.archives import breaks_off
 from kayan_workers.media.complaints import damaged
-from kayan_workers.media.designs import designs
-from kayan_workers.media.documents import documents
 from kayan_workers.media.examined import Examined
 from kayan_workers.media.facts import Facts
 from kayan_workers.media.file_type import FileType
 from kayan_workers.media.films import audio, video
 from kayan_workers.media.films.probe import probe
 from kayan_workers.media.images import images
-from kayan_workers.media.models import models
 from kayan_workers.media.sniff import Kind, sniff
 
 _OFFICE_SUFFIXES = {".docx", ".docm", ".pptx", ".pptm", ".xlsx", ".xlsm", ".odt", ".odp", ".ods"}
@@ -53,6 +53,8 @@ def _facts(source: Path, kind: Kind, file_type: FileType, ffmpeg: Ffmpeg) -> Fac
 def _image(source: Path, kind: Kind) -> Facts:
     if kind.name != "PSD":
         return images.describe(source)
+    from kayan_workers.media.designs import designs
+
     canvas = designs.describe(source)  # the app types Photoshop files IMAGE when the browser knows their MIME type
     flat = source.with_name("flat")
     if not designs.merged(source, flat):
@@ -65,6 +67,8 @@ def _image(source: Path, kind: Kind) -> Facts:
 
 
 def _document(source: Path, kind: Kind) -> Facts:
+    from kayan_workers.media.documents import documents
+
     if not documents.can_read(kind) and kind.family in ("document", "archive"):
         _refuse_broken_office(source, kind)
         return _unread(source, kind)
@@ -72,12 +76,16 @@ def _document(source: Path, kind: Kind) -> Facts:
 
 
 def _model(source: Path, kind: Kind) -> Facts:
+    from kayan_workers.media.models import models
+
     if not models.can_read(source) and kind.family in ("model", "archive", "unknown") and source.suffix.lower() != ".stl":
         return _unread(source, kind)
     return models.describe(source)
 
 
 def _design(source: Path, kind: Kind) -> Facts:
+    from kayan_workers.media.designs import designs
+
     if designs.can_read(kind):
         return designs.describe(source)
     return images.describe(source) if kind.family == "image" else _unread(source, kind)
@@ -85,6 +93,9 @@ def _design(source: Path, kind: Kind) -> Facts:
 
 def _other(source: Path, kind: Kind, ffmpeg: Ffmpeg) -> Facts:
     """Whatever it is, a valid upload: what cannot be read is stored as it is, and its kind recorded."""
+    from kayan_workers.media.documents import documents
+    from kayan_workers.media.models import models
+
     if models.can_read(source):
         return models.describe(source)
     if documents.can_read(kind):

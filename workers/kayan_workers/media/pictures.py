@@ -1,4 +1,7 @@
-"""Pictures of a file of any type: of an image itself, a video's early frame, a document's first page, a sound file's cover."""
+"""Pictures of a file of any type: of an image itself, a video's early frame, a document's first page, a sound file's cover.
+
+Most files are pictures and films, and what the other rooms need weighs as much as all of theirs: it comes with the first file for them.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,13 @@ from pathlib import Path
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media.designs import designs
-from kayan_workers.media.documents import documents
 from kayan_workers.media.file_type import FileType
 from kayan_workers.media.films import audio
 from kayan_workers.media.films.poster import poster
 from kayan_workers.media.geometry import Size
 from kayan_workers.media.images import images
-from kayan_workers.media.models import models
 from kayan_workers.media.rendition import Rendition
-from kayan_workers.media.sniff import sniff
+from kayan_workers.media.sniff import Kind, sniff
 from kayan_workers.media.steps import step
 
 
@@ -37,13 +37,21 @@ def _image_of(source: Path, file_type: FileType, box: Size, ffmpeg: Ffmpeg) -> P
         return _frame(source, ffmpeg)
     if file_type is FileType.AUDIO or (file_type is FileType.OTHER and kind.family == "audio"):
         return _cover(source, ffmpeg)
+    if kind.name != "PSD" and (file_type is FileType.IMAGE or kind.family == "image"):
+        return source
+    return _page(source, kind, box)
+
+
+def _page(source: Path, kind: Kind, box: Size) -> Path:
+    from kayan_workers.media.designs import designs
+    from kayan_workers.media.documents import documents
+    from kayan_workers.media.models import models
+
     page = source.with_name("page")
     if kind.name == "PSD":
         if designs.merged(source, page):
             return page
         raise PermanentError("the design carries no merged picture", 'save it with "Maximize Compatibility"')
-    if file_type is FileType.IMAGE or kind.family == "image":
-        return source
     if models.can_read(source):
         models.preview(source, page, box)
         return page
