@@ -34,7 +34,7 @@ def test_a_media_processor_never_loads_a_codec_into_the_worker(module: str) -> N
 def test_a_codec_process_loads_what_pages_and_models_need_with_the_first_of_them() -> None:
     program = (
         "import sys, kayan_workers.codecs.inmate; "
-        "print([name for name in ('pypdfium2', 'PIL.ImageFont', 'numpy', 'pi_heif', 'html.parser') if name in sys.modules])"
+        "print([name for name in ('pypdfium2', 'PIL', 'numpy', 'pi_heif', 'html.parser') if name in sys.modules])"
     )
 
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

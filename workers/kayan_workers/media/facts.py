@@ -24,3 +24,10 @@ class Facts:
 def present(values: Mapping[str, object]) -> dict[str, object]:
     """The entries that say something: no None, no empty text."""
     return {name: value for name, value in values.items() if value is not None and value != ""}
+
+
+def camera_name(make: str | None, model: str | None) -> str | None:
+    """Make and model, once: many cameras repeat the make in the model."""
+    if make and model and model.lower().startswith(make.lower().split()[0]):
+        return model
+    return " ".join(part for part in (make, model) if part) or None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
-from kayan_workers.media.facts import Facts, present
+from kayan_workers.media.facts import Facts, camera_name, present
 from kayan_workers.media.films import cpus, film_colours
 from kayan_workers.media.films.poster import poster
 from kayan_workers.media.films.probe import (
@@ -25,7 +25,6 @@ from kayan_workers.media.films.probe import (
 )
 from kayan_workers.media.geometry import Size, fit_even
 from kayan_workers.media.images import images
-from kayan_workers.media.images.exif import camera_name
 from kayan_workers.media.rendition import FilmSizes, Rendition, Transcode
 
 _LONGEST_TRANSCODE_SECONDS = 6 * 3600.0

@@ -6,7 +6,6 @@ from io import BytesIO
 from typing import Any, NamedTuple
 
 import pyvips
-from PIL import ImageCms
 
 _WHITE = 255
 _MAX_PROFILE_BYTES = 4_000_000
@@ -41,6 +40,8 @@ def profile_name(block: bytes) -> str | None:
     """What an ICC profile calls itself; None for an empty block and for a broken one, which libvips ignores as every viewer does."""
     if not block or len(block) > _MAX_PROFILE_BYTES:
         return None
+    from PIL import ImageCms
+
     try:
         return ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(BytesIO(block))).replace("\0", "").strip()[:100] or None
     except (ImageCms.PyCMSError, OSError, TypeError, ValueError):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import ExifTags, Image, TiffImagePlugin
 
-from kayan_workers.media.facts import present
+from kayan_workers.media.facts import camera_name, present
 
 _Tags = dict[int, object]
 _Found = tuple[dict[str, str | int | float | None], dict[str, object]]
@@ -75,13 +75,6 @@ def _found(exif: Image.Exif) -> _Found:
         "orientation": _whole(main.get(ExifTags.Base.Orientation)),
     }
     return columns, present(custom)
-
-
-def camera_name(make: str | None, model: str | None) -> str | None:
-    """Make and model, once: many cameras repeat the make in the model."""
-    if make and model and model.lower().startswith(make.lower().split()[0]):
-        return model
-    return " ".join(part for part in (make, model) if part) or None
 
 
 def _text(value: object) -> str | None:

@@ -10,14 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pyvips
-from PIL import Image
 
-from kayan_workers.errors import KayanError, PermanentError, TemporaryError
+from kayan_workers.errors import KayanError, TemporaryError
 from kayan_workers.media.complaints import damaged, plain
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.geometry import Size, fit
 from kayan_workers.media.images.colour import profile_name, shown
-from kayan_workers.media.images.exif import read_exif, read_tiff_tags
 from kayan_workers.media.images.openers import Picture, field_of, open_picture
 from kayan_workers.media.rendition import Rendition
 from kayan_workers.media.sniff import Kind, sniff
@@ -76,6 +74,8 @@ def render(source: Path, renditions: Sequence[Rendition]) -> list[Size]:
 
 
 def _facts(source: Path, picture: Picture) -> Facts:
+    from kayan_workers.media.images.exif import read_exif, read_tiff_tags
+
     header = picture.header
     width, height = picture.size
     colour = str(header.interpretation)
@@ -114,8 +114,6 @@ def _blamed(kind: Kind) -> Iterator[None]:
         yield
     except KayanError:
         raise
-    except Image.DecompressionBombError as error:
-        raise PermanentError("the picture has more pixels than are opened here", "export it smaller, or as JPEG") from error
     except OSError as error:
         if error.errno == errno.ENOMEM:
             raise MemoryError(str(error)) from error

@@ -1,7 +1,8 @@
 """How a picture of each format is opened, and how much memory that may take.
 
 libvips does the work, because it streams: a large picture never stands in memory whole. JPEG, WebP and SVG shrink while they load.
-What its wheel cannot read is decoded in ``media.whole`` and handed over, so that there is one way from pixels to JPEG.
+What its wheel cannot read is decoded in ``whole`` and handed over, so that there is one way from pixels to JPEG; Pillow comes with the
+first file for it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import pyvips
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.media.geometry import Size
-from kayan_workers.media.images import whole
 from kayan_workers.media.images.animation import played_ms, telling_frame
 from kayan_workers.media.images.colour import Coding, has_odd_numbers
 from kayan_workers.media.images.png import read_chunks
@@ -26,6 +26,7 @@ from kayan_workers.media.sniff import Kind
 
 _MAX_SVG_BYTES = 20_000_000
 _READABLE = "JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, SVG, BMP, ICO, PSD, JPEG 2000"
+_READ_WHOLE = {"BMP", "ICO", "PSD", "JPEG2000", "HEIC"}
 _UPRIGHT_AFTER_QUARTER_TURN = {5, 6, 7, 8}
 _JPEG_SHRINKS = (8, 4, 2)
 _HEAD_BYTES = 65_536
@@ -92,7 +93,7 @@ def open_picture(source: Path, kind: Kind) -> Picture:
 
     Raises PermanentError for what is no picture or too large, and the libraries' own errors for what is damaged.
     """
-    if kind.name in whole.FORMATS:
+    if kind.name in _READ_WHOLE:
         return _open_whole(source, kind)
     opener = _OPENERS.get(kind.name)
     if opener is None:
@@ -102,6 +103,8 @@ def open_picture(source: Path, kind: Kind) -> Picture:
 
 
 def _open_whole(source: Path, kind: Kind) -> Picture:
+    from kayan_workers.media.images import whole
+
     image = whole.decode(source, kind)
     coding = _coding(_heif_head(source)) if kind.name == "HEIC" else None
     return Picture(kind=kind, header=image, pixels=lambda shrink, frame: image, frames=field_of(image, "n-pages"), coding=coding)
@@ -126,7 +129,7 @@ def _open_png(source: Path, kind: Kind) -> Picture:
         check_pixels(*chunks.size)  # libvips refuses a width of two billion pixels without a word
 
     def pixels(shrink: float, frame: int) -> Any:
-        return whole.decode_frame(source, kind, frame) if frame else _load(pyvips.Image.pngload, source)
+        return _frame(source, kind, frame) if frame else _load(pyvips.Image.pngload, source)
 
     header = pixels(1, 0)
     if chunks.interlaced:
@@ -166,13 +169,15 @@ def _open_tiff(source: Path, kind: Kind) -> Picture:
 
 def _open_avif(source: Path, kind: Kind) -> Picture:
     def pixels(shrink: float, frame: int) -> Any:
-        return whole.decode_frame(source, kind, frame) if frame else _load(pyvips.Image.heifload, source)
+        return _frame(source, kind, frame) if frame else _load(pyvips.Image.heifload, source)
 
     header = pixels(1, 0)
     check_pixels(header.width, header.height, buffered=15, of="an AVIF")
     head = _heif_head(source)
     if kind.name == "AVIF":
         return Picture(kind=kind, header=header, pixels=pixels, coding=_coding(head))
+    from kayan_workers.media.images import whole
+
     return Picture(
         kind=kind, header=header, pixels=pixels, frames=whole.count_frames(source, kind), duration_ms=_length_ms(head), coding=_coding(head)
     )
@@ -190,6 +195,13 @@ _OPENERS: dict[str, Callable[[Path, Kind], Picture]] = {
     "JPEG": _open_jpeg, "PNG": _open_png, "WebP": _open_webp, "GIF": _open_gif, "TIFF": _open_tiff, "AVIF": _open_avif,
     "AVIF sequence": _open_avif, "SVG": _open_svg,
 }  # fmt: skip
+
+
+def _frame(source: Path, kind: Kind, frame: int) -> Any:
+    """A later frame of what libvips shows the first of."""
+    from kayan_workers.media.images import whole
+
+    return whole.decode_frame(source, kind, frame)
 
 
 def _load(loader: Callable[..., Any], source: Path, **how: Any) -> Any:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import struct
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from PIL import (
     PsdImagePlugin,
 )
 
+from kayan_workers.errors import PermanentError
 from kayan_workers.media.limits import MAX_BUFFERED_BYTES, check_bytes, check_pixels
 from kayan_workers.media.sniff import Kind
 
@@ -32,9 +34,6 @@ _READERS: dict[str, Callable[[Path], Image.Image]] = {
     "JPEG2000": Jpeg2KImagePlugin.Jpeg2KImageFile, "PNG": PngImagePlugin.PngImageFile, "AVIF sequence": AvifImagePlugin.AvifImageFile,
 }  # fmt: skip
 """Pillow's. ``Image.open`` would refuse a picture that is too large before it says how large it is."""
-FORMATS = {"BMP", "ICO", "PSD", "JPEG2000", "HEIC"}
-"""What is read here whole."""
-
 _BYTES_A_PIXEL = 11
 _JPEG2000_BYTES_A_PIXEL = 22  # it computes with four bytes a colour
 _MAX_HEIC_BYTES = 100_000_000
@@ -54,7 +53,7 @@ def decode(source: Path, kind: Kind) -> Any:
         return _decode_heic(source)
     if kind.name == "ICO":
         _check_icon(source)  # Pillow decodes it while it opens it
-    with _READERS[kind.name](source) as image:
+    with _opened(source, kind) as image:
         cost = _JPEG2000_BYTES_A_PIXEL if kind.name == "JPEG2000" else _BYTES_A_PIXEL
         check_pixels(image.width, image.height, buffered=cost, of=kind.name)
         return _to_libvips(image)
@@ -62,16 +61,25 @@ def decode(source: Path, kind: Kind) -> Any:
 
 def count_frames(source: Path, kind: Kind) -> int:
     """How many frames an animation has that Pillow can show."""
-    with _READERS[kind.name](source) as image:
+    with _opened(source, kind) as image:
         return int(getattr(image, "n_frames", 1))
 
 
 def decode_frame(source: Path, kind: Kind, frame: int) -> Any:
     """One frame of an animation; those before it are decoded too."""
-    with _READERS[kind.name](source) as image:
+    with _opened(source, kind) as image:
         check_pixels(image.width, image.height, buffered=_BYTES_A_PIXEL, of=f"an animated {kind.name}")
         image.seek(frame)
         return _to_libvips(image)
+
+
+@contextmanager
+def _opened(source: Path, kind: Kind) -> Iterator[Image.Image]:
+    try:
+        with _READERS[kind.name](source) as image:
+            yield image
+    except Image.DecompressionBombError as error:
+        raise PermanentError("the picture has more pixels than are opened here", "export it smaller, or as JPEG") from error
 
 
 def _check_icon(source: Path) -> None:
