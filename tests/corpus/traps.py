@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import struct
 import zipfile
 import zlib
@@ -272,6 +273,7 @@ def _meshes() -> Files:
         "many-claimed.ply": ply("binary_little_endian", claimed=10**18),
         "many-claimed-words.ply": ply("ascii", claimed=10**18),
         "negative.ply": ply("ascii", claimed=-5),
+        "faces-claimed.ply": re.sub(rb"element face \d+", b"element face 9" + b"0" * 30, ply("ascii")),
         "list-lies.ply": cloud[:-52] + b"\xff" * 52,
         "unknown-type.ply": cloud.replace(b"property uchar red", b"property quaternion red"),
         "endless-header.ply": b"ply\nformat ascii 1.0\n" + b"comment x\n" * 200_000,

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from kayan_workers.codecs import messages
 from kayan_workers.codecs.wire import LONGEST, Wire
+from kayan_workers.errors import PermanentError
 
 Ends = tuple[Wire, socket.socket]
 
@@ -60,3 +61,8 @@ def test_who_is_gone_is_gone(ends: Ends) -> None:
 def test_what_is_no_message_of_ours_is_an_error_and_nothing_worse(data: bytes) -> None:
     with pytest.raises((ValueError, RecursionError)):
         messages.reply(data)
+
+
+def test_a_number_that_no_file_could_hold_is_the_files_fault_and_not_ours() -> None:
+    with pytest.raises(PermanentError, match=r"damaged: it claims to hold more .* upload it again"):
+        messages.packed({"faces": 2**64})

@@ -184,6 +184,17 @@ def test_an_open_document_is_read_too(tmp_path: Path) -> None:
     assert facts.custom["text"] == "Head\nBody text"
 
 
+@pytest.mark.parametrize("claimed", ["0", "-3", "99999999999999999999", "²", "1e3", "many"])
+def test_a_number_of_pages_that_no_program_wrote_is_not_repeated(tmp_path: Path, claimed: str) -> None:
+    path = tmp_path / "brief.odt"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("mimetype", "application/vnd.oasis.opendocument.text")
+        file.writestr("meta.xml", f'<o:meta xmlns:o="o" xmlns:m="m"><m:document-statistic m:page-count="{claimed}"/></o:meta>')
+        file.writestr("content.xml", '<o:c xmlns:o="o" xmlns:t="t"><t:p>Body</t:p></o:c>')
+
+    assert "pages" not in documents.describe(path).metadata
+
+
 def test_the_picture_a_package_carries_is_its_preview(tmp_path: Path) -> None:
     drawn = io.BytesIO()
     Image.new("RGB", (64, 48), (1, 2, 3)).save(drawn, "JPEG")

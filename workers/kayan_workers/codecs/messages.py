@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from kayan_workers.errors import PermanentError
+from kayan_workers.media.complaints import REMEDY
 from kayan_workers.media.file_type import FileType
 from kayan_workers.media.rendition import Rendition, Transcode
 
@@ -89,7 +91,11 @@ def pack(message: Any) -> bytes:
 
 
 def packed(result: Any) -> msgspec.Raw:
-    return msgspec.Raw(pack(result))
+    """Raises PermanentError for a number of more than 64 bits: files claim what they like."""
+    try:
+        return msgspec.Raw(pack(result))
+    except OverflowError as error:
+        raise PermanentError("the file is damaged: it claims to hold more than anybody has", REMEDY) from error
 
 
 def request(data: bytes) -> Request:

@@ -103,7 +103,7 @@ def _read_open_document(package: Package, facts: OfficeFacts, max_text: int) -> 
 
     with package.open("content.xml") as stream:
         read_xml(stream, on_start=count)
-    facts.pages = slides[0] if facts.unit == "slides" else int(counted) if counted and counted.isdigit() else len(facts.sheets) or None
+    facts.pages = slides[0] if facts.unit == "slides" else _believable(counted) or len(facts.sheets) or None
     facts.text = _collected(package, ["content.xml"], {"p", "h", "span", "a"}, max_text)
 
 
@@ -113,7 +113,12 @@ def _counted_pages(package: Package) -> int | None:
         return None
     with package.open("docProps/app.xml") as stream:
         pages = texts(stream, ("Pages",)).get("Pages", "")
-    return int(pages) if pages.isdigit() and 0 < int(pages) < 1_000_000 else None
+    return _believable(pages)
+
+
+def _believable(pages: str | None) -> int | None:
+    """A number of pages or sheets that a program wrote down, and not an attacker."""
+    return int(pages) if pages and re.fullmatch("[0-9]{1,6}", pages) and int(pages) else None
 
 
 def _sheet_names(package: Package) -> list[str]:

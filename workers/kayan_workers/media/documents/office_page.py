@@ -96,7 +96,7 @@ class _Flowing:
                 self._texts.append([])
                 style = (attribute(attributes, "style-name") or "").lower()
                 outline = attribute(attributes, "outline-level") or "1"
-                self._level = (int(outline) if outline.isdigit() else 1) if name == "h" else _level(style)
+                self._level = (int(outline) if outline.isdecimal() and len(outline) < 3 else 1) if name == "h" else _level(style)
                 self._bullet = self._lists > 0
             case "pStyle":
                 level = self._levels.get(attribute(attributes, "val") or "", 0)

@@ -32,7 +32,7 @@ def first_sheet(package: Package) -> Sheet:
                 leftward = attributes.get("rightToLeft") in ("1", "true")
             case "row":
                 said = attributes.get("r", "")
-                row, column = int(said) if said.isdigit() and len(said) < 9 else row + 1, 0
+                row, column = int(said) if said.isdecimal() and len(said) < 9 else row + 1, 0
                 if row > MAX_ROWS:
                     raise Enough
             case "c":
@@ -57,7 +57,7 @@ def first_sheet(package: Package) -> Sheet:
 
     with package.open(part) as stream, suppress(Enough):
         read_xml(stream, on_start=start, on_text=words, on_end=end)
-    shared = _shared(package, {int(text) for text, kind, _ in cells.values() if kind == "s" and text.isdigit() and len(text) < 9})
+    shared = _shared(package, {int(text) for text, kind, _ in cells.values() if kind == "s" and text.isdecimal() and len(text) < 9})
     formats = _formats(package)
     down, across = (max((place[axis] for place in cells), default=0) for axis in (0, 1))
     rows = [[""] * across for _ in range(down)]
@@ -121,7 +121,7 @@ def _formats(package: Package) -> dict[str, str]:
         nonlocal inside
         inside = name == "cellXfs" or (inside and name != "cellStyles")
         number = attribute(attributes, "numFmtId") or ""
-        if not number.isdigit() or len(number) > 6:
+        if not number.isdecimal() or len(number) > 6:
             return
         if name == "numFmt":
             code = re.sub(r'"[^"]*"|\[[^\]]*\]|\\.', "", attributes.get("formatCode", "").lower())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,6 +115,8 @@ def _read_header(file: BinaryIO) -> _Header:
             case ["end_header", *_]:
                 if order is None or any(count < 0 for _, count, _ in elements):
                     break
+                if any(count > os.fstat(file.fileno()).st_size for _, count, _ in elements):
+                    raise breaks_off(_WHAT, _FEWER)  # no row is shorter than a byte
                 return _Header(order, tuple(_Element(name, count, tuple(properties)) for name, count, properties in elements))
     raise damaged(_WHAT, "its header does not say how it is written, or breaks off")
 
