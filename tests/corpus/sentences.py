@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from corpus.came import Came, Refused
-from kayan_workers.media.complaints import REMEDY
 
 _LONGEST = 400
 _FAULTS = {
@@ -24,7 +23,7 @@ _FAULTS = {
 def faults(says: str) -> list[str]:
     """What a reader would stumble over; empty when the sentence will do."""
     found = [f"{fault}: {match[0]!r}" for fault, pattern in _FAULTS.items() if (match := re.search(pattern, says))]
-    if re.match("[^:;]*(?:is damaged|breaks off)", says) and not says.endswith(f"; {REMEDY}"):
+    if re.match("[^:;]*(?:is damaged|breaks off)", says) and not re.search("; .*upload (?:it|the whole file) again$", says):
         found.append("calls the file damaged and does not say what to do")
     if len(says) > _LONGEST:
         found.append(f"has {len(says)} characters")

@@ -24,7 +24,7 @@ def describe(probe: Probe, cover: Size | None = None) -> Facts:
     """
     audio = probe.audio
     if audio is None:
-        raise PermanentError("it has no sound, only pictures; upload it as a video")
+        raise PermanentError("it has no sound, only pictures", "upload it as a video")
     bit_rate = audio.bit_rate or probe.bit_rate
     metadata = present({
         "codec": audio.codec,
