@@ -16,9 +16,11 @@ import pytest
 from app import App, SomeEdges, app_of
 from doubles import FakeJob
 from kayan_workers.database import Database
-from kayan_workers.errors import PermanentError, TemporaryError
+from kayan_workers.errors import NotNowError, PermanentError, TemporaryError
 from kayan_workers.ids import derive_id
+from kayan_workers.processors import batching
 from kayan_workers.processors.analytics import Payload, process_batch
+from kayan_workers.processors.batching import Patience
 from waiting import wait_until
 
 NOON = "2025-11-24T12:00:00.123Z"
@@ -386,6 +388,27 @@ async def test_two_batches_that_wait_for_each_other_both_count(app: App, edges: 
 
     assert outcomes == [{"recorded": ["asset_analytics"]}] * 10
     assert {asset: views for asset, _, views, _ in counters(app)} == {first: 6, second: 6}
+
+
+def test_events_of_a_counter_that_somebody_holds_are_put_off_and_the_others_counted(
+    app: App, edges: Any, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "TOGETHER", Patience(statement_seconds=20, lock_seconds=0.3))
+    monkeypatch.setattr(batching, "APART", Patience(statement_seconds=5, lock_seconds=0.1))
+    held, others, user = app.asset(), [app.asset() for _ in range(9)], app.user()
+    app.insert("asset_analytics", assetId=held, date="2025-11-24", views=5)
+    work = [(event("ASSET_VIEW", assetId=asset, userId=user), job()) for _ in range(12) for asset in (*others, held)]
+    with psycopg.connect(database_url) as somebody:
+        somebody.execute("UPDATE asset_analytics SET views = views + 1")
+        outcomes = process_batch(work, edges)
+        somebody.commit()
+
+    for (payload, _), outcome in zip(work, outcomes, strict=True):
+        assert isinstance(outcome, NotNowError) == (payload.asset_id == held)
+    assert {asset: views for asset, _, views, _ in counters(app)} == dict.fromkeys(others, 12) | {held: 6}
+
+    assert process_batch(work, edges) == [{"recorded": ["asset_activities", "asset_analytics"]}] * 120
+    assert {asset: views for asset, _, views, _ in counters(app)} == dict.fromkeys(others, 12) | {held: 18}
 
 
 async def test_a_connection_lost_in_mid_batch_is_everybodys_temporary_error_and_leaves_nothing(

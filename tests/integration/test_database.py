@@ -109,6 +109,15 @@ def test_prismas_schema_becomes_the_search_path_and_its_other_parameters_are_und
     database.close()
 
 
+def test_who_has_less_time_may_set_limits_and_nobody_more_than_all_have(database: Database) -> None:
+    with database.transaction(statement_seconds=2, lock_seconds=0.5) as connection:
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("2s",)
+        assert connection.execute("SHOW lock_timeout").fetchone() == ("500ms",)
+    with database.transaction(statement_seconds=3600) as connection:
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("30s",)
+        assert connection.execute("SHOW lock_timeout").fetchone() == ("0",)
+
+
 def test_nothing_is_left_on_the_session_for_whoever_gets_it_next(database: Database) -> None:
     with database.transaction() as connection:
         pass

@@ -10,9 +10,11 @@ values are to blame for leaves as the psycopg.Error it is. Source of the URL's r
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlencode
 
@@ -63,16 +65,20 @@ class Database:
         self._pool_size = pool_size
         self._wait_seconds = wait_seconds
         seconds = float(prisma.get("socket_timeout") or statement_timeout_seconds)
-        self._begin = _begin_statement(prisma.get("schema") or "public", statement_timeout_ms=round(seconds * 1000))
+        self._statement_seconds = seconds
+        self._schema = prisma.get("schema") or "public"
         self._name = f"{address.get('host') or 'the local socket'}/{address.get('dbname') or ''}"
         self._lock = threading.Lock()
         self._opened: ConnectionPool[Connection] | None = None
 
     @contextmanager
-    def transaction(self, *, wait_seconds: float | None = None) -> Iterator[Connection]:
+    def transaction(
+        self, *, wait_seconds: float | None = None, statement_seconds: float = math.inf, lock_seconds: float | None = None
+    ) -> Iterator[Connection]:
         """Lend a connection inside one transaction: committed when the block ends, rolled back when it raises.
 
-        ``wait_seconds`` is how long to wait for one, for whoever has less time than others.
+        For whoever has less time than others: ``wait_seconds`` is how long to wait for a connection, ``statement_seconds`` how long a
+        statement may take, ``lock_seconds`` how long it may wait for one lock.
 
         Raises TemporaryError when the server cannot be reached, gives up on us, or asks for another try (deadlock, serialization,
         time limit). A block that swallowed an error of the server cannot commit: PostgreSQL would answer COMMIT with a silent rollback.
@@ -80,7 +86,7 @@ class Database:
         patience = self._wait_seconds if wait_seconds is None else wait_seconds
         with self._translated(patience):
             pool = self._pool()
-            connection = self._checked_out(pool, patience)
+            connection = self._checked_out(pool, patience, self._begin(statement_seconds, lock_seconds))
             try:
                 yield connection
                 if connection.info.transaction_status == TransactionStatus.INERROR:
@@ -113,12 +119,16 @@ class Database:
                 self._opened.open()
             return self._opened
 
-    def _checked_out(self, pool: ConnectionPool[Connection], wait_seconds: float) -> Connection:
+    def _begin(self, statement_seconds: float, lock_seconds: float | None) -> sql.Composed:
+        lock_ms = None if lock_seconds is None else round(lock_seconds * 1000)
+        return _begin_statement(self._schema, round(min(statement_seconds, self._statement_seconds) * 1000), lock_ms)
+
+    def _checked_out(self, pool: ConnectionPool[Connection], wait_seconds: float, begin: sql.Composed) -> Connection:
         """A connection whose transaction has begun. Those that died while idle are passed over: nothing has been said to them yet."""
         for _ in range(self._pool_size + 1):
             connection = pool.getconn(timeout=wait_seconds)
             try:
-                connection.execute(self._begin)
+                connection.execute(begin)
             except psycopg.Error:
                 died = connection.closed
                 pool.putconn(connection)
@@ -160,11 +170,13 @@ def reason(error: BaseException) -> str:
     return lines[0].strip() if lines else type(error).__name__
 
 
-def _begin_statement(schema: str, *, statement_timeout_ms: int) -> sql.Composed:
-    return sql.SQL(
+@lru_cache(maxsize=8)
+def _begin_statement(schema: str, statement_timeout_ms: int, lock_timeout_ms: int | None) -> sql.Composed:
+    begin = sql.SQL(
         "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL TimeZone TO 'UTC'; SET LOCAL search_path TO {schema}; "
         "SET LOCAL statement_timeout TO {limit}; SET LOCAL idle_in_transaction_session_timeout TO '120s'"
     ).format(schema=sql.Identifier(schema), limit=sql.Literal(statement_timeout_ms))
+    return begin if lock_timeout_ms is None else begin + sql.SQL("; SET LOCAL lock_timeout TO {}").format(sql.Literal(lock_timeout_ms))
 
 
 def _split_prisma(url: str) -> tuple[dict[str, Any], dict[str, str]]:

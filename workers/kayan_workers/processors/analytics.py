@@ -35,7 +35,7 @@ from kayan_workers import ledger
 from kayan_workers.errors import KayanError
 from kayan_workers.ids import derive_id
 from kayan_workers.processors import parents
-from kayan_workers.processors.batching import Outcome, as_json, in_as_few_as_possible
+from kayan_workers.processors.batching import Outcome, Patience, as_json, in_as_few_as_possible
 from kayan_workers.processors.events import Column, CounterRow, Effects, Payload, World, check, effects_of
 
 if TYPE_CHECKING:
@@ -78,13 +78,20 @@ ON CONFLICT ("assetId", date) DO UPDATE SET views = day.views + excluded.views, 
 def process_batch(work: Work, edges: Edges) -> list[Outcome]:
     """Record the events of ``work`` in one transaction. A job's value is ``{"recorded": [tables]}``, with ``skipped`` where a user lacks.
 
-    A malformed or unknown event, or one whose asset is gone, gets a PermanentError of its own; the others go through.
+    A malformed or unknown event, or one whose asset is gone, gets a PermanentError of its own; the others go through. An event whose
+    counter somebody else holds locked is put off.
     """
-    return in_as_few_as_possible(work, lambda some: _record(some, edges.database))
+    return in_as_few_as_possible(work, lambda some, patience: _record(some, edges.database, patience), locks=_row_to_lock)
 
 
-def _record(work: Work, database: Database) -> list[Outcome]:
-    with database.transaction() as connection:
+def _row_to_lock(entry: tuple[Payload, JobHandle]) -> str:
+    """Counters are what batches, and the app, change together."""
+    payload, _ = entry
+    return payload.asset_id or payload.user_id or ""
+
+
+def _record(work: Work, database: Database, patience: Patience) -> list[Outcome]:
+    with database.transaction(statement_seconds=patience.statement_seconds, lock_seconds=patience.lock_seconds) as connection:
         world = _look_around(connection, [payload for payload, _ in work])
         judged = [_judge(payload, job, world) for payload, job in work]
         # By name, so that a job that is in the batch twice counts once.

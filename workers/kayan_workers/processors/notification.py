@@ -22,7 +22,7 @@ import msgspec
 from kayan_workers.errors import KayanError, PermanentError
 from kayan_workers.ids import derive_id
 from kayan_workers.processors import parents
-from kayan_workers.processors.batching import Outcome, as_json, in_as_few_as_possible
+from kayan_workers.processors.batching import Outcome, Patience, as_json, in_as_few_as_possible
 
 if TYPE_CHECKING:
     from kayan_workers.database import Connection, Database
@@ -131,11 +131,13 @@ def process_batch(work: Work, edges: Edges) -> list[Outcome]:
 
     A job whose type is unknown or whose ids point at nothing gets a PermanentError of its own; the others go through.
     """
-    return in_as_few_as_possible(work, lambda some: _store(some, edges.database))
+    return in_as_few_as_possible(
+        work, lambda some, patience: _store(some, edges.database, patience), locks=lambda entry: entry[0].user_id
+    )
 
 
-def _store(work: Work, database: Database) -> list[Outcome]:
-    with database.transaction() as connection:
+def _store(work: Work, database: Database, patience: Patience) -> list[Outcome]:
+    with database.transaction(statement_seconds=patience.statement_seconds, lock_seconds=patience.lock_seconds) as connection:
         world = _look_around(connection, [payload for payload, _ in work])
         judged = [_judge(payload, job, world) for payload, job in work]
         if rows := [row for row in judged if isinstance(row, Row)]:
