@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 import ses_server
 from at_work import queue_at
 from kayan import WorkerProcess, kayan, worker
+from kayan_workers.edges import Edges
+from kayan_workers.errors import NotNowError, TemporaryError
 from kayan_workers.mail.samples import SAMPLE_VARIABLES
+from kayan_workers.mailer import account_of
+from kayan_workers.processors.table import ROLES
+from kayan_workers.settings import Settings
 from redis.asyncio import Redis
 from ses_server import THROTTLED, Quota, Refusal, SesServer
 from waiting import wait_until
@@ -146,3 +154,60 @@ async def test_a_day_that_is_known_to_be_over_costs_ses_no_request(workers: list
 
     assert ses.requests == requests
     assert json.dumps(said(workers, "job.postponed")).count("are used up") >= 10
+
+
+@pytest.mark.parametrize(
+    ("access_key", "account"),
+    [
+        ("ASIAY34FZKBOKMUTVV7A", "609629065308"),
+        ("AKIAY34FZKBOAAAAAAAA", "609629065308"),
+        ("AKIAIOSFODNN7EXAMPLE", ""),  # older than 2019
+        ("minioadmin", ""),
+        ("", ""),
+    ],
+)
+def test_a_key_tells_its_account_or_nothing(access_key: str, account: str) -> None:
+    assert account_of(access_key) == account
+
+
+def take_turn(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait to send one mail, as a worker with these variables does."""
+    with monkeypatch.context() as environment:
+        for name, value in variables.items():
+            environment.setenv(name, value)
+        edges = Edges(Settings.from_environment(roles=[role for role in ROLES if role.name == "email"]))
+        try:
+            edges.mailer.wait_turn(1, until=time.monotonic() + 5, stop=threading.Event())
+        finally:
+            edges.close()
+
+
+def test_accounts_that_share_a_redis_have_a_pace_each(variables: dict[str, str], ses: SesServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def turn_of(access_key: str) -> None:
+        take_turn(variables | {"AWS_ACCESS_KEY_ID": access_key}, monkeypatch)
+
+    ses.quota = Quota(per_second=100, per_day=5, sent_today=5)
+    with pytest.raises(NotNowError, match="used up"):
+        for _ in range(2):  # who finds out that the day is over goes on, as SES itself will say so
+            turn_of("ASIAY34FZKBOKMUTVV7A")
+    ses.quota = Quota(per_second=100)
+
+    with pytest.raises(NotNowError, match="used up"):
+        turn_of("ASIAY34FZKBOAAAAAAAA")  # another key of that account
+    turn_of("ASIAQNZGKIQY56JQ7WML")
+
+
+def test_credentials_that_cannot_be_had_now_are_trouble_to_retry(
+    variables: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of a role come from STS, which is away here."""
+    token = tmp_path / "token"
+    token.write_text("who we are")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    of_a_role = {
+        "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/workers",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": str(token), "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1",
+    }  # fmt: skip
+
+    with pytest.raises(TemporaryError, match="there are no credentials for SES"):
+        take_turn(variables | of_a_role, monkeypatch)

@@ -112,7 +112,7 @@ class Edges:
         region = settings.ses_region
         return SesMailer(
             sender=sender, region=region, max_connections=max(10, self._slots),
-            pace=SharedPace(Server(settings.redis), f"ses:{region}"),
+            pace_of=lambda account: SharedPace(Server(settings.redis), ":".join(filter(None, ("ses", account, region)))),
             why_not=SuppressionList(region).why if settings.check_suppression else None,
         )  # fmt: skip
 

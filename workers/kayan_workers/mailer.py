@@ -6,6 +6,7 @@ import logging
 import re
 import tempfile
 import threading
+from base64 import b32decode
 from collections.abc import Callable, Sequence
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from kayan_workers.errors import NotNowError, PermanentError, TemporaryError
 
 if TYPE_CHECKING:
+    from boto3.session import Session
     from botocore.exceptions import BotoCoreError, ClientError
     from types_boto3_ses.client import SESClient
 
@@ -94,8 +96,9 @@ class Mailer(Protocol):
 class SesMailer:
     """Sends through Amazon SES (API version 1, ``SendRawEmail``), or what ``AWS_ENDPOINT_URL_SES`` names in its place.
 
-    Credentials come from boto3's own chain. One instance serves many threads. ``pace`` keeps it, with all other workers, within the
-    account's sending rate; without one, SES alone says when it is too much. ``why_not`` tells of an address why a mail to it would
+    Credentials come from boto3's own chain. One instance serves many threads. ``pace_of`` makes the pace that keeps it, with all other
+    workers of its account (``""`` when that cannot be told), within the account's sending rate; without one, SES alone says when it is
+    too much. ``why_not`` tells of an address why a mail to it would
     never arrive, None when it may: SES itself says so only when it is too late.
     """
 
@@ -104,20 +107,34 @@ class SesMailer:
         *,
         sender: Address,
         region: str,
-        pace: Pace | None = None,
+        pace_of: Callable[[str], Pace] | None = None,
         why_not: Callable[[str], str | None] | None = None,
         max_connections: int = 10,
     ) -> None:
+        import boto3
+
+        # A session of our own: boto3's default session is not safe to build clients from in several threads.
+        session = boto3.session.Session()
         self.sender = sender
         self.region = region
-        self._pace = pace
+        self._pace_of = pace_of
+        self._pace: Pace | None = None
+        self._making_pace = threading.Lock()
+        self._session = session
         self._why_not = why_not
-        self._client = _ses_client(region, max_connections)
+        self._client = _ses_client(session, region, max_connections)
         self._told = False
 
     def wait_turn(self, recipients: int, *, until: float, stop: threading.Event) -> None:
+        self._make_pace()
         if self._pace is not None:
             self._pace.wait(recipients, until=until, stop=stop, read_limit=self._sending_rate)
+
+    def _make_pace(self) -> None:
+        """Not before the first mail: whoever hands out the credentials may take its time."""
+        with self._making_pace:
+            if self._pace is None and self._pace_of is not None:
+                self._pace = self._pace_of(_account(self._session))
 
     def close(self) -> None:
         if self._pace is not None:
@@ -247,8 +264,7 @@ def _write_whole(data: bytes, path: Path) -> None:
             raise
 
 
-def _ses_client(region: str, max_connections: int) -> SESClient:
-    import boto3
+def _ses_client(session: Session, region: str, max_connections: int) -> SESClient:
     from botocore.config import Config
 
     config = Config(
@@ -258,8 +274,31 @@ def _ses_client(region: str, max_connections: int) -> SESClient:
         retries={"total_max_attempts": 1, "mode": "standard"},
         max_pool_connections=max_connections,
     )
-    # A session of our own: boto3's default session is not safe to build clients from in several threads.
-    return boto3.session.Session().client("ses", region_name=region, config=config)
+    return session.client("ses", region_name=region, config=config)
+
+
+def _account(session: Session) -> str:
+    """The account whose quota the mails use up, ``""`` when the credentials do not tell. Raises TemporaryError when there are none now."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        credentials = session.get_credentials()
+        return account_of(credentials.get_frozen_credentials().access_key or "") if credentials else ""
+    except (BotoCoreError, ClientError) as error:
+        remedy = "check AWS_ACCESS_KEY_ID or the role, and the way to whoever hands out its keys"
+        raise TemporaryError(f"there are no credentials for SES: {error}", remedy) from error
+
+
+def account_of(access_key: str) -> str:
+    """The account that an access key belongs to, ``""`` when the key does not tell.
+
+    AWS has written it into the id of every key since 2019, also of those that a role gets for an hour: 40 bits behind a 1, in base 32.
+    Asking STS would take another call and another way out of the cluster.
+    """
+    if not re.fullmatch(r"A[KS]IA[Q-Z2-7][A-Z2-7]{15}", access_key):
+        return ""
+    number = int.from_bytes(b32decode(access_key[4:])[:6], "big")
+    return f"{number >> 7 & (1 << 40) - 1:012d}"
 
 
 def _serialised(message: EmailMessage) -> bytes:

@@ -54,7 +54,7 @@ class SharedPace:
     """The pace of one thing. Serves many threads; connects when first asked for a moment."""
 
     def __init__(self, server: Server, name: str) -> None:
-        """All that give the same ``name`` (``ses:eu-central-1``) and speak to the same Redis share a pace."""
+        """All that give the same ``name`` (``ses:123456789012:eu-central-1``) and speak to the same Redis share a pace."""
         self._server = server
         self._key = f"kayan:pace:{{{name}}}:"  # with a hash tag, so that a cluster keeps the keys together
         self._redis: Any = None
