@@ -31,27 +31,22 @@ class Lifecycle(Observer):
 
     def jobs_started(self, jobs: Sequence[ActiveJob]) -> None:
         self._metrics.started.inc(len(jobs))
-        for job in jobs:
-            if job.attempt == 1:
-                self._metrics.waited.observe(job.waited_ms / 1000)
+        self._metrics.waited.observe([job.waited_ms / 1000 for job in jobs if job.attempt == 1])
         if self._notes_jobs:
-            logs.together("info", (
-                {"event": "job.started", "queue": self._queue, "job_id": job.id, "attempt": job.attempt} for job in jobs
-            ))  # fmt: skip
+            same = {"event": "job.started", "queue": self._queue}
+            logs.together("info", same, [{"job_id": job.id, "attempt": job.attempt} for job in jobs])
 
     def jobs_completed(self, completed: Sequence[Completed]) -> None:
         self._metrics.completed.inc(len(completed))
-        for one in completed:
-            self._metrics.seconds.observe(one.seconds)
+        self._metrics.seconds.observe([one.seconds for one in completed])
         if self._notes_jobs:
-            logs.together("info", (
-                {"event": "job.completed", "queue": self._queue, "job_id": one.job.id, "attempt": one.job.attempt,
-                 "duration_ms": _ms(one.seconds)} for one in completed
-            ))  # fmt: skip
+            same = {"event": "job.completed", "queue": self._queue}
+            each = [{"job_id": one.job.id, "attempt": one.job.attempt, "duration_ms": _ms(one.seconds)} for one in completed]
+            logs.together("info", same, each)
 
     def job_retried(self, job: ActiveJob, error: BaseException, delay_ms: int, seconds: float) -> None:
         self._metrics.retried.inc()
-        self._metrics.seconds.observe(seconds)
+        self._metrics.seconds.observe([seconds])
         self._log.warning(
             "job.retried", job_id=job.id, attempt=job.attempt, duration_ms=_ms(seconds), delay_ms=delay_ms, **_described(error)
         )
@@ -65,7 +60,7 @@ class Lifecycle(Observer):
     def job_failed(self, job: ActiveJob, error: BaseException, seconds: float) -> None:
         permanent = isinstance(error, PermanentError)
         (self._metrics.failed_permanently if permanent else self._metrics.failed_exhausted).inc()
-        self._metrics.seconds.observe(seconds)
+        self._metrics.seconds.observe([seconds])
         self._log.error(
             "job.failed", job_id=job.id, attempt=job.attempt, duration_ms=_ms(seconds), permanent=permanent, **_described(error)
         )

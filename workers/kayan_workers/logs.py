@@ -11,7 +11,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable, MutableMapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
@@ -59,20 +59,27 @@ def of(job: JobHandle) -> structlog.typing.FilteringBoundLogger:
     return get(queue=job.queue, job_id=job.id, attempt=job.attempt)
 
 
-def together(level: str, events: Iterable[Event]) -> None:
-    """Log many events at once: the same lines as one by one, in one write. The caller sees to the level.
+def together(level: str, same: Event, each: Iterable[Event]) -> None:
+    """Log many events at once, with what is the ``same`` in all of them: the lines that they would be one by one, in one write.
+    ``each`` has plain values only, and the caller sees to the level.
 
     One by one, the loggers and writes of a batch would take longer than its jobs.
     """
     configured = structlog.get_config()
-    lines: list[Any] = []
-    for event in events:
-        line: Any = event
-        for step in configured["processors"]:
-            line = step(None, level, line)
-        lines.append(line)
-    if lines:
-        configured["logger_factory"]().msg("\n".join(lines))
+    *steps, render = configured["processors"]
+
+    def prepared(event: Any) -> Any:
+        for step in steps:
+            event = step(None, level, event)
+        return event
+
+    if render is _json_line:
+        guard = steps[-1]
+        text = _json_lines(prepared(dict(same)), [guard(None, level, event) for event in each])
+    else:
+        text = "\n".join([render(None, level, prepared({**same, **event})) for event in each])
+    if text:
+        configured["logger_factory"]().msg(text)
 
 
 def configure(*, level: str = "info", form: str = "json", secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
@@ -166,13 +173,19 @@ def _iso_time(unix_ms: int) -> str:
     return datetime.fromtimestamp(unix_ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-_encode = msgspec.json.Encoder(enc_hook=str).encode
+_encoder = msgspec.json.Encoder(enc_hook=str)
 
 
 def _json_line(_logger: object, _method: str, event: Event) -> str:
     event.pop("labels", None)  # what people read in place of a queue's name
     first = {"timestamp": event.pop("timestamp"), "level": event.pop("level"), "event": event.pop("event")}
-    return _encode(first | cast("dict[str, Any]", event)).decode()
+    return _encoder.encode(first | cast("dict[str, Any]", event)).decode()
+
+
+def _json_lines(same: Event, each: Sequence[Event]) -> str:
+    """Lines that all begin alike. No line breaks within: JSON has none in its texts."""
+    begin = _json_line(None, "", same).removesuffix("}")
+    return ("\n" + _encoder.encode_lines(each).decode()).replace("\n{", f"\n{begin},").strip("\n")
 
 
 # -- people ----------------------------------------------------------------------------------------------------------------------

@@ -6,11 +6,17 @@ The depth is read from Redis when somebody asks, at most every few seconds; ever
 from __future__ import annotations
 
 import asyncio
+import math
 import time
-from collections.abc import Awaitable, Mapping
+from bisect import bisect_left
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from itertools import accumulate
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector, disable_created_metrics, generate_latest
+from prometheus_client.core import HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # when each counter was made: a third of the page, and nobody asks
 
@@ -49,8 +55,10 @@ class Metrics:
         self._stalled = counter("kayan_jobs_stalled_total", "Jobs whose worker died, found by this process.", ["queue", "outcome"])
         self._overdue = counter("kayan_jobs_overdue_total", "Handlers that went on after they were told to end.")
         self._warnings = counter("kayan_queue_warnings_total", "Oddities on a queue that were worked around.")
-        self._seconds = Histogram("kayan_job_processing_seconds", "How long an attempt ran.", by_queue, buckets=_RUNNING, registry=registry)
-        self._waited = Histogram("kayan_job_waiting_seconds", "From due to begun.", by_queue, buckets=_WAITING, registry=registry)
+        self._seconds = Durations("kayan_job_processing_seconds", "How long an attempt ran.", _RUNNING)
+        self._waited = Durations("kayan_job_waiting_seconds", "From due to begun.", _WAITING)
+        registry.register(self._seconds)
+        registry.register(self._waited)
         self._slots = Gauge("kayan_worker_slots", "Room for running jobs (or batches) in this process.", by_queue, registry=registry)
         self._running = Gauge("kayan_worker_jobs_running", "Jobs running in this process.", by_queue, registry=registry)
         self._depth = Gauge("kayan_queue_jobs", "Jobs of the whole queue by state.", ["queue", "state"], registry=registry)
@@ -79,6 +87,42 @@ class Metrics:
         return generate_latest(self.registry)
 
 
+class Durations(Collector):
+    """A histogram of seconds by queue. Prometheus's own takes two microseconds over each observation, a tenth of a small job."""
+
+    def __init__(self, name: str, text: str, bounds: Sequence[float]) -> None:
+        self._name = name
+        self._text = text
+        self._bounds = (*bounds, math.inf)
+        self._queues: dict[str, QueueDurations] = {}
+
+    def of(self, queue: str) -> QueueDurations:
+        return self._queues.setdefault(queue, QueueDurations(self._bounds))
+
+    def collect(self) -> Iterable[Metric]:
+        family = HistogramMetricFamily(self._name, self._text, labels=["queue"])
+        for queue, durations in self._queues.items():
+            upto = zip(map(floatToGoString, self._bounds), accumulate(durations.counts), strict=True)
+            family.add_metric([queue], list(upto), durations.sum)
+        return [family]
+
+
+class QueueDurations:
+    """The seconds of one queue."""
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * len(bounds)
+        """How many lie between each bound and the one before it."""
+        self.sum = 0.0
+
+    def observe(self, seconds: Sequence[float]) -> None:
+        bounds, counts = self._bounds, self.counts
+        for value in seconds:
+            counts[bisect_left(bounds, value)] += 1
+        self.sum += sum(seconds)
+
+
 class QueueMetrics:
     """The metrics of one queue, with its label bound, so that counting a job costs next to nothing."""
 
@@ -96,8 +140,8 @@ class QueueMetrics:
         self.forgiven = metrics._stalled.labels(queue, "forgiven")
         self.overdue = metrics._overdue.labels(queue)
         self.warnings = metrics._warnings.labels(queue)
-        self.seconds = metrics._seconds.labels(queue)
-        self.waited = metrics._waited.labels(queue)
+        self.seconds = metrics._seconds.of(queue)
+        self.waited = metrics._waited.of(queue)
         self.running = metrics._running.labels(queue)
 
 
