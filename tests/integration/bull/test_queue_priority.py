@@ -9,6 +9,7 @@ from typing import NamedTuple
 from at_work import queue_at
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from kayan_workers.bull import scripts
 from kayan_workers.bull.options import JobOptions
 from kayan_workers.bull.queue import BulkJob
 from redis import Redis
@@ -98,3 +99,33 @@ def test_a_large_backlog_is_rebuilt_to_the_same_order(redis_url: str):
 
     compare(redis_url, Before(waiting, []), adds)
     compare(redis_url, Before(waiting, []), [Add(3)])
+
+
+@FEW
+@given(
+    waiting=WAITING, stale=st.lists(st.integers(1, 5), max_size=5),
+    due=st.lists(st.tuples(PRIORITIES, st.sampled_from([False] * 20 + [True])), min_size=1, max_size=60),
+)
+def test_jobs_due_together_go_where_they_would_one_by_one(
+    redis_url: str, waiting: list[int], stale: list[int], due: list[tuple[int, bool]]
+):
+    """The limiter leaves jobs that it turns away in the index; those are marked here."""
+    book = ByTheBook(Before(waiting, stale))
+    book.index |= {f"due-{number}": priority for number, (priority, is_known) in enumerate(due) if is_known and priority}
+    with Redis.from_url(redis_url, decode_responses=True) as client:
+        client.flushdb()
+        if book.list:
+            client.rpush("bull:mail:wait", *book.list)
+        if book.index:
+            client.zadd("bull:mail:priority", book.index)
+        for number, (priority, _) in enumerate(due):
+            client.hset(f"bull:mail:due-{number}", "priority", priority)
+            client.zadd("bull:mail:delayed", {f"due-{number}": 4096 + number})
+            book.add(f"due-{number}", Add(priority))
+
+        keys, args = ["kayan:office", "bull:mail:delayed"], ["somebody", 1000, "bull:mail:", "", 2]
+        assert scripts.run_blocking(client, scripts.load("keep_office"), keys, args) == [1, ""]
+
+        assert client.lrange("bull:mail:wait", 0, -1) == book.list
+        assert {job_id: int(score) for job_id, score in client.zrange("bull:mail:priority", 0, -1, withscores=True)} == book.index
+        assert client.exists("bull:mail:delayed") == 0

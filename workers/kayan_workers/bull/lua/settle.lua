@@ -74,24 +74,67 @@ for n = 1, jobs do
   end
 end
 
--- Jobs that were claimed together often finish together. Then they are the tail of `active` and leave it in one go.
-local function are_the_tail()
-  local tail = call("LRANGE", active, -our_count, "-1")
-  local seen = {}
-  for i = 1, #tail do
-    seen[tail[i]] = true
+-- Jobs that finish together are taken off `active` in one go: its tail, where the oldest are, is read until it holds them all, and
+-- written again without them. LREM would walk along the list for each of them; that is cheaper only for a few that are not the tail.
+local left, FEW = {}, 40
+
+-- Returns the tail, the place in it of the deepest of ours (nil: leave it alone), and how many of ours are in it.
+local function read_tail(is_mine)
+  local reach, most = our_count, our_count
+  if our_count >= FEW then
+    most = call("LLEN", active)
   end
-  for i = 1, our_count do
-    if not seen[ours[i]] then
-      return false
+  while true do
+    local tail, found, deepest = call("LRANGE", active, -reach, "-1"), 0, nil
+    for i = #tail, 1, -1 do
+      local seen = is_mine[tail[i]]
+      if seen then
+        deepest = i
+        if seen ~= reach then -- an id may be there twice
+          is_mine[tail[i]] = reach
+          found = found + 1
+        end
+      end
     end
+    if found == our_count or reach >= most then
+      return tail, (found == our_count or our_count >= FEW) and deepest, found
+    end
+    reach = reach * 2
   end
-  return true
 end
 
-local left_together = our_count > 2 and are_the_tail()
-if left_together then
-  call("LTRIM", active, "0", -our_count - 1)
+local function leave_together()
+  local is_mine = {}
+  for i = 1, our_count do
+    is_mine[ours[i]] = 0
+  end
+  local tail, deepest, found = read_tail(is_mine)
+  if not deepest then
+    return
+  end
+  if found == #tail and found == our_count then
+    left = is_mine
+    call("LTRIM", active, "0", -found - 1)
+    return
+  end
+  local others, kept = {}, #tail
+  for i = #tail, deepest, -1 do
+    local id = tail[i]
+    if is_mine[id] and not left[id] then
+      left[id] = true
+    else
+      others[kept] = id
+      kept = kept - 1
+    end
+  end
+  call("LTRIM", active, "0", deepest - #tail - 2)
+  for first = kept + 1, #tail, 5000 do
+    call("RPUSH", active, unpack(others, first, math.min(first + 4999, #tail)))
+  end
+end
+
+if our_count > 2 then
+  leave_together()
 end
 
 local healthy, health, doomed, doom = {}, 0, {}, 0
@@ -100,7 +143,7 @@ local function finish(n, keep)
   local at = FIRST + (n - 1) * STEP
   doom = doom + 1
   doomed[doom] = locks[n]
-  if not left_together and call("LREM", active, "-1", ARGV[at]) == 0 then
+  if not left[ARGV[at]] and call("LREM", active, "-1", ARGV[at]) == 0 then
     refuse(ARGV[at], -3)
     return false
   end
@@ -123,13 +166,24 @@ end
 local at, n = FIRST + jobs * STEP, 0
 while ARGV[at] do
   local last, keep_count, keep_age_ms = n + tonumber(ARGV[at]), tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
-  local scored, scores = {}, 0
+  local scored, scores, surplus = {}, 0, 0
+  if keep_count >= 0 and last - n > keep_count then
+    surplus = -keep_count
+    for m = n + 1, last do
+      surplus = surplus + (is_ours[m] and 1 or 0)
+    end
+  end
   while n < last do
     n = n + 1
-    if is_ours[n] and finish(n, keep_count ~= 0) and keep_count ~= 0 then
-      scored[scores + 1] = now_text
-      scored[scores + 2] = ARGV[FIRST + (n - 1) * STEP]
-      scores = scores + 2
+    if is_ours[n] then
+      -- of more than are kept the first would be forgotten in this same step
+      local keep = surplus <= 0
+      surplus = surplus - 1
+      if finish(n, keep) and keep then
+        scored[scores + 1] = now_text
+        scored[scores + 2] = ARGV[FIRST + (n - 1) * STEP]
+        scores = scores + 2
+      end
     end
   end
   if scores > 0 then

@@ -36,9 +36,12 @@ end
 -- Enters the groups into the index. Returns how many older ids of equal or higher urgency each of them has.
 local function index_groups(index, groups)
   for _, group in ipairs(groups) do
+    local scored = {}
     for _, id in ipairs(group[2]) do
-      redis.call("ZADD", index, group[1], id)
+      scored[#scored + 1] = group[1]
+      scored[#scored + 1] = id
     end
+    push_all("ZADD", index, scored)
   end
   local depths, new = {}, 0
   for i, group in ipairs(groups) do
