@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from app import App, SomeEdges, app_of
 from doubles import FakeJob
+from kayan_workers import ledger
 from kayan_workers.database import Database
 from kayan_workers.errors import NotNowError, PermanentError, TemporaryError
 from kayan_workers.ids import derive_id
@@ -249,6 +250,31 @@ def test_a_batch_run_again_changes_nothing_and_says_the_same(app: App, edges: An
     assert counters(app) == [(asset, date(2025, 11, 24), 40, 0)]
     assert len(app.rows("asset_activities", "id")) == 40
     assert len(app.rows("search_history", "id")) == 5
+
+
+def test_the_ledger_has_only_those_events_that_leave_no_row_to_tell_that_they_were_counted(app: App, edges: Any) -> None:
+    asset, user = app.asset(), app.user()
+    told, untold = job(), job()
+    work = [(event("ASSET_VIEW", assetId=asset, userId=user), told), (event("ASSET_VIEW", assetId=asset), untold)]
+
+    for _ in range(2):
+        process_batch(work, edges)
+
+    assert app.connection.execute("SELECT job_id FROM kayan_workers.ledger").fetchall() == [(untold.id,)]
+    assert app.rows("asset_analytics", "views") == [2]
+
+
+def test_events_that_an_older_worker_wrote_into_the_ledger_are_not_counted_again(app: App, edges: Any) -> None:
+    """It did so for all of them."""
+    asset, user = app.asset(), app.user()
+    work = [(event("ASSET_VIEW", assetId=asset, userId=user), job()), (event("ASSET_DOWNLOAD", assetId=asset), job())]
+    process_batch(work, edges)
+    with edges.database.transaction() as connection:
+        ledger.record_many_once(connection, [a_job for _, a_job in work], "asset_analytics")
+
+    process_batch(work, edges)
+
+    assert counters(app) == [(asset, date(2025, 11, 24), 1, 1)]
 
 
 def test_a_job_that_is_in_a_batch_twice_counts_once(app: App, edges: Any) -> None:

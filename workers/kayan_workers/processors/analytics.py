@@ -20,7 +20,8 @@ that is gone, since its counters went with it.
 **ACTIVITY** is queued by nobody yet, and the Node worker only logged it. Who queues one expects it under the latest activity: so
 ``data.type`` names an ``AssetActivityType``, ``data.description`` may word it, ``data.collectionId`` may point at a collection.
 
-**Twice.** A counter cannot tell who raised it, so the ledger does, in the same transaction. Rows have ids derived from the job.
+**Twice.** Rows have ids derived from the job. A counter cannot tell who raised it, but an activity that was there already says that its
+event has been counted, as both are one transaction; where there is no activity, the ledger says so.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import date
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString
 
 from kayan_workers import ledger
 from kayan_workers.errors import KayanError
 from kayan_workers.ids import derive_id
 from kayan_workers.processors import parents
-from kayan_workers.processors.batching import Outcome, Patience, as_json, in_as_few_as_possible
+from kayan_workers.processors.batching import Outcome, Patience, Row, as_json, in_as_few_as_possible
 from kayan_workers.processors.events import Column, CounterRow, Effects, Payload, World, check, effects_of
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["Payload", "check", "process_batch"]
 
 EFFECT = "asset_analytics"
-"""The counters' name in the ledger."""
+"""The name in the ledger of a counter that grew without an activity."""
 
 Work = Sequence[tuple[Payload, "JobHandle"]]
 
@@ -58,6 +59,7 @@ SELECT * FROM json_to_recordset(%s::json) AS event (
   "assetId" text, "collectionId" text, metadata jsonb
 )
 ON CONFLICT (id) DO NOTHING
+RETURNING id
 """
 
 _INSERT_SEARCHES = """
@@ -66,6 +68,7 @@ SELECT * FROM json_to_recordset(%s::json) AS event (
   id text, "userId" text, query text, filters jsonb, "resultCount" int, "createdAt" timestamp
 )
 ON CONFLICT (id) DO NOTHING
+RETURNING id
 """
 
 _ADD_TO_COUNTERS = """
@@ -108,15 +111,21 @@ def _write(connection: Connection, effects: dict[ledger.JobName, tuple[JobHandle
 
     Each is written in the order of its ids, so that two batches wait for each other in one order and never in a ring.
     """
-    counted = [job for job, entry in effects.values() if entry.counter]
-    new = ledger.record_many_once(connection, counted, EFFECT)
-    first_time = [entry for name, (_, entry) in effects.items() if entry.counter is None or name in new]
-    if activities := [entry.activity for entry in first_time if entry.activity]:
-        connection.execute(_INSERT_ACTIVITIES, (as_json(activities),))
-    if searches := [entry.search for entry in first_time if entry.search]:
-        connection.execute(_INSERT_SEARCHES, (as_json(searches),))
-    if counters := summed(entry.counter for entry in first_time if entry.counter):
+    entries = [entry for _, entry in effects.values()]
+    counted = ledger.record_many_once(connection, [job for job, entry in effects.values() if entry.counter and not entry.activity], EFFECT)
+    inserted = _insert(connection, _INSERT_ACTIVITIES, [entry.activity for entry in entries if entry.activity])
+    _insert(connection, _INSERT_SEARCHES, [entry.search for entry in entries if entry.search])
+    new = [
+        entry.counter for name, (_, entry) in effects.items()
+        if entry.counter and (entry.activity.id in inserted if entry.activity else name in counted)
+    ]  # fmt: skip
+    if counters := summed(new):
         connection.execute(_ADD_TO_COUNTERS, (as_json(counters),))
+
+
+def _insert(connection: Connection, statement: LiteralString, rows: Sequence[Row]) -> set[str]:
+    """The ids of those that were not there already."""
+    return {row_id for (row_id,) in connection.execute(statement, (as_json(rows),))} if rows else set()
 
 
 def summed(counters: Iterable[tuple[str, date, Column]]) -> list[CounterRow]:

@@ -41,7 +41,7 @@ class Activity(msgspec.Struct, rename="camel"):
     collection_id: str | None = None
 
 
-class ActivityRow(msgspec.Struct, rename="camel"):
+class ActivityRow(msgspec.Struct, rename="camel", omit_defaults=True):
     """A row of ``asset_activities``, by its columns' names."""
 
     id: str
