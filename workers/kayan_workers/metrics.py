@@ -48,7 +48,7 @@ class Metrics:
         self._started = counter("kayan_jobs_started_total", "Attempts begun.")
         self._completed = counter("kayan_jobs_completed_total", "Jobs completed.")
         self._retried = counter("kayan_jobs_retried_total", "Attempts that failed and will be repeated.")
-        self._postponed = counter("kayan_jobs_postponed_total", "Jobs put off because there was no room for them; no attempt was counted.")
+        self._postponed = counter("kayan_jobs_postponed_total", "Jobs put off, for want of room or of a lock; no attempt was counted.")
         self._failed = counter("kayan_jobs_failed_total", "Jobs that failed for good.", ["queue", "reason"])
         self._lost = counter("kayan_job_locks_lost_total", "Jobs whose lock was lost while they ran here; nothing was written for them.")
         self._handed_back = counter("kayan_jobs_handed_back_total", "Jobs put back unharmed, mostly at shutdown.")
