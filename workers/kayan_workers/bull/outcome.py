@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 Fate = Literal["failed", "delayed", "retry"]
 
 KEEP_ALL = (-1, -1)
+
+_SHORT = 200
+"""Up to how many characters a text is remembered."""
 
 
 class JobTimeoutError(Exception):
@@ -45,7 +49,7 @@ class Completed(NamedTuple):
         """Bull's message: the result as JSON in a string; a handler that returned nothing has no ``val``."""
         job_id = self.job.id
         quoted = f'"{job_id}"' if job_id.isalnum() and job_id.isascii() else stringify(job_id)
-        return f'{{"jobId":{quoted}}}' if self.value is None else f'{{"jobId":{quoted},"val":{stringify(self.text)}}}'
+        return f'{{"jobId":{quoted}}}' if self.value is None else f'{{"jobId":{quoted},"val":{_quoted(self.text)}}}'
 
 
 class Failed(NamedTuple):
@@ -103,12 +107,29 @@ def _of_handler(trace: TracebackType | None) -> TracebackType | None:
     return first or trace
 
 
-def completed(job: ActiveJob, value: Any) -> Completed | Failed:
-    """The outcome of a handler that returned. A value that is no JSON is the handler's mistake, and permanent."""
+def _quoted(text: str) -> str:
+    return _quoted_short(text) if len(text) < _SHORT else stringify(text)
+
+
+@lru_cache(maxsize=64)
+def _quoted_short(text: str) -> str:
+    """Remembered, as many jobs have the same small result."""
+    return stringify(text)
+
+
+def completed(job: ActiveJob, value: Any, texts: dict[int, str] | None = None) -> Completed | Failed:
+    """The outcome of a handler that returned. A value that is no JSON is the handler's mistake, and permanent.
+
+    ``texts`` are the JSON texts of the values that this batch has returned so far, by identity: many of its jobs may share one.
+    """
     if value is None:
         return Completed(job, None, "null", job.seconds)
+    texts = {} if texts is None else texts
     try:
-        return Completed(job, value, stringify(value), job.seconds)
+        text = texts.get(id(value))
+        if text is None:
+            text = texts[id(value)] = stringify(value)
+        return Completed(job, value, text, job.seconds)
     except (TypeError, ValueError, msgspec.MsgspecError) as error:
         mistake = PermanentError(f"job {job.id} of {job.queue}: the handler's result cannot be written as JSON: {error}")
         return Failed(job, mistake, "failed", 0, job.seconds)

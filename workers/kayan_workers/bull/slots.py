@@ -177,8 +177,9 @@ class Slots:
             raise
         except BaseException as error:
             return [self._failed(job, error) for job in jobs]
+        texts: dict[int, str] = {}
         return [
-            self._failed(job, one) if isinstance(one, BaseException) else outcome.completed(job, one)
+            self._failed(job, one) if isinstance(one, BaseException) else outcome.completed(job, one, texts)
             for job, one in zip(jobs, value, strict=True)
         ]
 

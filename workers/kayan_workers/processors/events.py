@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
@@ -88,10 +89,15 @@ class Effects(NamedTuple):
     skipped: str | None = None
 
     def value(self) -> dict[str, object]:
-        """What Bull keeps as the job's return value: the same on a second run as on the first."""
-        stored = {"asset_activities": self.activity, "search_history": self.search, "asset_analytics": self.counter}
-        value: dict[str, object] = {"recorded": [table for table, row in stored.items() if row is not None]}
-        return value | {"skipped": self.skipped} if self.skipped else value
+        """What Bull keeps as the job's return value: the same on a second run as on the first. Events of one kind share it."""
+        return _value(self.activity is not None, self.search is not None, self.counter is not None, self.skipped)
+
+
+@lru_cache(maxsize=64)
+def _value(activity: bool, search: bool, counter: bool, skipped: str | None) -> dict[str, object]:
+    stored = {"asset_activities": activity, "search_history": search, "asset_analytics": counter}
+    value: dict[str, object] = {"recorded": [table for table, there in stored.items() if there]}
+    return value | {"skipped": skipped} if skipped else value
 
 
 class World(NamedTuple):
