@@ -140,8 +140,7 @@ def _open_png(source: Path, kind: Kind) -> Picture:
 
 def _open_webp(source: Path, kind: Kind) -> Picture:
     def pixels(shrink: float, frame: int) -> Any:
-        # libwebp averages while it decodes. The last halving is left to libvips, which does it better, where that costs little.
-        return _load(pyvips.Image.webpload, source, page=frame, scale=min(1.0, (2 if shrink >= 4 else 1) / shrink))
+        return _load(pyvips.Image.webpload, source, page=frame, scale=min(1.0, 1 / shrink))
 
     return _open_buffered(kind, pixels, bytes_a_pixel=8)
 
