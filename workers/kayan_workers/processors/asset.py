@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kayan_workers import assets
 from kayan_workers.errors import PermanentError
 from kayan_workers.media.file_type import FileType
+from kayan_workers.media.mime_types import contradicts
 from kayan_workers.media.rendition import Rendition
 from kayan_workers.objects import derived_key
 from kayan_workers.processors import thumbnail
@@ -79,8 +80,7 @@ def _claims(payload: Payload, kind: Kind) -> dict[str, object]:
     if payload.file_type in (FileType.DOCUMENT, FileType.OTHER):
         processed_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         claims |= {"mimeType": payload.mime_type or "", "processedAt": processed_at}
-    declared, real = (payload.mime_type or "").partition("/")[0], kind.mime.partition("/")[0]
-    if kind.family not in ("unknown", "text") and declared in ("image", "video", "audio") and real != declared:
+    if contradicts(payload.mime_type or "", kind):
         claims["detectedMimeType"] = kind.mime
     return claims
 

@@ -1,0 +1,38 @@
+"""A browser's word for a file beside what the file is."""
+
+from __future__ import annotations
+
+import pytest
+from kayan_workers.media.mime_types import contradicts
+from kayan_workers.media.sniff import PDF, SVG, TEXT, UNKNOWN, ZIP, Kind
+
+JPEG = Kind("image", "JPEG", "image/jpeg")
+DOCX = Kind("document", "DOCX", "application/vnd.openxmlformats-officedocument.wordprocessingml.document")
+GLB = Kind("model", "GLB", "model/gltf-binary")
+OGG = Kind("audio", "Ogg", "audio/ogg")
+ASF = Kind("video", "ASF", "video/x-ms-asf")
+MATROSKA = Kind("video", "Matroska", "video/x-matroska")
+MP4 = Kind("video", "MP4", "video/mp4")
+
+
+@pytest.mark.parametrize(
+    ("declared", "kind"),
+    [
+        ("image/png", JPEG), ("image/jpeg", MP4), ("application/pdf", DOCX), ("model/obj", GLB), ("text/csv", PDF),
+        ("image/png; charset=binary", JPEG), ("IMAGE/PNG", JPEG), ("video/unheard-of", JPEG), ("image/png", TEXT), ("image/jpeg", SVG),
+    ],
+)  # fmt: skip
+def test_another_format_than_the_browser_said_is_noticed(declared: str, kind: Kind) -> None:
+    assert contradicts(declared, kind)
+
+
+@pytest.mark.parametrize(
+    ("declared", "kind"),
+    [
+        ("image/jpg", JPEG), ("video/ogg", OGG), ("audio/x-ms-wma", ASF), ("audio/webm", MATROSKA), ("video/quicktime", MP4),
+        ("application/illustrator", PDF), ("application/vnd.ms-excel", TEXT), ("application/zip", DOCX), ("application/octet-stream", GLB),
+        ("", JPEG), ("image/png", UNKNOWN), ("video/unheard-of", MP4), ("image/unheard-of", TEXT), ("application/x-zip-compressed", ZIP),
+    ],
+)  # fmt: skip
+def test_what_only_sounds_different_is_no_contradiction(declared: str, kind: Kind) -> None:
+    assert not contradicts(declared, kind)
