@@ -252,11 +252,14 @@ def test_a_bad_file_fails_for_good_with_words_in_the_row(world: World, content: 
     assert upload.asset_id in str(caught.value)
 
 
-def test_an_audio_file_called_a_video_fails_and_says_why(world: World, samples: Samples) -> None:
+def test_sound_called_a_video_is_described_as_the_sound_it_is(world: World, samples: Samples) -> None:
     upload = world.upload(samples["jingle.mp3"].path, "VIDEO", "video/mp4")
 
-    with pytest.raises(PermanentError, match="no moving pictures"):
-        run(asset, world, upload.payload())
+    run(asset, world, upload.payload())
+
+    row = world.asset(upload.asset_id)
+    assert (row["processingStatus"], row["width"], row["metadata"]["codec"]) == ("COMPLETED", None, "mp3")
+    assert row["metadata"]["detectedMimeType"] == "audio/mpeg"
 
 
 def test_a_picture_of_another_format_than_declared_is_read_and_the_truth_recorded(world: World, samples: Samples) -> None:

@@ -16,7 +16,7 @@ from kayan_workers.media.examined import Examined
 from kayan_workers.media.facts import Facts
 from kayan_workers.media.file_type import FileType
 from kayan_workers.media.films import audio, video
-from kayan_workers.media.films.probe import probe
+from kayan_workers.media.films.probe import Probe, probe
 from kayan_workers.media.images import images
 from kayan_workers.media.sniff import Kind, sniff
 
@@ -37,9 +37,9 @@ def _facts(source: Path, kind: Kind, file_type: FileType, ffmpeg: Ffmpeg) -> Fac
         case FileType.IMAGE:
             return _image(source, kind)
         case FileType.VIDEO:
-            return video.describe(probe(ffmpeg, source))
+            return _video(source, ffmpeg)
         case FileType.AUDIO:
-            return audio.describe(probe(ffmpeg, source), audio.cover_size(ffmpeg, source))
+            return _sound(source, probe(ffmpeg, source), ffmpeg)
         case FileType.DOCUMENT:
             return _document(source, kind)
         case FileType.MODEL_3D:
@@ -64,6 +64,16 @@ def _image(source: Path, kind: Kind) -> Facts:
         width=canvas.width, height=canvas.height, metadata={**facts.metadata, **canvas.metadata},
         details={**facts.details, **canvas.details}, custom={**facts.custom, **canvas.custom},
     )  # fmt: skip
+
+
+def _video(source: Path, ffmpeg: Ffmpeg) -> Facts:
+    """A film, or a recording of sound alone in a film's format: browsers call it a video, and many players show it as one."""
+    found = probe(ffmpeg, source)
+    return video.describe(found) if found.video or found.lacks_its_pictures else _sound(source, found, ffmpeg)
+
+
+def _sound(source: Path, found: Probe, ffmpeg: Ffmpeg) -> Facts:
+    return audio.describe(found, audio.cover_size(ffmpeg, source))
 
 
 def _document(source: Path, kind: Kind) -> Facts:
@@ -105,9 +115,9 @@ def _other(source: Path, kind: Kind, ffmpeg: Ffmpeg) -> Facts:
             case "image" | "design":
                 return _image(source, kind)
             case "video":
-                return video.describe(probe(ffmpeg, source))
+                return _video(source, ffmpeg)
             case "audio":
-                return audio.describe(probe(ffmpeg, source), audio.cover_size(ffmpeg, source))
+                return _sound(source, probe(ffmpeg, source), ffmpeg)
     _refuse_broken_office(source, kind)
     return _unread(source, kind)
 
