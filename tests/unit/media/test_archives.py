@@ -1,4 +1,4 @@
-"""Archives are stored as they come; one that was cut on its way says so."""
+"""What nobody here opens is stored as it comes; what is wrong with it all the same is said."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from kayan_workers.ffmpeg import Ffmpeg
 from kayan_workers.media.examine import examine
 from kayan_workers.media.file_type import FileType
+from PIL import Image
 
 
 def packed(comment: bytes = b"") -> bytes:
@@ -51,3 +52,15 @@ def test_an_archive_is_stored_and_one_that_was_cut_is_called_damaged(
 
     assert metadata["inspected"] is False
     assert metadata.get("damaged") is damaged
+
+
+def test_why_a_picture_that_the_app_files_under_other_could_not_be_read_is_said(tmp_path: Path) -> None:
+    whole = io.BytesIO()
+    Image.effect_noise((64, 64), 60).save(whole, "JPEG")
+    source = tmp_path / "photo"
+    source.write_bytes(whole.getvalue()[:-200])
+
+    metadata = examine(source, FileType.OTHER, Ffmpeg()).facts.metadata
+
+    assert (metadata["format"], metadata["inspected"]) == ("JPEG", False)
+    assert str(metadata["inspectionError"]).startswith("the JPEG picture is damaged or incomplete")

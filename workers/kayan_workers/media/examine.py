@@ -5,7 +5,6 @@ Most files are pictures and films, and what the other rooms need weighs as much 
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
 from kayan_workers.errors import PermanentError
@@ -13,7 +12,7 @@ from kayan_workers.ffmpeg import Ffmpeg
 from kayan_workers.media.archives import breaks_off
 from kayan_workers.media.complaints import damaged
 from kayan_workers.media.examined import Examined
-from kayan_workers.media.facts import Facts
+from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.file_type import FileType
 from kayan_workers.media.films import audio, video
 from kayan_workers.media.films.probe import Probe, probe
@@ -110,7 +109,8 @@ def _other(source: Path, kind: Kind, ffmpeg: Ffmpeg) -> Facts:
         return models.describe(source)
     if documents.can_read(kind):
         return documents.describe(source)
-    with suppress(PermanentError):
+    problem = None
+    try:
         match kind.family:
             case "image" | "design":
                 return _image(source, kind)
@@ -118,8 +118,10 @@ def _other(source: Path, kind: Kind, ffmpeg: Ffmpeg) -> Facts:
                 return _video(source, ffmpeg)
             case "audio":
                 return _sound(source, probe(ffmpeg, source), ffmpeg)
+    except PermanentError as error:
+        problem = error.says
     _refuse_broken_office(source, kind)
-    return _unread(source, kind)
+    return _unread(source, kind, problem)
 
 
 def _refuse_broken_office(source: Path, kind: Kind) -> None:
@@ -128,9 +130,10 @@ def _refuse_broken_office(source: Path, kind: Kind) -> None:
         raise damaged("the document", "it is no whole office package")
 
 
-def _unread(source: Path, kind: Kind) -> Facts:
+def _unread(source: Path, kind: Kind, problem: str | None = None) -> Facts:
     """A format nobody here can look into (Figma, FBX, Word before 2007 …): the file is fine, only its inside stays unknown.
 
-    An archive that was cut is stored too, for it is nobody's to refuse, but its users are told.
+    What is damaged is stored too where it is nobody's to refuse, but its users are told.
     """
-    return Facts(metadata={"format": kind.name, "inspected": False, **({"damaged": True} if breaks_off(source, kind) else {})})
+    cut = True if breaks_off(source, kind) else None
+    return Facts(metadata=present({"format": kind.name, "inspected": False, "damaged": cut, "inspectionError": problem}))
