@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import time
 import zipfile
 from pathlib import Path
 
@@ -36,6 +37,7 @@ def test_every_sample_is_what_it_says(tmp_path: Path) -> None:
         (PACKED.getvalue()[:30], "ZIP"),
         (b"<!DOCTYPE html><html></html>", "HTML"),
         (b'<?xml version="1.0"?>\n<!-- by hand --><svg xmlns="x"/>', "SVG"),
+        (b"<!---->" * 500 + b"<svg/>", "SVG"),
         (b"plain words about <svg> pictures", "text"),
         ("نص عربي".encode(), "text"),
         (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf" + b"\0" * 20, "AVIF"),
@@ -72,6 +74,19 @@ def test_a_picture_of_one_grey_is_not_taken_for_text_of_two_bytes_a_letter(tmp_p
     Image.new("RGB", (200, 200), (grey, grey, grey)).save(tmp_path / "grey.bmp")
 
     assert sniff(tmp_path / "grey.bmp").name == "BMP"
+
+
+@pytest.mark.parametrize(
+    "text", [b"<!---->" * 100_000, b"<??>" * 100_000, b"<!DOCTYPE" + b" " * 700_000, b"<!DOCTYPE a [" + b"] " * 300_000, b"<!--" * 100_000]
+)
+def test_what_stands_before_a_root_is_passed_in_one_go(tmp_path: Path, text: bytes) -> None:
+    path = tmp_path / "file.svg"
+    path.write_bytes(text)
+
+    began = time.process_time()
+    sniff(path)
+
+    assert time.process_time() - began < 1
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)

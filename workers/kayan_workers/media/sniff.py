@@ -104,9 +104,9 @@ _BRANDS = {
     b"qt  ": Kind("video", "QuickTime", "video/quicktime"),
 }
 _DNG_VERSION, _SUB_IFDS, _NEW_SUBFILE_TYPE, _MAKE = 0xC612, 0x014A, 0x00FE, 0x010F
-_SVG_ROOT = re.compile(
-    rb"(?:\s|<\?.*?\?>|<!--.*?-->|<!DOCTYPE\s+[^\[>]*(?:\[.*?\]\s*)?>)*<(?:[\w-]+:)?svg[\s/>]", re.DOTALL | re.IGNORECASE
-)
+_BEFORE_ROOT = re.compile(rb"\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE\s[^\[>]*(?:\[.*?\]\s*)?>", re.DOTALL | re.IGNORECASE)
+"""One piece of what may stand before an XML file's root. Never repeated within a pattern, which would try every way to part the pieces."""
+_SVG_ROOT = re.compile(rb"<(?:[\w-]+:)?svg[\s/>]", re.IGNORECASE)
 _MP4 = Kind("video", "MP4", "video/mp4")
 _OFFICE = {
     "word/": Kind("document", "DOCX", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
@@ -204,13 +204,20 @@ def _by_text(head: bytes) -> Kind | None:
     if not head or b"\0" in head or sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head) > len(head) // 50:
         return None
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if _SVG_ROOT.match(start):
+    if _has_svg_root(start):
         return SVG
     if start.startswith(b"{") and b'"asset"' in head and (b'"buffers"' in head or b'"meshes"' in head or b'"scenes"' in head):
         return Kind("model", "glTF", "model/gltf+json")
     if start.startswith(b"<html") or start[:9].lower() == b"<!doctype":
         return Kind("text", "HTML", "text/html")
     return TEXT
+
+
+def _has_svg_root(text: bytes) -> bool:
+    at = 0
+    while before := _BEFORE_ROOT.match(text, at):
+        at = before.end()
+    return _SVG_ROOT.match(text, at) is not None
 
 
 def _loose(head: bytes) -> Kind | None:
