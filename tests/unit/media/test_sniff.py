@@ -77,6 +77,23 @@ def test_a_picture_of_one_grey_is_not_taken_for_text_of_two_bytes_a_letter(tmp_p
 
 
 @pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"<!--" + b"licence " * 4500 + b"--><svg/>", "SVG"),
+        (b"\xef\xbb\xbf\n<?xml version='1.0'?><!--" + b"licence " * 4500 + b"--><svg/>", "SVG"),
+        (b'{"accessors": [' + b'{"count": 3}, ' * 3000 + b'{}], "asset": {"version": "2.0"}, "meshes": []}', "glTF"),
+        (b"<!--" + b"licence " * 4500 + b"--><p>words</p>", "text"),
+        (b"<!--" + b"licence " * 10_000 + b"--><svg/>", "text"),
+    ],
+)
+def test_a_long_beginning_hides_no_drawing_or_scene_within_64_kb(tmp_path: Path, content: bytes, name: str) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(content)
+
+    assert sniff(path).name == name
+
+
+@pytest.mark.parametrize(
     "text", [b"<!---->" * 100_000, b"<??>" * 100_000, b"<!DOCTYPE" + b" " * 700_000, b"<!DOCTYPE a [" + b"] " * 300_000, b"<!--" * 100_000]
 )
 def test_what_stands_before_a_root_is_passed_in_one_go(tmp_path: Path, text: bytes) -> None:

@@ -28,6 +28,9 @@ PDF = Kind("document", "PDF", "application/pdf")
 ZIP = Kind("archive", "ZIP", "application/zip")
 
 _HEAD_BYTES = 4096
+_MARKUP_BYTES = 65_536
+"""Of XML and JSON: a drawing may begin with its licence (the GPL has 35 KB), a glTF in alphabetical order with hundreds of accessors."""
+_UTF8_MARK = b"\xef\xbb\xbf"
 _RAW = Kind("image", "camera raw", "image/x-raw")
 _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b"\xff\xd8\xff", Kind("image", "JPEG", "image/jpeg")),
@@ -127,10 +130,12 @@ _CALLED_BY_THEMSELVES = {
 
 
 def sniff(path: Path) -> Kind:
-    """The kind of the file at ``path``, from its content alone. Reads a few kilobytes, and the directory of a ZIP file."""
+    """The kind of the file at ``path``, from its content alone. Reads some kilobytes, and the directory of a ZIP file."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
-    return _by_magic(head) or _packed(path, head) or _by_text(head) or _loose(head) or UNKNOWN
+        is_markup = head.removeprefix(_UTF8_MARK).lstrip().startswith((b"<", b"{"))
+        more = file.read(_MARKUP_BYTES - _HEAD_BYTES) if is_markup else b""
+    return _by_magic(head) or _packed(path, head) or _by_text(head, more) or _loose(head) or UNKNOWN
 
 
 def _by_magic(head: bytes) -> Kind | None:
@@ -197,16 +202,16 @@ def _packed(path: Path, head: bytes) -> Kind | None:
     return ZIP
 
 
-def _by_text(head: bytes) -> Kind | None:
-    """Text of any sort: no NUL bytes, unless it is UTF-16 or UTF-32."""
+def _by_text(head: bytes, more: bytes) -> Kind | None:
+    """Text of any sort: no NUL bytes in its head, unless it is UTF-16 or UTF-32. ``more`` is what follows the head of XML and JSON."""
     if head.startswith((b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")) or wide(head):
         return TEXT
     if not head or b"\0" in head or sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head) > len(head) // 50:
         return None
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    start = (head + more).removeprefix(_UTF8_MARK).lstrip()
     if _has_svg_root(start):
         return SVG
-    if start.startswith(b"{") and b'"asset"' in head and (b'"buffers"' in head or b'"meshes"' in head or b'"scenes"' in head):
+    if start.startswith(b"{") and b'"asset"' in start and any(part in start for part in (b'"buffers"', b'"meshes"', b'"scenes"')):
         return Kind("model", "glTF", "model/gltf+json")
     if start.startswith(b"<html") or start[:9].lower() == b"<!doctype":
         return Kind("text", "HTML", "text/html")
