@@ -70,6 +70,28 @@ def test_every_format_tells_vertices_faces_and_bounds(tmp_path: Path, name: str,
     assert found["bounds"] == BOUNDS
 
 
+@pytest.mark.parametrize(
+    ("content", "is_model"),
+    [
+        (obj(), True),
+        (b"# made by hand\nmtllib tent.mtl\no tent\n" + obj(), True),
+        (b"v 0 0 0 0.5 0.5 0.5\r\n\tv\t1e3 -2. .5\r\n", True),
+        (b"# " + b"licence " * 300 + b"\n" + obj(), True),
+        (b"v 1.25 2.25 3.25\n" * 300, True),
+        (b"What is new\nv 2.1 beta\nv 1.0 released\n", False),
+        (b"v 1 2 3\nv 2.1 beta\n", False),
+        (b"v 1 2\n", False),
+        (b"mtllib is the word for\nmtllib materials\n", False),
+        (b"v\n", False),
+    ],
+)
+def test_a_file_of_another_name_is_an_obj_if_its_vertices_are_numbers(tmp_path: Path, content: bytes, is_model: bool) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+
+    assert models.can_read(path) is is_model
+
+
 def test_the_scenes_own_transforms_count_for_the_bounds(tmp_path: Path) -> None:
     path = tmp_path / "large.glb"
     path.write_bytes(glb(CORNERS, FACES, scale=10))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kayan_workers.media.models.formats import Format
 
 
+_HEAD_BYTES = 4096
 _DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error, OverflowError)
 
 
@@ -33,15 +34,29 @@ def format_of(source: Path, kind: Kind) -> str | None:
     if kind.name in ("GLB", "glTF", "PLY"):
         return kind.name
     with source.open("rb") as file:
-        head = file.read(1024)
+        head = file.read(_HEAD_BYTES)
     if is_binary_stl(source, head):
         return "STL"
     if kind.family == "text":
         if head.lstrip().startswith(b"solid") and b"facet" in head:
             return "STL"
-        if source.suffix.lower() == ".obj" or any(line.startswith((b"v ", b"mtllib ")) for line in head.splitlines()):
+        if source.suffix.lower() == ".obj" or _has_vertices(head):
             return "OBJ"
     return None
+
+
+def _has_vertices(head: bytes) -> bool:
+    """Whether each line that begins with the word v goes on with a place: what a text tells of "v 2.0" is no shape."""
+    lines = head.splitlines()[: -1 if len(head) == _HEAD_BYTES else None]  # the last one may be cut
+    vertices = [words[1:] for line in lines if (words := line.split()) and words[0] == b"v"]
+    return bool(vertices) and all(_is_place(words) for words in vertices)
+
+
+def _is_place(words: list[bytes]) -> bool:
+    try:
+        return len([float(word) for word in words[:3]]) == 3
+    except ValueError:
+        return False
 
 
 def describe(source: Path) -> Facts:
