@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from kayan_workers.demo.samples import glb
 from kayan_workers.errors import PermanentError
+from kayan_workers.ffmpeg import Ffmpeg
+from kayan_workers.media.examine import examine
+from kayan_workers.media.file_type import FileType
 from kayan_workers.media.models import models
 from scene_files import Scene, box, shown
 
@@ -90,6 +93,26 @@ def test_a_file_of_another_name_is_an_obj_if_its_vertices_are_numbers(tmp_path: 
     path.write_bytes(content)
 
     assert models.can_read(path) is is_model
+
+
+@pytest.mark.parametrize("file_type", [FileType.MODEL_3D, FileType.OTHER, FileType.DOCUMENT])
+@pytest.mark.parametrize(
+    ("content", "name"), [(b"ISO-10303-21;\nHEADER;\n", "STEP"), (b'<?xml version="1.0"?><COLLADA xmlns="c"/>', "COLLADA")]
+)
+def test_a_model_that_nobody_here_can_read_is_stored_and_named(tmp_path: Path, content: bytes, name: str, file_type: FileType) -> None:
+    path = tmp_path / "stand.stp"
+    path.write_bytes(content)
+
+    assert examine(path, file_type, Ffmpeg("no-ffmpeg")).facts.metadata == {"format": name, "inspected": False}
+
+
+def test_words_and_pages_are_still_no_model(tmp_path: Path) -> None:
+    path = tmp_path / "stand.stp"
+    for content in (b"plain words", b"<!DOCTYPE html><html></html>", b"%PDF-1.7\n"):
+        path.write_bytes(content)
+
+        with pytest.raises(PermanentError, match="not a 3D model we can read"):
+            examine(path, FileType.MODEL_3D, Ffmpeg("no-ffmpeg"))
 
 
 def test_the_scenes_own_transforms_count_for_the_bounds(tmp_path: Path) -> None:

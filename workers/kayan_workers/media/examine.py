@@ -78,7 +78,7 @@ def _sound(source: Path, found: Probe, ffmpeg: Ffmpeg) -> Facts:
 def _document(source: Path, kind: Kind) -> Facts:
     from kayan_workers.media.documents import documents
 
-    if not documents.can_read(kind) and kind.family in ("document", "archive"):
+    if not documents.can_read(kind) and kind.family in ("document", "archive", "model"):
         _refuse_broken_office(source, kind)
         return _unread(source, kind)
     return documents.describe(source)
@@ -89,7 +89,16 @@ def _model(source: Path, kind: Kind) -> Facts:
 
     if not models.can_read(source) and kind.family in ("model", "archive", "unknown") and source.suffix.lower() != ".stl":
         return _unread(source, kind)
+    if kind.name == "OLE" and _is_of_no_office(source):
+        return _unread(source, kind)
     return models.describe(source)
+
+
+def _is_of_no_office(source: Path) -> bool:
+    """Whether an OLE file is another program's than Office's: 3ds Max, SolidWorks and Inventor keep their models in such."""
+    from kayan_workers.media.documents.ole import ole_kind
+
+    return ole_kind(source) is None
 
 
 def _design(source: Path, kind: Kind) -> Facts:
@@ -131,7 +140,7 @@ def _refuse_broken_office(source: Path, kind: Kind) -> None:
 
 
 def _unread(source: Path, kind: Kind, problem: str | None = None) -> Facts:
-    """A format nobody here can look into (Figma, FBX, Word before 2007 …): the file is fine, only its inside stays unknown.
+    """A format nobody here can look into (Figma, FBX, STEP, Word before 2007 …): the file is fine, only its inside stays unknown.
 
     What is damaged is stored too where it is nobody's to refuse, but its users are told.
     """

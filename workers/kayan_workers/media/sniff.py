@@ -32,6 +32,7 @@ _MARKUP_BYTES = 65_536
 """Of XML and JSON: a drawing may begin with its licence (the GPL has 35 KB), a glTF in alphabetical order with hundreds of accessors."""
 _UTF8_MARK = b"\xef\xbb\xbf"
 _RAW = Kind("image", "camera raw", "image/x-raw")
+_FBX = Kind("model", "FBX", "model/fbx")
 _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b"\xff\xd8\xff", Kind("image", "JPEG", "image/jpeg")),
     (b"\x89PNG\r\n\x1a\n", Kind("image", "PNG", "image/png")),
@@ -58,7 +59,8 @@ _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b"glTF", Kind("model", "GLB", "model/gltf-binary")),
     (b"ply\n", Kind("model", "PLY", "model/ply")),
     (b"ply\r\n", Kind("model", "PLY", "model/ply")),
-    (b"Kaydara FBX Binary", Kind("model", "FBX", "model/fbx")),
+    (b"Kaydara FBX Binary", _FBX),
+    (b"\xff\xfe\xff\x0eS\0k\0e\0t\0c\0h\0U\0p\0", Kind("model", "SketchUp", "application/vnd.sketchup.skp")),
     (b"\x1aE\xdf\xa3", Kind("video", "Matroska", "video/x-matroska")),
     (b"FLV\1", Kind("video", "FLV", "video/x-flv")),
     (b"\0\0\1\xba", Kind("video", "MPEG", "video/mpeg")),
@@ -109,7 +111,21 @@ _BRANDS = {
 _DNG_VERSION, _SUB_IFDS, _NEW_SUBFILE_TYPE, _MAKE = 0xC612, 0x014A, 0x00FE, 0x010F
 _BEFORE_ROOT = re.compile(rb"\s+|<\?.*?\?>|<!--.*?-->|<!DOCTYPE\s[^\[>]*(?:\[.*?\]\s*)?>", re.DOTALL | re.IGNORECASE)
 """One piece of what may stand before an XML file's root. Never repeated within a pattern, which would try every way to part the pieces."""
-_SVG_ROOT = re.compile(rb"<(?:[\w-]+:)?svg[\s/>]", re.IGNORECASE)
+_ROOT = re.compile(rb"<(?:[\w-]+:)?(svg|collada|x3d)[\s/>]", re.IGNORECASE)
+_ROOTS = {
+    b"svg": SVG,
+    b"collada": Kind("model", "COLLADA", "model/vnd.collada+xml"),
+    b"x3d": Kind("model", "X3D", "model/x3d+xml"),
+}
+_TEXT_PREFIXES = (
+    (b"ISO-10303-21;", Kind("model", "STEP", "model/step")),
+    (b"; FBX ", _FBX),
+    (b"#VRML V", Kind("model", "VRML", "model/vrml")),
+    (b"#usda ", Kind("model", "USD", "model/vnd.usda")),
+)
+_IGES_LINE = re.compile(rb"[^\r\n]{72}S[ 0]{6}1\s")
+"""The first of an IGES file, which has the form of a punched card: its section and number stand in the last eight columns."""
+_IGES = Kind("model", "IGES", "model/iges")
 _MP4 = Kind("video", "MP4", "video/mp4")
 _OFFICE = {
     "word/": Kind("document", "DOCX", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
@@ -209,8 +225,13 @@ def _by_text(head: bytes, more: bytes) -> Kind | None:
     if not head or b"\0" in head or sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head) > len(head) // 50:
         return None
     start = (head + more).removeprefix(_UTF8_MARK).lstrip()
-    if _has_svg_root(start):
-        return SVG
+    if kind := _by_root(start):
+        return kind
+    for prefix, kind in _TEXT_PREFIXES:
+        if start.startswith(prefix):
+            return kind
+    if _IGES_LINE.match(head):
+        return _IGES
     if start.startswith(b"{") and b'"asset"' in start and any(part in start for part in (b'"buffers"', b'"meshes"', b'"scenes"')):
         return Kind("model", "glTF", "model/gltf+json")
     if start.startswith(b"<html") or start[:9].lower() == b"<!doctype":
@@ -218,11 +239,12 @@ def _by_text(head: bytes, more: bytes) -> Kind | None:
     return TEXT
 
 
-def _has_svg_root(text: bytes) -> bool:
+def _by_root(text: bytes) -> Kind | None:
     at = 0
     while before := _BEFORE_ROOT.match(text, at):
         at = before.end()
-    return _SVG_ROOT.match(text, at) is not None
+    root = _ROOT.match(text, at)
+    return _ROOTS[root[1].lower()] if root else None
 
 
 def _loose(head: bytes) -> Kind | None:
