@@ -136,6 +136,46 @@ def test_a_word_file_tells_pages_author_and_text(tmp_path: Path) -> None:
     assert facts.custom["text"] == "مرحبا & welcome\nSecond <line>"
 
 
+def relations(**targets: str) -> str:
+    """A list of what belongs to a part, by the last word of its type."""
+    named = (f'<Relationship Id="{kind}" Type="http://x/{kind}" Target="{target}"/>' for kind, target in targets.items())
+    return f"<Relationships>{''.join(named)}</Relationships>"
+
+
+@pytest.mark.parametrize("target", ["word/document2.xml", "/word/document2.xml"])
+def test_a_word_file_is_read_whatever_its_main_part_is_called(tmp_path: Path, target: str) -> None:
+    body = WORD.format("<w:p><w:r><w:t>Stand brief</w:t></w:r></w:p>")
+    path = package(tmp_path / "brief.docx", {
+        "[Content_Types].xml": "<Types/>", "_rels/.rels": relations(officeDocument=target), "word/document2.xml": body,
+    })  # fmt: skip
+
+    assert documents.describe(path).custom["text"] == "Stand brief"
+    assert documents.preview(path, tmp_path / "page", (800, 600))
+
+
+@pytest.mark.parametrize("broken", ["<Relationships>", relations(officeDocument="word/gone.xml")], ids=["damaged", "of what is not there"])
+def test_a_list_of_parts_that_leads_nowhere_leaves_the_usual_name(tmp_path: Path, broken: str) -> None:
+    body = WORD.format("<w:p><w:r><w:t>Stand brief</w:t></w:r></w:p>")
+    path = package(tmp_path / "brief.docx", {"[Content_Types].xml": "<Types/>", "_rels/.rels": broken, "word/document.xml": body})
+
+    assert documents.describe(path).custom["text"] == "Stand brief"
+
+
+def test_the_parts_of_a_workbook_are_found_whatever_they_are_called(tmp_path: Path) -> None:
+    path = package(tmp_path / "leads.xlsx", {
+        "[Content_Types].xml": "<Types/>", "_rels/.rels": relations(officeDocument="xl/workbook2.xml"),
+        "xl/workbook2.xml": '<workbook><sheets><sheet name="Leads"/></sheets></workbook>',
+        "xl/_rels/workbook2.xml.rels": relations(sharedStrings="sharedStrings2.xml"),
+        "xl/sharedStrings2.xml": "<sst><si><t>Sara</t></si></sst>",
+        "xl/worksheets/sheet1.xml": '<worksheet><sheetData><row r="1"><c r="A1" t="s"><v>0</v></c></row></sheetData></worksheet>',
+    })  # fmt: skip
+
+    facts = documents.describe(path)
+
+    assert (facts.metadata["sheetNames"], facts.custom["text"]) == (["Leads"], "Sara")
+    assert documents.preview(path, tmp_path / "page", (800, 600))
+
+
 def test_slides_are_counted_and_read_in_their_order(tmp_path: Path) -> None:
     slides = {f"ppt/slides/slide{n}.xml": f'<p:sld xmlns:p="p" xmlns:a="a"><a:p><a:t>slide {n}</a:t></a:p></p:sld>' for n in (10, 2, 1)}
     path = package(tmp_path / "deck.pptx", {"[Content_Types].xml": "<Types/>", **slides})

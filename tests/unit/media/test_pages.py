@@ -155,6 +155,26 @@ def test_a_word_file_shows_its_headings_by_the_meaning_of_their_style(tmp_path: 
     assert heading > plain * 1.3
 
 
+def renamed(path: Path, main: str) -> Path:
+    """The same package with "2" after the name of its main part, and of a Word file's styles, as Office 365 writes them."""
+    folder, _, name = main.partition("/")
+    with zipfile.ZipFile(path) as file:
+        old = {member: file.read(member) for member in file.namelist()}
+    new = {member.replace(name, f"{name[:-4]}2.xml").replace("styles.xml", "styles2.xml"): content for member, content in old.items()}
+    related = '<Relationships><Relationship Id="r1" Type="t/{}" Target="{}"/></Relationships>'.format
+    styles = {f"{folder}/_rels/{name[:-4]}2.xml.rels": related("styles", "styles2.xml")} if folder == "word" else {}
+    return package(path.with_stem("renamed"), {**new, **styles, "_rels/.rels": related("officeDocument", f"{folder}/{name[:-4]}2.xml")})
+
+
+def test_parts_of_other_names_look_the_same(tmp_path: Path) -> None:
+    styles = '<w:style w:styleId="berschrift1"><w:name w:val="heading 1"/></w:style>'
+    text = word(tmp_path / "a.docx", paragraph("Angebot", "berschrift1"), styles)
+    slides = deck(tmp_path / "a.pptx", "<p:sp><a:p><a:r><a:t>Concept</a:t></a:r></a:p></p:sp>")
+
+    for path, main in ((text, "word/document.xml"), (slides, "ppt/presentation.xml")):
+        assert page_of(renamed(path, main)).tobytes() == page_of(path).tobytes()
+
+
 def test_a_word_file_shows_its_table_and_only_its_first_page(tmp_path: Path) -> None:
     rows = ["".join(f"<w:tc>{paragraph(text)}</w:tc>" for text in row) for row in (("Item", "Price"), ("Wall", "5"))]
     first = paragraph("Before") + "<w:tbl>" + "".join(f"<w:tr>{row}</w:tr>" for row in rows) + "</w:tbl>"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kayan_workers.media.documents.package import Package, opened
+from kayan_workers.media.documents.relations import main_part, related
 from kayan_workers.media.steps import step
 from kayan_workers.media.xml import Attributes, Enough, attribute, read_xml, texts
 
@@ -66,14 +67,16 @@ def _read_microsoft(package: Package, name: str, facts: OfficeFacts, max_text: i
         facts.title, facts.author = core.get("title"), core.get("creator")
     if name == "DOCX":
         facts.pages = _counted_pages(package)
-        parts = ["word/document.xml"]
+        parts = [main_part(package, "word/document.xml")]
     elif name == "PPTX":
         parts = _numbered(package, r"ppt/slides/slide(\d+)\.xml")
         facts.pages = len(parts)
     else:
-        facts.sheets = _sheet_names(package)
+        book = main_part(package, "xl/workbook.xml")
+        facts.sheets = _sheet_names(package, book)
         facts.pages = len(facts.sheets)
-        parts = ["xl/sharedStrings.xml"] if package.has("xl/sharedStrings.xml") else []
+        shared = related(package, book, "sharedStrings", "xl/sharedStrings.xml")
+        parts = [shared] if package.has(shared) else []
     facts.text = _collected(package, parts, {"t"}, max_text)
     if name == "XLSX" and not facts.text:  # some programs write texts into the cells themselves
         facts.text = _collected(package, _of_size(package, _numbered(package, r"xl/worksheets/sheet(\d+)\.xml")), {"t"}, max_text)
@@ -121,7 +124,7 @@ def _believable(pages: str | None) -> int | None:
     return int(pages) if pages and re.fullmatch("[0-9]{1,6}", pages) and int(pages) else None
 
 
-def _sheet_names(package: Package) -> list[str]:
+def _sheet_names(package: Package, book: str) -> list[str]:
     names: list[str] = []
     step("reading the sheet names")
 
@@ -129,7 +132,7 @@ def _sheet_names(package: Package) -> list[str]:
         if name == "sheet" and len(names) < 1000:
             names.append((attributes.get("name") or "")[:100])
 
-    with package.open("xl/workbook.xml") as stream:
+    with package.open(book) as stream:
         read_xml(stream, on_start=start)
     return names
 

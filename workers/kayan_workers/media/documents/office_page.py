@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from pathlib import Path
-from posixpath import join, normpath
+from posixpath import normpath
 
 from kayan_workers.media.documents.package import Package, opened
+from kayan_workers.media.documents.relations import main_part, related, targets
 from kayan_workers.media.documents.sheet import first_sheet
 from kayan_workers.media.documents.typeset import MAX_CHARACTERS, MAX_COLUMNS, MAX_ROWS, Box, Flow, Page, Paragraph, Sheet, Slide, Table
 from kayan_workers.media.steps import step
@@ -28,7 +29,8 @@ def first_page(source: Path, name: str) -> Page:
     with opened(source) as package:
         match name:
             case "DOCX":
-                return Flow(_Flowing(_word_levels(package)).read(package, "word/document.xml"))
+                document = main_part(package, "word/document.xml")
+                return Flow(_Flowing(_word_levels(package, document)).read(package, document))
             case "ODT":
                 return Flow(_Flowing({}).read(package, "content.xml"))
             case "PPTX":
@@ -41,7 +43,7 @@ def first_page(source: Path, name: str) -> Page:
                 return _calc(package)
 
 
-def _word_levels(package: Package) -> dict[str, int]:
+def _word_levels(package: Package, document: str) -> dict[str, int]:
     """The level of each style that is a heading, -1 for a list: styles are named in English whatever language their ids are in."""
     levels: dict[str, int] = {}
     style = ""
@@ -53,8 +55,9 @@ def _word_levels(package: Package) -> dict[str, int]:
         elif name == "name" and (level := _level((attribute(attributes, "val") or "").lower())):
             levels[style] = level
 
-    if package.has("word/styles.xml"):
-        with package.open("word/styles.xml") as stream:
+    styles = related(package, document, "styles", "word/styles.xml")
+    if package.has(styles):
+        with package.open(styles) as stream:
             read_xml(stream, on_start=start)
     return levels
 
@@ -160,18 +163,19 @@ def _powerpoint(package: Package, source: Path) -> Slide:
         elif name == "sldId":
             slides.append(next((value for key, value in attributes.items() if key.endswith(":id")), ""))
 
-    with package.open("ppt/presentation.xml") as stream:
+    presentation = main_part(package, "ppt/presentation.xml")
+    with package.open(presentation) as stream:
         read_xml(stream, on_start=start)
-    first = _targets(package, "ppt/presentation.xml").get(slides[0]) if slides else None
+    first = targets(package, presentation).get(slides[0]) if slides else None
     slide = first if first and package.has(first) else "ppt/slides/slide1.xml"
-    targets = _targets(package, slide)
-    layout = next((target for target in targets.values() if "/slideLayouts/" in target and package.has(target)), None)
+    members = targets(package, slide)
+    layout = next((target for target in members.values() if "/slideLayouts/" in target and package.has(target)), None)
     size = size if min(size) > 1 else _WIDE
     inherited = {box.role: box.area for box in _shapes(package, layout, size) if box.role and box.area} if layout else {}
     boxes = []
     for number, shape in enumerate(_shapes(package, slide, size)):
         area = shape.area or inherited.get(shape.role) or _USUAL.get(shape.role)
-        picture = targets.get(shape.picture)
+        picture = members.get(shape.picture)
         if picture and package.has(picture):
             package.unpack(picture, to := source.with_name(f"picture-{number}"))
             boxes.append(Box(area, picture=to))
@@ -250,23 +254,6 @@ def _shapes(package: Package, part: str, size: tuple[float, float]) -> list[_Sha
     with package.open(part) as stream, suppress(Enough):
         read_xml(stream, on_start=start, on_text=words, on_end=end)
     return shapes
-
-
-def _targets(package: Package, part: str) -> dict[str, str]:
-    """The members that a part speaks of, by the id it calls them. Addresses outside of the package are left out."""
-    folder, _, name = part.rpartition("/")
-    found: dict[str, str] = {}
-
-    def start(name: str, attributes: Attributes) -> None:
-        if name == "Relationship" and attributes.get("TargetMode") != "External":
-            target = attributes.get("Target", "")
-            found[attributes.get("Id", "")] = target.lstrip("/") if target.startswith("/") else normpath(join(folder, target))
-
-    relations = f"{folder}/_rels/{name}.rels"
-    if package.has(relations):
-        with package.open(relations) as stream:
-            read_xml(stream, on_start=start)
-    return found
 
 
 def _impress(package: Package, source: Path) -> Slide:

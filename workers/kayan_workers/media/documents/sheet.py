@@ -7,6 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 from kayan_workers.media.documents.package import Package
+from kayan_workers.media.documents.relations import main_part, related
 from kayan_workers.media.documents.typeset import MAX_COLUMNS, MAX_ROWS, Sheet
 from kayan_workers.media.xml import Attributes, Enough, attribute, read_xml
 
@@ -57,8 +58,10 @@ def first_sheet(package: Package) -> Sheet:
 
     with package.open(part) as stream, suppress(Enough):
         read_xml(stream, on_start=start, on_text=words, on_end=end)
-    shared = _shared(package, {int(text) for text, kind, _ in cells.values() if kind == "s" and text.isdecimal() and len(text) < 9})
-    formats = _formats(package)
+    book = main_part(package, "xl/workbook.xml")
+    wanted = {int(text) for text, kind, _ in cells.values() if kind == "s" and text.isdecimal() and len(text) < 9}
+    shared = _shared(package, related(package, book, "sharedStrings", "xl/sharedStrings.xml"), wanted)
+    formats = _formats(package, related(package, book, "styles", "xl/styles.xml"))
     down, across = (max((place[axis] for place in cells), default=0) for axis in (0, 1))
     rows = [[""] * across for _ in range(down)]
     for (down, across), (said, kind, style) in cells.items():
@@ -81,7 +84,7 @@ def _column(reference: str) -> int:
     return number
 
 
-def _shared(package: Package, wanted: set[int]) -> dict[str, str]:
+def _shared(package: Package, part: str, wanted: set[int]) -> dict[str, str]:
     """Texts that cells name by their number, read up to the last that is wanted."""
     found: dict[str, str] = {}
     number = -1
@@ -105,13 +108,13 @@ def _shared(package: Package, wanted: set[int]) -> dict[str, str]:
         inside = False
         phonetic = phonetic and name != "rPh"
 
-    if wanted and package.has("xl/sharedStrings.xml"):
-        with package.open("xl/sharedStrings.xml") as stream, suppress(Enough):
+    if wanted and package.has(part):
+        with package.open(part) as stream, suppress(Enough):
             read_xml(stream, on_start=start, on_text=words, on_end=end)
     return found
 
 
-def _formats(package: Package) -> dict[str, str]:
+def _formats(package: Package, part: str) -> dict[str, str]:
     """``date`` or ``percent`` for the styles whose numbers are that."""
     own: dict[int, str] = {}
     meaning: dict[str, str] = {}
@@ -130,8 +133,8 @@ def _formats(package: Package) -> dict[str, str]:
             usual = "date" if int(number) in _DATES else "percent" if number in ("9", "10") else ""
             meaning[str(len(meaning))] = own.get(int(number), usual)
 
-    if package.has("xl/styles.xml"):
-        with package.open("xl/styles.xml") as stream:
+    if package.has(part):
+        with package.open(part) as stream:
             read_xml(stream, on_start=start)
     return meaning
 
