@@ -291,6 +291,14 @@ def test_an_office_file_from_before_2007_is_named(tmp_path: Path, stream: str, n
         assert examine(path, file_type, Ffmpeg("no-ffmpeg")).facts.metadata == {"format": name, "inspected": False}
 
 
+def test_a_workbook_in_binary_is_stored_without_being_looked_into(tmp_path: Path) -> None:
+    path = package(tmp_path / "leads.xlsb", {"[Content_Types].xml": "<Types/>", "xl/workbook.bin": b"\x83\x01\0"})
+
+    for file_type in (FileType.DOCUMENT, FileType.OTHER):
+        assert examine(path, file_type, Ffmpeg("no-ffmpeg")).facts.metadata == {"format": "XLSB", "inspected": False}
+    assert not documents.preview(path, tmp_path / "page", BOX)
+
+
 def test_an_office_file_under_a_password_is_said_to_be(tmp_path: Path) -> None:
     path = written(tmp_path / "locked.docx", ole("EncryptionInfo", "EncryptedPackage"))
 

@@ -133,6 +133,7 @@ _OFFICE = {
     "xl/": Kind("document", "XLSX", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
 }
 _PACKAGES = (
+    (frozenset({"xl/workbook.bin"}), Kind("document", "XLSB", "application/vnd.ms-excel.sheet.binary.macroEnabled.12")),
     (frozenset({"document.json", "meta.json", "user.json"}), Kind("design", "Sketch", "application/x-sketch")),
     (frozenset({"canvas.fig"}), Kind("design", "Figma", "application/x-figma")),
     (frozenset({"3D/3dmodel.model"}), Kind("model", "3MF", "model/3mf")),
