@@ -224,6 +224,40 @@ def test_an_open_document_is_read_too(tmp_path: Path) -> None:
     assert facts.custom["text"] == "Head\nBody text"
 
 
+def manifest(*entries: str, locked: str) -> str:
+    """As LibreOffice writes it, with the document type of older programs."""
+    lock = '<m:encryption-data m:checksum="x"><m:algorithm m:algorithm-name="aes256-cbc"/></m:encryption-data>'
+    listed = "".join(f'<m:file-entry m:full-path="{name}">{lock if name == locked else ""}</m:file-entry>' for name in entries)
+    declared = '<!DOCTYPE m:manifest PUBLIC "-//OpenOffice.org//DTD Manifest 1.0//EN" "Manifest.dtd">'
+    return f'{declared}<m:manifest xmlns:m="m">{listed}</m:manifest>'
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("text", "odt"), ("spreadsheet", "ods"), ("presentation", "odp")])
+@pytest.mark.parametrize("locked", ["content.xml", "encrypted-package"])
+def test_an_open_document_under_a_password_is_said_to_be(tmp_path: Path, kind: str, suffix: str, locked: str) -> None:
+    path = tmp_path / f"locked.{suffix}"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("mimetype", f"application/vnd.oasis.opendocument.{kind}")
+        file.writestr(locked, bytes(range(256)))
+        file.writestr("META-INF/manifest.xml", manifest("/", locked, locked=locked))
+
+    with pytest.raises(PermanentError, match="protected by a password; upload one that is not"):
+        documents.describe(path)
+    with pytest.raises(PermanentError, match="protected by a password"):
+        documents.preview(path, tmp_path / "page", (800, 600))
+
+
+@pytest.mark.parametrize("listed", [manifest("content.xml", "Basic/A/M.xml", locked="Basic/A/M.xml"), "<m:manifest"])
+def test_an_open_document_is_read_beside_a_locked_macro_or_a_spoilt_manifest(tmp_path: Path, listed: str) -> None:
+    path = tmp_path / "brief.odt"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("mimetype", "application/vnd.oasis.opendocument.text")
+        file.writestr("content.xml", '<o:c xmlns:o="o" xmlns:t="t"><t:p>Body</t:p></o:c>')
+        file.writestr("META-INF/manifest.xml", listed)
+
+    assert documents.describe(path).custom["text"] == "Body"
+
+
 @pytest.mark.parametrize("claimed", ["0", "-3", "99999999999999999999", "²", "1e3", "many"])
 def test_a_number_of_pages_that_no_program_wrote_is_not_repeated(tmp_path: Path, claimed: str) -> None:
     path = tmp_path / "brief.odt"

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kayan_workers.media.documents.manifest import refuse_locked
 from kayan_workers.media.documents.package import Package, opened
 from kayan_workers.media.documents.relations import main_part, related
 from kayan_workers.media.steps import step
@@ -43,6 +44,7 @@ def read_office(source: Path, name: str, *, max_text: int) -> OfficeFacts:
     with opened(source) as package:
         facts = OfficeFacts(unit={"DOCX": "pages", "ODT": "pages", "PPTX": "slides", "ODP": "slides"}.get(name, "sheets"))
         if name.startswith("OD"):
+            refuse_locked(package)
             _read_open_document(package, facts, max_text)
         else:
             _read_microsoft(package, name, facts, max_text)

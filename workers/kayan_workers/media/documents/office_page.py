@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from posixpath import normpath
 
+from kayan_workers.media.documents.manifest import refuse_locked
 from kayan_workers.media.documents.package import Package, opened
 from kayan_workers.media.documents.relations import main_part, related, targets
 from kayan_workers.media.documents.sheet import first_sheet
@@ -27,6 +28,8 @@ def first_page(source: Path, name: str) -> Page:
     """``name`` is one of DOCX, PPTX, XLSX, ODT, ODP, ODS. Pictures on a slide are unpacked beside ``source``."""
     step("reading the first page")
     with opened(source) as package:
+        if name.startswith("OD"):
+            refuse_locked(package)
         match name:
             case "DOCX":
                 document = main_part(package, "word/document.xml")
