@@ -12,7 +12,7 @@ import pytest
 from corpus.documents import rc4
 from kayan_workers.demo.samples import docx, pdf
 from kayan_workers.errors import PermanentError
-from kayan_workers.media.documents import documents
+from kayan_workers.media.documents import documents, office
 from kayan_workers.media.documents import package as package_files
 from PIL import Image
 
@@ -206,6 +206,23 @@ def test_texts_that_stand_in_the_cells_themselves_are_found_too(tmp_path: Path) 
         "xl/worksheets/sheet1.xml": '<worksheet><row><c t="inlineStr"><is><t>Sara</t></is></c><c><v>7</v></c></row></worksheet>',
     })  # fmt: skip
 
+    assert documents.describe(path).custom["text"] == "Sara"
+
+
+def test_texts_in_cells_are_found_beside_those_that_sheets_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = '<worksheet><row><c t="s"><v>0</v></c><c t="inlineStr"><is><t>{}</t></is></c></row></worksheet>'.format
+    path = package(tmp_path / "leads.xlsx", {
+        "[Content_Types].xml": "<Types/>", "xl/workbook.xml": '<workbook><sheets><sheet name="Leads"/></sheets></workbook>',
+        "xl/sharedStrings.xml": "<sst><si><t>Sara</t></si></sst>",
+        "xl/worksheets/sheet1.xml": cell("Omar"), "xl/worksheets/sheet2.xml": cell("Mona"),
+    })  # fmt: skip
+
+    assert str(documents.describe(path).custom["text"]).split() == ["Sara", "Omar", "Mona"]
+
+    monkeypatch.setattr(office, "_MAX_SHEETS", 200)  # the shared texts and one sheet
+    assert str(documents.describe(path).custom["text"]).split() == ["Sara", "Omar"]
+
+    monkeypatch.setattr(office, "_MAX_SHEETS", 10)
     assert documents.describe(path).custom["text"] == "Sara"
 
 

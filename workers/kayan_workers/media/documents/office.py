@@ -77,11 +77,8 @@ def _read_microsoft(package: Package, name: str, facts: OfficeFacts, max_text: i
         book = main_part(package, "xl/workbook.xml")
         facts.sheets = _sheet_names(package, book)
         facts.pages = len(facts.sheets)
-        shared = related(package, book, "sharedStrings", "xl/sharedStrings.xml")
-        parts = [shared] if package.has(shared) else []
+        parts = _sheet_texts(package, book)
     facts.text = _collected(package, parts, {"t"}, max_text)
-    if name == "XLSX" and not facts.text:  # some programs write texts into the cells themselves
-        facts.text = _collected(package, _of_size(package, _numbered(package, r"xl/worksheets/sheet(\d+)\.xml")), {"t"}, max_text)
 
 
 def _read_open_document(package: Package, facts: OfficeFacts, max_text: int) -> None:
@@ -145,13 +142,16 @@ def _numbered(package: Package, pattern: str) -> list[str]:
     return [name for _, name in sorted(found)]
 
 
-def _of_size(package: Package, parts: list[str]) -> list[str]:
-    """As many parts as may be read for the few words that they may hold."""
-    total = 0
-    for number, part in enumerate(parts):
-        total += package.size(part)
+def _sheet_texts(package: Package, book: str) -> list[str]:
+    """The texts that sheets share, and as many sheets as may be read for the few words that stand in their cells themselves."""
+    shared = related(package, book, "sharedStrings", "xl/sharedStrings.xml")
+    parts = [shared] if package.has(shared) else []
+    total = sum(map(package.size, parts))
+    for sheet in _numbered(package, r"xl/worksheets/sheet(\d+)\.xml"):
+        total += package.size(sheet)
         if total > _MAX_SHEETS:
-            return parts[:number]
+            break
+        parts.append(sheet)
     return parts
 
 
