@@ -161,6 +161,22 @@ def test_a_list_of_parts_that_leads_nowhere_leaves_the_usual_name(tmp_path: Path
     assert documents.describe(path).custom["text"] == "Stand brief"
 
 
+def test_a_list_of_parts_without_end_is_read_within_bounds(tmp_path: Path) -> None:
+    one = '<Relationship Id="r" Type="t/styles" Target="word/gone.xml"/>'
+    body = WORD.format("<w:p><w:r><w:t>Stand brief</w:t></w:r></w:p>")
+    path = package(tmp_path / "brief.docx", {
+        "[Content_Types].xml": "<Types/>", "_rels/.rels": f"<Relationships>{one * 200_000}</Relationships>", "word/document.xml": body,
+    })  # fmt: skip
+    tracemalloc.start()
+
+    facts = documents.describe(path)
+
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert facts.custom["text"] == "Stand brief"
+    assert peak < 20_000_000
+
+
 def test_the_parts_of_a_workbook_are_found_whatever_they_are_called(tmp_path: Path) -> None:
     path = package(tmp_path / "leads.xlsx", {
         "[Content_Types].xml": "<Types/>", "_rels/.rels": relations(officeDocument="xl/workbook2.xml"),

@@ -17,17 +17,17 @@ _TEXT = ("content.xml", "encrypted-package")
 def refuse_locked(package: Package) -> None:
     """Raises PermanentError when the text needs a password. A locked macro alone does not count: the text is open beside it."""
     member = ""
-    encrypted: set[str] = set()
+    needs_password = False
 
     def start(name: str, attributes: Attributes) -> None:
-        nonlocal member
+        nonlocal member, needs_password
         if name == "file-entry":
             member = attribute(attributes, "full-path") or ""
         elif name == "encryption-data":
-            encrypted.add(member)
+            needs_password = needs_password or member in _TEXT
 
     if package.has(_MANIFEST):
         with suppress(PermanentError), package.open(_MANIFEST) as stream:  # a manifest that cannot be read is no reason to refuse the rest
             read_xml(stream, on_start=start, allow_doctype=True)
-    if encrypted.intersection(_TEXT):
+    if needs_password:
         raise locked("the document")

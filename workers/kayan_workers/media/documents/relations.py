@@ -8,7 +8,10 @@ from typing import NamedTuple
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.media.documents.package import Package
-from kayan_workers.media.xml import Attributes, read_xml
+from kayan_workers.media.xml import Attributes, Enough, read_xml
+
+_MAX_RELATIONS = 20_000
+"""As many as a package may have members."""
 
 
 class _Relation(NamedTuple):
@@ -45,9 +48,11 @@ def _relations(package: Package, part: str) -> list[_Relation]:
             target = attributes.get("Target", "")
             target = target.lstrip("/") if target.startswith("/") else normpath(join(folder, target))
             found.append(_Relation(attributes.get("Id", ""), attributes.get("Type", ""), target))
+            if len(found) >= _MAX_RELATIONS:
+                raise Enough
 
     members = join(folder, "_rels", f"{name}.rels")
     if package.has(members):
-        with package.open(members) as stream:
+        with package.open(members) as stream, suppress(Enough):
             read_xml(stream, on_start=start)
     return found
