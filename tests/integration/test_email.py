@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ def test_without_a_template_the_job_speaks_for_itself(template: dict[str, Any], 
 
 def test_the_lead_follow_up_mail_is_sent_although_its_template_does_not_exist(send: Send, ses: SesServer) -> None:
     """Defect 46: the only mail the web app queues named a template nobody had, and failed every time."""
-    words = "Hi Sara,\n\nGreat meeting you & the team.\n\nMona"
+    words = "Hi Sara,\n\nGreat meeting you & the team.\nWrite to Omar <omar@kayanlive.com>\n\nMona"
     payload = {"to": "lead@example.com", "subject": "Great meeting you at LEAP!", "template": "follow-up-email",
                "data": {"html": words, "text": words}}
     send(a_job(payload))
@@ -162,7 +163,19 @@ def test_the_lead_follow_up_mail_is_sent_although_its_template_does_not_exist(se
     assert mail.message["Subject"] == "Great meeting you at LEAP!"
     assert body(mail.message, "plain").replace("\r\n", "\n").strip() == words
     html = body(mail.message, "html").replace("\r\n", "\n").strip()
-    assert html == words.replace("\n", "<br>\n"), "its line breaks show, although it is plain text called HTML"
+    assert html == (
+        "Hi Sara,<br>\n<br>\nGreat meeting you &amp; the team.<br>\nWrite to Omar &lt;omar@kayanlive.com&gt;<br>\n<br>\nMona"
+    ), "every word and line break shows, although it is plain text called HTML"
+
+
+@pytest.mark.parametrize("words", ['<img src="https://x.example/seen.gif">', "<a href='javascript:alert(1)'>Your booth</a>", "<p>Hi</p>"])
+def test_what_is_a_mails_text_as_well_as_its_html_is_never_taken_for_html(words: str, send: Send, ses: SesServer) -> None:
+    send(a_job(PLAIN | {"data": {"html": words, "text": words}}))
+
+    message = ses.accepted[0].message
+    assert body(message, "plain").strip() == words
+    assert "<" not in body(message, "html")
+    assert unescape(body(message, "html")).strip() == words
 
 
 @pytest.mark.parametrize("subject", [None, "", "  "])

@@ -110,7 +110,7 @@ def _kind(value: Any) -> str:
     return "a list" if isinstance(value, list) else "an object"
 
 
-def _lines(value: str) -> Markup:
+def lines(value: str) -> Markup:
     """Text of several lines as HTML: escaped, its line breaks kept."""
     return Markup("<br>\n").join(escape(line) for line in value.splitlines())
 
@@ -126,6 +126,6 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters["lines"] = _lines
+    environment.filters["lines"] = lines
     environment.tests["link"] = is_link
     return environment

@@ -24,7 +24,7 @@ from kayan_workers.errors import NotNowError, PermanentError, TemporaryError
 from kayan_workers.mail.addresses import recipients
 from kayan_workers.mail.catalogue import CATALOGUE
 from kayan_workers.mail.message import Attachment, Mail, compose, message_id
-from kayan_workers.mail.render import render
+from kayan_workers.mail.render import lines, render
 from kayan_workers.mailer import AnswerLostError, ThrottledError
 from kayan_workers.processors.uninterrupted import to_its_end
 
@@ -154,7 +154,8 @@ def _mail(payload: Payload) -> Mail:
     attachments = tuple(_attachment(attachment) for attachment in payload.attachments or ())
     own_words = data.get("html") is not None or data.get("text") is not None
     if not payload.template or (payload.template not in CATALOGUE and own_words):
-        html, text = _with_line_breaks(_words(data, "html")), _words(data, "text")
+        text = _words(data, "text")
+        html = _as_html(_words(data, "html"), text)
         if not html and not text and not attachments:
             raise PermanentError("data: has neither html nor text, and there is no template: the mail would be empty")
         subject = payload.subject or ""
@@ -171,8 +172,15 @@ def _words(data: Mapping[str, Any], name: str) -> str | None:
     raise PermanentError(f"data.{name} must be text: a worker never reads a file or an address on a job's behalf")
 
 
+def _as_html(html: str | None, text: str | None) -> str | None:
+    """The app's follow-up mails bring one plain text as both: what is the text as well is shown as it stands, and never interpreted."""
+    if html is not None and html == text:
+        return str(lines(html))
+    return _with_line_breaks(html)
+
+
 def _with_line_breaks(html: str | None) -> str | None:
-    """The app's follow-up mails bring plain text as HTML: without a single tag, its line breaks would be lost."""
+    """Without a single tag, it was written as text, and its line breaks would be lost."""
     if html is None or _TAG.search(html):
         return html
     return re.sub(r"\r\n|\r|\n", "<br>\n", html)
