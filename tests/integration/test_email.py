@@ -178,6 +178,17 @@ def test_what_is_a_mails_text_as_well_as_its_html_is_never_taken_for_html(words:
     assert unescape(body(message, "html")).strip() == words
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r", "\u2028", "\x85", "\v"])
+def test_a_line_break_in_a_variable_costs_neither_the_mail_nor_its_headers(end: str, send: Send, ses: SesServer) -> None:
+    name = f"Jo{end}Bcc: eve@example.com{end}"
+    send(a_job(WELCOME | {"data": {"userName": name, "dashboardUrl": "https://x.example/"}}))
+
+    (mail,) = ses.accepted
+    assert mail.message["Subject"] == "Welcome to Kayan Live - Jo Bcc: eve@example.com"
+    assert mail.message["Bcc"] is None
+    assert mail.destinations == ["ada@example.com"]
+
+
 @pytest.mark.parametrize("subject", [None, "", "  "])
 def test_a_mail_without_a_subject_goes_out_and_says_so(subject: str | None, send: Send, ses: SesServer) -> None:
     send(a_job({"to": "ada@example.com", "subject": subject, "data": {"text": "Hi"}}))
@@ -248,7 +259,7 @@ def test_a_buffer_that_went_through_redis_arrives_as_its_bytes(send: Send, ses: 
     ({"data": None}, "variables are missing: userName, dashboardUrl"),
     ({"data": {"userName": "Jo"}}, "variables are missing: dashboardUrl"),
     ({"data": "text"}, r"\$\.data"),
-    ({"data": {"userName": "Jo\nBcc: eve@example.com", "dashboardUrl": "https://x.example/"}}, "the subject contains a line break"),
+    ({"data": {"userName": "Jo\0Bcc: eve@example.com", "dashboardUrl": "https://x.example/"}}, "the subject contains .* control character"),
     ({"attachments": {"filename": "x"}}, r"\$\.attachments"),
     ({"attachments": [{"filename": "x"}]}, r"\$\.attachments\[0\]: .*content"),
     ({"attachments": [{"content": "x"}]}, r"\$\.attachments\[0\]: .*filename"),

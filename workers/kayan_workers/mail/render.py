@@ -44,7 +44,7 @@ def render(name: str, variables: Mapping[str, Any], *, year: int | None = None) 
     context = {**shown, "year": year or datetime.now(UTC).year}
     environment = _environment()
     subject, html, text = (environment.get_template(f"{name}.{part}").render(context) for part in ("subject.txt", "html", "txt"))
-    return Rendered(subject=subject.strip(), html=html, text=text)
+    return Rendered(subject=_one_line(subject), html=html, text=text)
 
 
 def preview_page(name: str, mail: Rendered) -> str:
@@ -108,6 +108,11 @@ def _text(value: str | float) -> str:
 
 def _kind(value: Any) -> str:
     return "a list" if isinstance(value, list) else "an object"
+
+
+def _one_line(subject: str) -> str:
+    """A name that was typed with a line break is worth no mail; other control characters are refused where the header is written."""
+    return " ".join(subject.split())
 
 
 def lines(value: str) -> Markup:
