@@ -27,11 +27,12 @@ MAX_MESSAGE_BYTES = 40 * 1024 * 1024
 then SES itself refuses, for good as well."""
 
 _MAIL_IS_WRONG = frozenset({
-    "MessageRejected", "MailFromDomainNotVerified", "MailFromDomainNotVerifiedException", "InvalidParameterValue",
-    "InvalidParameterCombination", "MissingParameter", "ValidationError", "MalformedInput", "RequestEntityTooLarge",
+    "MessageRejected", "InvalidParameterValue", "InvalidParameterCombination", "MissingParameter", "ValidationError", "MalformedInput",
+    "RequestEntityTooLarge",
 })
 """What SES answers when this mail will never pass. Everything else (quota, outage, a paused account, wrong keys) can be healed."""
 _THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsException"})
+_MAIL_FROM_IS_UNVERIFIED = frozenset({"MailFromDomainNotVerified", "MailFromDomainNotVerifiedException"})
 _PAUSED = frozenset({"AccountSendingPaused", "AccountSendingPausedException"})
 _NOT_ALLOWED = frozenset({"AccessDenied", "AccessDeniedException"})
 _SETTINGS_ARE_WRONG = _NOT_ALLOWED | frozenset({
@@ -216,7 +217,12 @@ class SesMailer:
             return self._close(f"SES in {self.region} has paused this account: {said}")
         if code in _SETTINGS_ARE_WRONG:
             return TemporaryError(f"SES in {self.region} does not accept our credentials: {code}: check AWS_ACCESS_KEY_ID or the role")
-        return TemporaryError(f"SES in {self.region} cannot take the mail now: {code} ({status}): {said}")
+        remedy = ""
+        if code in _MAIL_FROM_IS_UNVERIFIED:
+            remedy = (
+                f"restore the MX record of the custom MAIL FROM domain of {self.sender.domain}, or let SES use its default MAIL FROM domain"
+            )
+        return TemporaryError(f"SES in {self.region} cannot take the mail now: {code} ({status}): {said}", remedy)
 
     def _without_addresses(self, text: str) -> str:
         """What SES says, without the recipients it names: errors are logged. The sender may stay, it is a setting."""
