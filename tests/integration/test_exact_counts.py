@@ -28,6 +28,8 @@ from waiting import wait_until
 
 QUICK = {"LOCK_DURATION_MS": "2000", "LOCK_RENEW_MS": "700", "STALLED_INTERVAL_MS": "700", "MAX_STALLED_COUNT": "100"}
 _OUR_SESSIONS = "FROM pg_stat_activity WHERE application_name LIKE 'kayan-workers%' AND datname = current_database()"
+_TABLES = {"analytics": "asset_activities", "notification": "notifications"}
+"""Where each job of a queue leaves a row."""
 KEEP = JobOptions(attempts=100, priority=5)
 """Every job stays, so that the test can let any of them run again."""
 
@@ -132,12 +134,26 @@ async def test_what_a_killed_worker_had_committed_and_not_reported_is_not_counte
 
 
 @pytest.mark.parametrize("queue", ["analytics", "notification"])
+async def test_jobs_that_wait_together_are_written_in_a_few_transactions(
+    app: App, redis_url: str, redis: Redis, database_url: str, queue: str
+) -> None:
+    """PostgreSQL keeps with each row the transaction that wrote it."""
+    payload = _payload(app, queue)
+    async with queue_at(redis_url, queue, defaults=KEEP) as waiting:
+        await waiting.add_bulk([{"data": payload} for _ in range(100)])
+    with kayan.worker(queue, variables=settings(redis_url, database_url)):
+        await wait_until(lambda: _has(redis, 100, queue), 30, what="the jobs to be finished")
+
+    assert len(_rows(app, queue)) == 100
+    transactions = app.connection.execute(f'SELECT DISTINCT xmin::text FROM "{_TABLES[queue]}"').fetchall()
+    assert len(transactions) <= 10
+
+
+@pytest.mark.parametrize("queue", ["analytics", "notification"])
 async def test_a_commit_whose_answer_was_lost_is_not_made_twice(app: App, database_url: str, queue: str) -> None:
     """The worker cannot know; it runs the batch again."""
-    asset, user = app.asset(), app.user()
-    note = {"userId": user, "type": "TASK_ASSIGNED", "title": "t", "message": "m"}
     module: Any = {"analytics": analytics, "notification": notification}[queue]
-    payload = {"analytics": event("ASSET_VIEW", asset, user, 24), "notification": note}[queue]
+    payload = _payload(app, queue)
     work = [(msgspec.convert(payload, module.Payload), FakeJob(queue=queue)) for _ in range(30)]
     info = app.connection.info
     async with Proxy(info.port, info.host) as proxy:
@@ -157,9 +173,14 @@ async def test_a_commit_whose_answer_was_lost_is_not_made_twice(app: App, databa
         assert app.rows("asset_analytics", "views") == [30]
 
 
+def _payload(app: App, queue: str) -> dict[str, Any]:
+    note = {"userId": app.user(), "type": "TASK_ASSIGNED", "title": "t", "message": "m"}
+    return {"analytics": event("ASSET_VIEW", app.asset(), app.user(), 24), "notification": note}[queue]
+
+
 def _rows(app: App, queue: str) -> list[Any]:
-    return app.rows({"analytics": "asset_activities", "notification": "notifications"}[queue], "id")
+    return app.rows(_TABLES[queue], "id")
 
 
-async def _has(redis: Redis, completed: int) -> bool:
-    return bool(await redis.zcard("bull:analytics:completed") == completed)
+async def _has(redis: Redis, completed: int, queue: str = "analytics") -> bool:
+    return bool(await redis.zcard(f"bull:{queue}:completed") == completed)

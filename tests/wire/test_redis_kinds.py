@@ -18,6 +18,7 @@ import trustme
 from kayan_workers.bull.queue import BulkJob
 from kayan_workers.bull.running import ActiveJob
 from kayan_workers.bull.server import RedisAddress, Server
+from kayan_workers.settings import Settings
 from proxy import Proxy
 from redis.exceptions import AuthenticationError, NoPermissionError
 from redis_process import ClusterGroup, RedisProcess, SentinelGroup
@@ -38,6 +39,23 @@ async def test_a_database_number_is_respected(private_redis: RedisProcess):
             assert await three.exists("bull:mail:1")
         await queue.obliterate()
         await everything_works(party, queue)
+
+
+async def test_the_environment_names_a_database_and_a_user(private_redis: RedisProcess):
+    """REDIS_DB and REDIS_USERNAME, without a URL."""
+    variables = {
+        "REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(private_redis.port), "REDIS_DB": "3",
+        "REDIS_USERNAME": "worker", "REDIS_PASSWORD": "secret",
+    }  # fmt: skip
+    with private_redis.client() as client:
+        client.execute_command("ACL", "SETUSER", "worker", "on", ">secret", "~*", "&*", "+@all")
+        async with Party("redis://unused") as party:
+            queue = party.queue("mail", server=party.at(Settings.from_environment(variables).redis))
+            await queue.add({})
+            ours = [(each["user"], each["db"]) for each in client.client_list() if each["user"] != "default"]
+
+    assert ours
+    assert set(ours) == {("worker", "3")}
 
 
 async def test_everything_works_as_a_user_with_few_rights(private_redis: RedisProcess):
