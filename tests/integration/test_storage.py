@@ -122,7 +122,7 @@ def test_an_upload_that_was_never_completed_is_listed_until_it_is_discarded(stor
         (store.root / "assets" / ".0123456789abcdef.part").write_bytes(b"half")
     else:
         server: S3Server = request.getfixturevalue("s3")
-        server.client.create_multipart_upload(Bucket=server.bucket, Key="assets/half.mp4")
+        server.client.create_multipart_upload(Bucket=server.bucket, Key="assets/2025/11/V1StGXR8_Z-half.mp4")
     later = datetime.now(UTC) + timedelta(minutes=1)
 
     [found] = store.unfinished(later)
@@ -132,6 +132,20 @@ def test_an_upload_that_was_never_completed_is_listed_until_it_is_discarded(stor
     assert list(store.unfinished(datetime.now(UTC) - timedelta(days=1))) == []
     assert store.discard_unfinished(later) == 1
     assert list(store.unfinished(later)) == []
+
+
+def test_an_upload_of_somebody_else_in_the_bucket_is_neither_listed_nor_discarded(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = s3_storage(s3, monkeypatch)
+    theirs = ["backups/2025/11/V1StGXR8_Z-dump.sql", "assets/half.mp4", "assets-raw/2025/11/V1StGXR8_Z-half.mp4"]
+    ours = "client-uploads/cmhd8x2kq/2025/11/V1StGXR8_Z-half.mp4"
+    for key in [*theirs, ours]:
+        s3.client.create_multipart_upload(Bucket=s3.bucket, Key=key)
+    later = datetime.now(UTC) + timedelta(minutes=1)
+
+    assert [found.key for found in store.unfinished(later)] == [ours]
+    assert store.discard_unfinished(later) == 1
+    left = s3.client.list_multipart_uploads(Bucket=s3.bucket)["Uploads"]
+    assert sorted(upload["Key"] for upload in left) == sorted(theirs)
 
 
 def test_a_listing_tells_key_size_and_time_of_what_starts_with_the_prefix(store: Storage) -> None:

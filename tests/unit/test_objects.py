@@ -7,7 +7,7 @@ import time
 from datetime import datetime
 
 import pytest
-from kayan_workers.objects import derived_key, is_ours, mark
+from kayan_workers.objects import derived_key, is_ours, is_the_fleets, mark
 
 SOURCE = "assets/2025/11/V1StGXR8_Z-Booth_render.png"
 QUEUED = 1_795_431_282_192  # 2026-11-23 UTC
@@ -58,6 +58,7 @@ def test_no_name_loses_the_extension_climbs_out_or_outgrows_the_apps_limit(name:
     assert ".." not in made
     assert re.fullmatch(r"thumbnails/2025/11/[A-Za-z0-9_.-]+", made)
     assert len(made.rpartition("/")[2]) <= 10 + 1 + 50
+    assert is_the_fleets(made)
 
 
 def test_only_our_own_keys_of_that_asset_and_purpose_count_as_ours() -> None:

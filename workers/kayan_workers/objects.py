@@ -1,4 +1,4 @@
-"""Keys of the objects we derive from an asset: where a thumbnail, a variant or a preview is stored.
+"""Keys of objects: where a thumbnail, a variant or a preview that we derive from an asset is stored, and which keys are the fleet's at all.
 
 The form is the web app's own, ``<prefix>/<YYYY>/<MM>/<10 characters>-<name>``, but nothing in it is random: the ten
 characters come from the asset and the purpose, year and month from the source's own key. Running a job again
@@ -15,6 +15,9 @@ from pathlib import PurePosixPath
 
 _YEAR_AND_MONTH = re.compile(r"(?:^|/)(\d{4})/(0[1-9]|1[0-2])/[^/]+$")
 _APP_ID = re.compile(r"^[A-Za-z0-9_-]{10}-(?=.)")
+_FLEETS = re.compile(
+    r"(?:assets|client-uploads/[^/]+|thumbnails|variants|previews)/\d{4}/(?:0[1-9]|1[0-2])/[A-Za-z0-9_-]{10}-[A-Za-z0-9._-]+"
+)
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]")
 _NAME_LENGTH = 50
 """The web app cuts names here. We cut the stem instead, so an extension survives."""
@@ -42,6 +45,11 @@ def mark(asset_id: str, purpose: str) -> str:
 def is_ours(key: str, *, asset_id: str, purpose: str) -> bool:
     """Whether we made this key for that asset and purpose, under whatever name or month. The Node workers' keys are never ours."""
     return PurePosixPath(key).name.startswith(f"{mark(asset_id, purpose)}-")
+
+
+def is_the_fleets(key: str) -> bool:
+    """Whether a key has the form that the web app and all its workers give theirs. What else lies in the bucket is somebody else's."""
+    return _FLEETS.fullmatch(key) is not None
 
 
 def _year_and_month(source_key: str, timestamp_ms: int) -> tuple[str, str]:

@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Protocol
 
 from kayan_workers.errors import KayanError, PermanentError, TemporaryError
+from kayan_workers.objects import is_the_fleets
 
 if TYPE_CHECKING:
     from boto3.s3.transfer import TransferConfig
@@ -89,7 +90,9 @@ class Storage(Protocol):
         ...
 
     def unfinished(self, older_than: datetime) -> Iterator[StoredObject]:
-        """Uploads, anybody's, that were begun before ``older_than`` and never completed. ``size`` is 0 where the store does not tell it."""
+        """Uploads of the app and its workers that were begun before ``older_than`` and never completed. ``size`` is 0 where the store does
+        not tell it. A bucket may be shared: uploads to other keys than theirs (``objects.is_the_fleets``) are not looked at.
+        """
         ...
 
     def discard_unfinished(self, older_than: datetime) -> int:
@@ -189,7 +192,7 @@ class FolderStorage:
         with _folder_trouble(f"looking for unfinished uploads in the storage folder {self.root}"):
             for path in self.root.rglob(".*.part"):
                 status = path.lstat()
-                if status.st_mtime < older_than.timestamp():
+                if _PART.fullmatch(path.name) and status.st_mtime < older_than.timestamp():
                     begun = datetime.fromtimestamp(status.st_mtime, tz=UTC)
                     yield StoredObject(path.relative_to(self.root).as_posix(), status.st_size, begun)
 
@@ -305,7 +308,7 @@ class S3Storage:
         with self._trouble("listing unfinished uploads (s3:ListBucketMultipartUploads)"):
             for page in self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket):
                 for upload in page.get("Uploads", []):
-                    if upload["Initiated"] < older_than:
+                    if upload["Initiated"] < older_than and is_the_fleets(upload["Key"]):
                         yield StoredObject(upload["Key"], 0, upload["Initiated"].astimezone(UTC)), upload["UploadId"]
 
     def check(self) -> None:

@@ -147,14 +147,14 @@ def test_a_link_in_the_temporary_folder_goes_but_not_what_it_points_at(edges: So
 
 
 def test_a_half_written_object_of_the_folder_store_goes_after_a_day(edges: SomeEdges, storage: FolderStorage) -> None:
-    for name, age in ((".aaaa.part", 25), (".bbbb.part", 1)):
+    old, young, another_programs = f".{'a' * 16}.part", f".{'b' * 16}.part", ".film.mkv.part"
+    for name, age in ((old, 25), (young, 1), (another_programs, 25)):
         path = storage.root / "assets" / name
         path.write_bytes(b"x")
         os.utime(path, (time.time() - age * 3600,) * 2)
 
     assert gone(cleanup("TEMP_FILES", edges)) == {"unfinished upload": 1}
-    assert not (storage.root / "assets" / ".aaaa.part").exists()
-    assert (storage.root / "assets" / ".bbbb.part").exists()
+    assert {path.name for path in (storage.root / "assets").glob(".*.part")} == {young, another_programs}
 
 
 def test_in_s3_too_only_rows_without_an_object_go(app: App, edges: SomeEdges, bucket: S3Storage) -> None:
@@ -201,6 +201,7 @@ def test_a_dry_run_lists_uploads_that_were_never_completed_by_their_keys(edges: 
     [found] = cleanup("TEMP_FILES", edges, dry_run=True)["listed"]
 
     assert (found["what"], found["id"], found["bytes"]) == ("unfinished upload", "assets/.0123456789abcdef.part", 4)
+    assert found["reason"] == "begun by the app or its workers, and never completed"
     assert part.exists()
 
 

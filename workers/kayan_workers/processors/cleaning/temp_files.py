@@ -5,7 +5,7 @@ stay PENDING for ever and have one), no thumbnail, preview or variant, and a ``f
 the store lacks an object counts only if it has others under ``assets/``: a wrong bucket or an empty folder proves nothing.
 
 **Files.** What lies in this process's temporary folder for a day (folders of dead processes go when it is opened), and uploads to the
-store that were begun a day ago and never completed (UNFINISHED_UPLOADS; with S3 anybody's in the bucket, so it can be switched off).
+store that were begun a day ago and never completed (UNFINISHED_UPLOADS), as far as their keys are such as the app and its workers make.
 """
 
 from __future__ import annotations
@@ -156,7 +156,7 @@ def _unfinished_uploads(run: Run) -> None:
     try:
         if run.dry_run:
             for key, size, begun in storage.unfinished(before):
-                run.report.add(Found("unfinished upload", key, "begun, and never completed", begun, size))
+                run.report.add(Found("unfinished upload", key, "begun by the app or its workers, and never completed", begun, size))
         else:
             discarded = storage.discard_unfinished(before)
             with run.batch() as (_, part):
