@@ -70,7 +70,7 @@ def test_a_preview_shows_data_of_ones_own(source: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("arguments", "stdin", "code", "said"), [
     (("welcom",), "", 2, "no template is called 'welcom'. Did you mean welcome? There are: welcome, project-invitation"),
     (("welcome", "--data", "-"), '{"userName": "Jo"}', 1, "e-mail template welcome: variables are missing: dashboardUrl"),
-    (("welcome", "--data", "-"), '{"userName": "J\\no", "dashboardUrl": "https://x.example/"}', 1, "the subject contains a line break"),
+    (("welcome", "--data", "-"), '{"userName": "J\\u0007o", "dashboardUrl": "https://x.example/"}', 1, "line break or control character"),
     (("welcome", "--data", "-"), '["Jo"]', 2, "--data: standard input must be a JSON object"),
     (("welcome", "--data", "-"), "{", 2, "--data: standard input is not JSON"),
     (("welcome", "--data", "/nowhere.json"), "", 2, "--data /nowhere.json: No such file or directory"),

@@ -12,7 +12,7 @@ from kayan_workers.processors import asset, thumbnail, variant
 
 BAD = (
     "cut-50-photo.jpg", "cut-10-photo.png", "cut-50-photo.webp", "bomb-header.png", "bomb-header.jp2", "bomb-inside.ico",
-    "reads-file.svg", "program.jpg", "really-pdf.jpg", "cut-50-film.mp4", "only-sound.mp4", "really-text.mp4", "playlist.mp4",
+    "reads-file.svg", "program.jpg", "really-pdf.jpg", "cut-50-film.mp4", "cut-10-faststart.mp4", "really-text.mp4", "playlist.mp4",
     "bomb-beyond.y4m", "cut-head-sound.flac", "really-silent.mp3", "locked.pdf", "cut-50-proposal.pdf", "bomb-contents.pdf", "laughs.docx",
     "bomb-flat.docx", "missing-mesh.gltf", "many-claimed.ply", "words-for-numbers.obj",
 )  # fmt: skip
