@@ -327,6 +327,16 @@ def test_declarations_in_office_xml_are_refused(tmp_path: Path, hostile: str) ->
         documents.describe(word(tmp_path / "evil.docx", hostile))
 
 
+@pytest.mark.parametrize("encoding", ["EBCDIC-CP-BEIC-CP-BE", "utf-7", "big5", "rot13", "base64"])
+def test_xml_in_an_encoding_that_nobody_reads_is_damaged(tmp_path: Path, encoding: str) -> None:
+    path = word(tmp_path / "odd.docx", f'<?xml version="1.0" encoding="{encoding}"?>' + WORD.format("<w:p/>"))
+
+    with pytest.raises(PermanentError, match="its XML is damaged"):
+        documents.describe(path)
+    with pytest.raises(PermanentError, match="its XML is damaged"):
+        documents.preview(path, tmp_path / "page", (800, 600))
+
+
 def test_xml_without_a_bottom_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="nested"):
         documents.describe(word(tmp_path / "deep.docx", "<a>" * 100_000))

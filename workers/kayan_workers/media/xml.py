@@ -66,7 +66,7 @@ def read_xml(
         parser.Parse(b"", True)
     except Enough:
         return
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two: an encoding that there is not, or that expat does not take
         raise damaged("its XML", error) from error
 
 
