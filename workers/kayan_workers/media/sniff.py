@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import zipfile
 from pathlib import Path
@@ -30,7 +31,6 @@ ZIP = Kind("archive", "ZIP", "application/zip")
 _HEAD_BYTES = 4096
 _MARKUP_BYTES = 65_536
 """Of XML and JSON: a drawing may begin with its licence (the GPL has 35 KB), a glTF in alphabetical order with hundreds of accessors."""
-_UTF8_MARK = b"\xef\xbb\xbf"
 _RAW = Kind("image", "camera raw", "image/x-raw")
 _FBX = Kind("model", "FBX", "model/fbx")
 _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
@@ -150,7 +150,7 @@ def sniff(path: Path) -> Kind:
     """The kind of the file at ``path``, from its content alone. Reads some kilobytes, and the directory of a ZIP file."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
-        is_markup = head.removeprefix(_UTF8_MARK).lstrip().startswith((b"<", b"{"))
+        is_markup = head.removeprefix(codecs.BOM_UTF8).lstrip().startswith((b"<", b"{"))
         more = file.read(_MARKUP_BYTES - _HEAD_BYTES) if is_markup else b""
     return _by_magic(head) or _packed(path, head) or _by_text(head, more) or _loose(head) or UNKNOWN
 
@@ -225,7 +225,7 @@ def _by_text(head: bytes, more: bytes) -> Kind | None:
         return TEXT
     if not head or b"\0" in head or sum(byte < 32 and byte not in b"\t\n\r\f\x1b" for byte in head) > len(head) // 50:
         return None
-    start = (head + more).removeprefix(_UTF8_MARK).lstrip()
+    start = (head + more).removeprefix(codecs.BOM_UTF8).lstrip()
     if kind := _by_root(start):
         return kind
     for prefix, kind in _TEXT_PREFIXES:

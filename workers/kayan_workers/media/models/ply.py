@@ -115,7 +115,7 @@ def _read_header(file: BinaryIO) -> _Header:
             case ["end_header", *_]:
                 if order is None or any(count < 0 for _, count, _ in elements):
                     break
-                if any(count > os.fstat(file.fileno()).st_size for _, count, _ in elements):
+                if max((count for _, count, _ in elements), default=0) > os.fstat(file.fileno()).st_size:
                     raise breaks_off(_WHAT, _FEWER)  # no row is shorter than a byte
                 return _Header(order, tuple(_Element(name, count, tuple(properties)) for name, count, properties in elements))
     raise damaged(_WHAT, "its header does not say how it is written, or breaks off")
