@@ -93,8 +93,13 @@ class SesServer:
     lookups: int = 0
     lookup_refusal: Refusal | None = None
     """What the suppression list answers instead."""
+    lookups_per_second: float = 0
+    """Beyond so many it throttles; 0 is no limit."""
+    on_lookup: Callable[[str], object] = lambda address: None
+    """Called with the address before the suppression list answers."""
     drop_answers: int = 0
     """So many of the next accepted mails get no answer: the connection is closed."""
+    _next_lookup: float = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, form: dict[str, list[str]]) -> Accepted | Refusal | Quota | Verified:
@@ -132,6 +137,16 @@ class SesServer:
             return THROTTLED
         self.quota.sent_today += recipients
         return None
+
+    def lookup(self) -> Refusal | None:
+        """Count a question to the suppression list; returns what answers it in the list's place."""
+        with self._lock:
+            self.lookups += 1
+            now = time.monotonic()
+            if self.lookups_per_second and now < self._next_lookup:
+                return Refusal("TooManyRequestsException", "Too many requests", 429)
+            self._next_lookup = now + 1 / (self.lookups_per_second or 1)
+            return self.lookup_refusal
 
     def busiest(self, seconds: float, until: float | None = None) -> int:
         """How many recipients were accepted within the last ``seconds`` before ``until``, or in the busiest such time of all."""
@@ -177,14 +192,17 @@ def running() -> Iterator[SesServer]:
 
         def do_GET(self) -> None:
             """GetSuppressedDestination of version 2, which speaks JSON."""
-            ses.lookups += 1
             address = unquote(self.path.rpartition("/")[2])
-            refusal = ses.lookup_refusal or Refusal("NotFoundException", "Email address does not exist on your suppression list.", 404)
-            if ses.lookup_refusal is None and (reason := ses.suppressed.get(address)):
+            refused = ses.lookup()
+            ses.on_lookup(address)
+            refusal = refused or Refusal("NotFoundException", "Email address does not exist on your suppression list.", 404)
+            if refused is None and (reason := ses.suppressed.get(address)):
                 entry = {"EmailAddress": address, "Reason": reason, "LastUpdateTime": 1_700_000_000}
                 self._write(200, json.dumps({"SuppressedDestination": entry}))
             else:
-                self._write(refusal.status, json.dumps({"message": refusal.message}), error=refusal.code)
+                in_json = json.dumps({"message": refusal.message})
+                # without a code it is another server's answer, in its own words
+                self._write(refusal.status, in_json if refusal.code else refusal.message, error=refusal.code)
 
         def _write(self, status: int, body: str, *, error: str = "") -> None:
             self.send_response(status)

@@ -24,7 +24,7 @@ import psycopg
 import pytest
 import ses_server
 from doubles import FakeJob
-from kayan_workers import deliveries
+from kayan_workers import deliveries, suppression
 from kayan_workers.binding import Processors
 from kayan_workers.edges import Edges
 from kayan_workers.errors import NotNowError, PermanentError, TemporaryError
@@ -650,51 +650,151 @@ def test_one_refused_recipient_does_not_keep_the_mail_from_the_others(send: Send
 
 
 @pytest.fixture
-def asking(environment: dict[str, str], ses: SesServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Send]:
-    """A worker that asks before each mail."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", ses.url)
-    edges = Edges(Settings.from_environment(environment | {"KAYAN_MAIL_SUPPRESSION": "check"}, [EMAIL]))
-    yield Processors([EMAIL], edges).handler(EMAIL)
-    edges.close()
+def send_as(environment: dict[str, str]) -> Iterator[Callable[..., Send]]:
+    """A worker with further variables."""
+    with contextlib.ExitStack() as stack:
+
+        def started(**variables: str) -> Send:
+            edges = stack.enter_context(contextlib.closing(Edges(Settings.from_environment(environment | variables, [EMAIL]), slots=10)))
+            return Processors([EMAIL], edges).handler(EMAIL)
+
+        yield started
 
 
-def test_bounced_and_suppressed_addresses_fail_with_that_word_and_the_others_have_their_mail(asking: Send, ses: SesServer) -> None:
+def told(log: pytest.LogCaptureFixture) -> list[str]:
+    """What the worker's log says of the suppression list."""
+    return [record.getMessage() for record in log.records if "whom it suppresses" in record.getMessage()]
+
+
+def test_bounced_and_suppressed_addresses_fail_with_that_word_and_the_others_have_their_mail(send: Send, ses: SesServer) -> None:
     ses.suppressed = {"bob@example.com": "BOUNCE", "eve@example.com": "COMPLAINT"}
     job = a_job(WELCOME | {"to": ["ada@example.com", "Bob@example.com", "eve@example.com"]})
 
     for run in (job, again(job)):
         with pytest.raises(PermanentError, match=r"^recipient 2 of 3: bounced: .*; recipient 3 of 3: suppressed: .*complained") as caught:
-            asking(run)
+            send(run)
 
     assert "example.com" not in str(caught.value)
     assert [mail.destinations for mail in ses.accepted] == [["ada@example.com"]]
     assert ses.lookups == 3, "an answer is kept for a while"
 
 
-def test_one_mail_to_several_is_not_sent_when_one_of_them_has_bounced(asking: Send, ses: SesServer) -> None:
+def test_one_mail_to_several_is_not_sent_when_one_of_them_has_bounced(send: Send, ses: SesServer) -> None:
     ses.suppressed = {"bob@example.com": "BOUNCE"}
 
     with pytest.raises(PermanentError, match=r"^bounced: .* \(recipient 2 of 2\)$"):
-        asking(a_job(WELCOME | {"to": ["ada@example.com", "bob@example.com"], "visibleRecipients": True}))
+        send(a_job(WELCOME | {"to": ["ada@example.com", "bob@example.com"], "visibleRecipients": True}))
     assert ses.accepted == []
 
 
 @pytest.mark.parametrize("refusal", [
     Refusal("TooManyRequestsException", "Too many requests", 429), Refusal("AccessDeniedException", "not authorized", 403),
+    Refusal("InternalFailure", "Oops", 500), Refusal("ExpiredTokenException", "expired", 403),
 ])
-def test_a_mail_goes_out_when_ses_does_not_say_whom_it_suppresses(refusal: Refusal, asking: Send, ses: SesServer) -> None:
+@pytest.mark.parametrize("mode", ["auto", "check"])
+def test_a_mail_goes_out_when_ses_does_not_say_whom_it_suppresses(
+    mode: str, refusal: Refusal, send_as: Callable[..., Send], ses: SesServer
+) -> None:
     ses.lookup_refusal = refusal
-    asking(a_job(WELCOME | {"to": ["ada@example.com", "bob@example.com"]}))
+    send_as(KAYAN_MAIL_SUPPRESSION=mode)(a_job(WELCOME | {"to": ["ada@example.com", "bob@example.com"]}))
 
     assert len(ses.accepted) == 2
     assert ses.lookups == 1, "and is not asked at once again"
 
 
-def test_nobody_is_asked_about_unless_the_settings_say_so(send: Send, ses: SesServer) -> None:
-    ses.suppressed = {"ada@example.com": "BOUNCE"}
+@pytest.mark.parametrize(("refusal", "remedy"), [
+    (Refusal("AccessDeniedException", "not authorized", 403),
+     "AccessDeniedException; allow ses:GetSuppressedDestination to the workers' role or user, or set KAYAN_MAIL_SUPPRESSION=off"),
+    (Refusal("UnknownOperationException", "", 404), "answers 404; set KAYAN_MAIL_SUPPRESSION=off, or AWS_ENDPOINT_URL_SESV2 to where"),
+    (Refusal("", "<h1>Not Found</h1>", 404), "answers 404; set KAYAN_MAIL_SUPPRESSION=off"),
+    (Refusal("", "no such service", 501), "answers 501; set KAYAN_MAIL_SUPPRESSION=off"),
+    (Refusal("", "welcome", 200), "what answers there is not SES; set KAYAN_MAIL_SUPPRESSION=off"),
+    (Refusal("", "[]", 404), "what answers there is not SES; set KAYAN_MAIL_SUPPRESSION=off"),
+])
+def test_where_the_list_may_not_be_asked_or_is_none_that_is_said_once_and_hardly_asked_again(
+    refusal: Refusal, remedy: str, send_as: Callable[..., Send], ses: SesServer, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(suppression, "_LONG_PAUSE_SECONDS", 0.0)  # what is settled outlasts it
+    ses.lookup_refusal = refusal
+    send = send_as()
+    for _ in range(3):
+        send(a_job(WELCOME))
+
+    [line] = told(caplog)
+    assert remedy in line
+    assert (len(ses.accepted), ses.lookups) == (3, 1)
+
+    monkeypatch.setattr(suppression, "_SETTLED_SECONDS", 0.0)
+    send_again = send_as()
+    for _ in range(3):
+        send_again(a_job(WELCOME))
+    assert ses.lookups == 4, "a permission counts without a restart"
+    assert len(told(caplog)) == 2, "one line for each worker"
+
+
+def test_whoever_insists_on_the_list_is_told_each_time_that_it_does_not_answer(
+    send_as: Callable[..., Send], ses: SesServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suppression, "_LONG_PAUSE_SECONDS", 0.0)
+    ses.lookup_refusal = Refusal("AccessDeniedException", "not authorized", 403)
+    send = send_as(KAYAN_MAIL_SUPPRESSION="check")
+    for _ in range(3):
+        send(a_job(WELCOME))
+
+    assert (len(told(caplog)), ses.lookups) == (3, 3)
+
+
+def test_an_address_that_the_list_takes_for_none_does_not_keep_it_from_others(send: Send, ses: SesServer) -> None:
+    ses.lookup_refusal = Refusal("BadRequestException", "Invalid email address", 400)
     send(a_job(WELCOME))
+    ses.lookup_refusal, ses.suppressed = None, {"bob@example.com": "BOUNCE"}
+
+    with pytest.raises(PermanentError, match=r"^bounced: "):
+        send(a_job(WELCOME | {"to": "bob@example.com"}))
+
+
+def test_nobody_is_asked_about_where_the_settings_say_so(send_as: Callable[..., Send], ses: SesServer) -> None:
+    ses.suppressed = {"ada@example.com": "BOUNCE"}
+    send_as(KAYAN_MAIL_SUPPRESSION="off")(a_job(WELCOME))
 
     assert (len(ses.accepted), ses.lookups) == (1, 0)
+
+
+def mail_to(number: int) -> EmailJob:
+    return a_job(WELCOME | {"to": f"r{number}@example.com"}, id=str(number))
+
+
+def test_a_list_that_hangs_holds_up_one_mail_alone(send: Send, ses: SesServer, caplog: pytest.LogCaptureFixture) -> None:
+    asked, until = [], threading.Event()
+
+    def hang(address: str) -> None:
+        asked.append(address)
+        until.wait()
+
+    ses.on_lookup = hang
+    try:
+        with ThreadPoolExecutor(10) as threads:
+            list(threads.map(send, map(mail_to, range(20))))
+    finally:
+        until.set()
+
+    assert len(ses.accepted) == 20
+    assert [ses.accepted[-1].destinations] == [asked], "all the others have overtaken the one that was asked about"
+    [line] = told(caplog)
+    assert "ReadTimeoutError" in line
+    assert "example.com" not in line, "whom it was asked about is nobody's business"
+
+
+def test_a_list_that_answers_one_a_second_does_not_slow_down_what_ses_takes(send: Send, ses: SesServer) -> None:
+    ses.quota, ses.lookups_per_second = ses_server.Quota(per_second=14), 1
+    began = time.monotonic()
+    with ThreadPoolExecutor(10) as threads:
+        list(threads.map(send, map(mail_to, range(42))))
+
+    assert len(ses.accepted) == 42
+    assert time.monotonic() - began < 42 / 14 + 2, "three windows of 14, and what a busy machine takes"
+    assert ses.lookups >= 2
 
 
 # -- without SES --------------------------------------------------------------------------------------------------------------------
@@ -702,10 +802,11 @@ def test_nobody_is_asked_about_unless_the_settings_say_so(send: Send, ses: SesSe
 
 def test_an_outbox_takes_the_place_of_ses_when_it_is_named(environment: dict[str, str], ses: SesServer, tmp_path: Path) -> None:
     edges = Edges(Settings.from_environment(environment | {"KAYAN_MAIL": f"outbox:{tmp_path}/outbox"}, [EMAIL]))
+    ses.suppressed = {"ada@example.com": "BOUNCE"}
     job = a_job(WELCOME)
     Processors([EMAIL], edges).handler(EMAIL)(job)
     Processors([EMAIL], edges).handler(EMAIL)(again(job))
 
     assert [path.suffix for path in (tmp_path / "outbox").iterdir()] == [".eml"]
-    assert ses.requests == 0
+    assert (ses.requests, ses.lookups) == (0, 0)
     edges.close()

@@ -131,17 +131,32 @@ def test_check_tells_the_quota_or_which_right_is_missing(variables: dict[str, st
     unknown = said_of_mail()
     ses.quota = Quota(per_second=14, per_day=50_000, sent_today=7)
     known = said_of_mail()
-    variables |= {"KAYAN_MAIL_SUPPRESSION": "check", "AWS_ENDPOINT_URL_SESV2": ses.url}
-    suppressing = said_of_mail()
-    ses.lookup_refusal = Refusal("AccessDeniedException", "not authorized", 403)
-    not_allowed = said_of_mail()
 
     assert unknown["verdict"] == "warning"
     assert "allow ses:GetSendQuota" in unknown["remedy"]
     assert (known["verdict"], known["says"]) == ("ok", "SES in eu-central-1: 7 of 50000 mails today, at most 14 a second")
-    assert suppressing["verdict"] == "ok"
-    assert not_allowed["verdict"] == "warning"
-    assert "allow ses:GetSuppressedDestination" in not_allowed["remedy"]
+
+
+def test_check_notes_that_the_suppression_list_may_not_be_asked_and_fails_where_the_settings_insist(
+    variables: dict[str, str], ses: SesServer
+) -> None:
+    def checked(mode: str) -> tuple[int, str, str]:
+        result = kayan("check", "email", "--json", variables=variables | {"KAYAN_MAIL_SUPPRESSION": mode})
+        mail = next(finding for finding in json.loads(result.stdout) if finding["name"] == "mail")
+        return result.returncode, mail["verdict"], mail["remedy"]
+
+    ses.quota = Quota(per_second=14)
+    allowed = [checked(mode) for mode in ("auto", "check", "off")]
+    ses.lookup_refusal = Refusal("AccessDeniedException", "not authorized", 403)
+    noted, insisting, off = [checked(mode) for mode in ("auto", "check", "off")]
+    ses.quota = None
+    insisting_without_quota = checked("check")
+
+    assert allowed == [(0, "ok", "")] * 3
+    remedy = "allow ses:GetSuppressedDestination to the workers' role or user, or set KAYAN_MAIL_SUPPRESSION=off"
+    assert noted == (0, "warning", remedy)
+    assert insisting == insisting_without_quota == (1, "failed", remedy)
+    assert off == (0, "ok", "")
 
 
 async def test_a_day_that_is_known_to_be_over_costs_ses_no_request(workers: list[WorkerProcess], redis_url: str, ses: SesServer) -> None:

@@ -16,6 +16,8 @@ from kayan_workers import logs
 from kayan_workers.errors import SettingsError, TemporaryError
 
 if TYPE_CHECKING:
+    from boto3.session import Session
+
     from kayan_workers.codecs.codecs import Codecs
     from kayan_workers.database import Database
     from kayan_workers.ffmpeg import Ffmpeg
@@ -110,10 +112,15 @@ class Edges:
         from kayan_workers.suppression import SuppressionList
 
         region = settings.ses_region
+
+        def why_not_of(session: Session) -> Callable[[str], str | None]:
+            insists = settings.suppression == "check"
+            return SuppressionList(session, region, endpoint=settings.suppression_endpoint, insists=insists).why
+
         return SesMailer(
             sender=sender, region=region, max_connections=max(10, self._slots),
             pace_of=lambda account: SharedPace(Server(settings.redis), ":".join(filter(None, ("ses", account, region)))),
-            why_not=SuppressionList(region).why if settings.check_suppression else None,
+            why_not_of=None if settings.suppression == "off" else why_not_of,
         )  # fmt: skip
 
     @_MadeOnce

@@ -99,8 +99,8 @@ class SesMailer:
 
     Credentials come from boto3's own chain. One instance serves many threads. ``pace_of`` makes the pace that keeps it, with all other
     workers of its account (``""`` when that cannot be told), within the account's sending rate; without one, SES alone says when it is
-    too much. ``why_not`` tells of an address why a mail to it would
-    never arrive, None when it may: SES itself says so only when it is too late.
+    too much. ``why_not_of`` makes what tells of an address why a mail
+    to it would never arrive, None when it may: SES itself says so only when it is too late.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class SesMailer:
         sender: Address,
         region: str,
         pace_of: Callable[[str], Pace] | None = None,
-        why_not: Callable[[str], str | None] | None = None,
+        why_not_of: Callable[[Session], Callable[[str], str | None]] | None = None,
         max_connections: int = 10,
     ) -> None:
         import boto3
@@ -122,7 +122,7 @@ class SesMailer:
         self._pace: Pace | None = None
         self._making_pace = threading.Lock()
         self._session = session
-        self._why_not = why_not
+        self._why_not = why_not_of(session) if why_not_of is not None else None
         self._client = _ses_client(session, region, max_connections)
         self._told = False
 

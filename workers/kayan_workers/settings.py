@@ -24,6 +24,7 @@ from kayan_workers.processors.table import DATABASE, MAIL, ROLES, STORAGE, Role
 
 Backoff = Literal["documented", "bull"]
 LogFormat = Literal["json", "text"]
+Suppression = Literal["auto", "check", "off"]
 
 DATABASE_EXAMPLE = "postgresql://kayan:password@localhost:5432/kayanlive?schema=public"
 
@@ -81,8 +82,10 @@ class Settings:
     outbox: Path | None = None
     """A folder instead of SES; only ever set by name."""
     ses_region: str = "us-east-1"
-    check_suppression: bool = False
-    """Ask SES before each mail whether it delivers to that address."""
+    suppression: Suppression = "auto"
+    """Whether SES is asked before each mail if it delivers to that address: where it answers, insistently, or never."""
+    suppression_endpoint: str | None = None
+    """Where it is asked. None: where boto3 would."""
     email_from: str = "noreply@kayanlive.com"
     email_from_name: str = "Kayan Live"
 
@@ -306,7 +309,9 @@ def _mail(environment: Environment, roles: Sequence[Role]) -> dict[str, object]:
     return {
         "outbox": _named_folder(environment, "KAYAN_MAIL", "ses", "outbox"),
         "ses_region": environment.text("AWS_SES_REGION") or environment.text("AWS_REGION", "us-east-1"),
-        "check_suppression": environment.choice("KAYAN_MAIL_SUPPRESSION", {"off": "", "check": "check"}, "off") == "check",
+        "suppression": environment.choice("KAYAN_MAIL_SUPPRESSION", {"auto": "auto", "check": "check", "off": "off"}, "auto"),
+        # Whoever takes the mails knows to whom they will not go: boto3 alone would ask AWS about another one's mails.
+        "suppression_endpoint": environment.text("AWS_ENDPOINT_URL_SESV2") or environment.text("AWS_ENDPOINT_URL_SES"),
         "email_from": address,
         "email_from_name": name,
     }

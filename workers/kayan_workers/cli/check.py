@@ -83,7 +83,7 @@ _READS = {
     "queues": "REDIS_.*|BULL_PREFIX",
     "PostgreSQL": "DATABASE_URL",
     "storage": "KAYAN_STORAGE|AWS_S3_BUCKET|AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|ENDPOINT_URL|ENDPOINT_URL_S3)|KAYAN_TEMP_DIR",
-    "mail": "KAYAN_MAIL|EMAIL_FROM|AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|ENDPOINT_URL|ENDPOINT_URL_SES)",
+    "mail": "KAYAN_MAIL(_SUPPRESSION)?|EMAIL_FROM|AWS_(ACCESS_KEY_ID|SECRET_ACCESS_KEY|ENDPOINT_URL(_SES(V2)?)?)",
     "temporary files": "KAYAN_TEMP_DIR",
 }
 """By check, the variables without which it would test something else than what is meant."""

@@ -17,6 +17,8 @@ from kayan_workers.cli.trouble import Trouble
 from kayan_workers.edges import Edges
 
 if TYPE_CHECKING:
+    from boto3.session import Session
+
     from kayan_workers.bull.server import RedisAddress, Server
     from kayan_workers.processors.table import Role
     from kayan_workers.settings import Settings
@@ -203,7 +205,8 @@ def _ses(settings: Settings) -> str:
     from botocore.exceptions import BotoCoreError, ClientError
 
     config = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 1})
-    client = boto3.session.Session().client("ses", region_name=settings.ses_region, config=config)
+    session = boto3.session.Session()
+    client = session.client("ses", region_name=settings.ses_region, config=config)
     domain = settings.email_from.partition("@")[2]
     quota = None
     try:
@@ -217,26 +220,30 @@ def _ses(settings: Settings) -> str:
     if not any(entry.get("VerificationStatus") == "Success" for entry in known.values()):
         raise Trouble(f"SES in {settings.ses_region} knows neither {settings.email_from} nor its domain as verified",
                       "verify one of them in SES, or mend EMAIL_FROM or AWS_SES_REGION")  # fmt: skip
+    untold = None if settings.suppression == "off" else _trouble_with_the_suppression_list(session, settings)
+    if untold and not untold.is_mild:
+        raise untold
     if quota is None:
         raise Trouble(f"SES in {settings.ses_region} does not tell its sending rate, so mails slow down only once it refuses some",
                       "allow ses:GetSendQuota to the pod's role or user", is_mild=True)  # fmt: skip
-    if settings.check_suppression:
-        _try_the_suppression_list(settings.ses_region)
     daily, rate = quota.get("Max24HourSend", 0), quota.get("MaxSendRate", 0)
     if daily == 200 and rate == 1:
         raise Trouble("SES is in its sandbox: 200 mails a day, to verified addresses only", "ask AWS for production access", is_mild=True)
+    if untold:
+        raise untold
     return f"SES in {settings.ses_region}: {quota.get('SentLast24Hours', 0):.0f} of {daily:.0f} mails today, at most {rate:g} a second"
 
 
-def _try_the_suppression_list(region: str) -> None:
+def _trouble_with_the_suppression_list(session: Session, settings: Settings) -> Trouble | None:
+    """Mild, unless the settings insist on its answers: without them mails go out all the same."""
     from kayan_workers.suppression import SuppressionList
 
-    suppressed = SuppressionList(region)
+    suppressed = SuppressionList(session, settings.ses_region, endpoint=settings.suppression_endpoint)
     suppressed.ask("kayan-check@example.com")
-    if suppressed.trouble:
-        raise Trouble(f"SES in {region} does not tell whom it suppresses, so no mail is held back for it: {suppressed.trouble}",
-                      "allow ses:GetSuppressedDestination to the pod's role or user, or unset KAYAN_MAIL_SUPPRESSION",
-                      is_mild=True)  # fmt: skip
+    if not suppressed.trouble:
+        return None
+    says = f"SES in {settings.ses_region} does not tell whom it suppresses, so no mail is held back for it: {suppressed.trouble}"
+    return Trouble(says, suppressed.remedy, is_mild=settings.suppression != "check")
 
 
 # -- this machine -----------------------------------------------------------------------------------------------------------------
