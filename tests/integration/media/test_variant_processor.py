@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
+from corpus.files import run_ffmpeg
+from corpus.films import with_dolby_vision
 from integration.media.conftest import World
 from integration.media.running import last_job, run
 from kayan_workers.demo.samples import Sample
@@ -156,6 +159,61 @@ def test_a_failed_variant_has_a_row_of_its_own_that_a_later_success_takes_over(w
     world.storage.upload(samples["blink.mp4"].path, first.file_key, "video/mp4")
     run(variant, world, first.payload(variants=["MOBILE", "PREVIEW"]))
     assert {(row["status"], row["error"]) for row in world.variants(first.asset_id).values()} == {("COMPLETED", None)}
+
+
+@pytest.fixture
+def dolby_vision(tmp_path: Path) -> bytes:
+    """A film whose colours nothing here can tell."""
+    below = tmp_path / "below.mp4"
+    coding = ["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-tag:v", "hvc1", "-color_trc", "smpte2084"]
+    run_ffmpeg("-f", "lavfi", "-t", "1", "-i", "testsrc2=s=160x90:r=10", *coding, below)
+    return with_dolby_vision(below.read_bytes(), profile=5, base=0)
+
+
+def spoilt(film: bytes) -> bytes:
+    """All but the first tenth of its pictures cannot be decoded."""
+    begin = film.index(b"mdat") + 4
+    end = begin - 8 + int.from_bytes(film[begin - 8 : begin - 4], "big")
+    whole = begin + (end - begin) // 10
+    return film[:whole] + b"\xff" * (end - whole) + film[end:]
+
+
+def test_a_film_of_which_no_copies_can_be_made_has_its_poster_all_the_same(world: World, dolby_vision: bytes) -> None:
+    upload = world.upload(dolby_vision, "VIDEO", "video/mp4", "film.mp4")
+    left = []
+    for timestamp_ms in (1_800_000_000_000, 1_900_000_000_000):
+        with pytest.raises(PermanentError, match=r"Dolby Vision profile 5 alone.*\(made all the same: THUMBNAIL\); export it in HDR10"):
+            run(variant, world, upload.payload(variants=ALL), timestamp_ms=timestamp_ms)
+        left.append(world.everything())
+
+    rows = world.variants(upload.asset_id)
+    assert {kind: row["status"] for kind, row in rows.items()} == dict.fromkeys(ALL, "FAILED") | {"THUMBNAIL": "COMPLETED"}
+    assert Image.open(world.stored(rows["THUMBNAIL"]["fileKey"])).size == (160, 90)
+    assert "Dolby Vision profile 5 alone" in rows["PREVIEW"]["error"]
+    assert rows["THUMBNAIL"]["error"] is None
+    assert world.asset(upload.asset_id)["previewKey"] is None
+    assert left[0] == left[1], "a second run doubles nothing"
+    assert len(left[1]["objects"]) == 2
+    assert len(left[1]["asset_variants"]) == 4
+
+
+def test_a_film_that_is_damaged_after_its_beginning_has_its_poster_all_the_same(world: World, samples: Samples) -> None:
+    upload = world.upload(spoilt(samples["walkthrough.mp4"].path.read_bytes()), "VIDEO", "video/mp4", "film.mp4")
+
+    with pytest.raises(PermanentError, match=r"\(made all the same: THUMBNAIL\)"):
+        run(variant, world, upload.payload(variants=["MOBILE", "THUMBNAIL"]))
+
+    assert {kind: row["status"] for kind, row in world.variants(upload.asset_id).items()} == {"MOBILE": "FAILED", "THUMBNAIL": "COMPLETED"}
+
+
+def test_a_film_of_which_nothing_can_be_seen_fails_with_what_is_wrong_with_it(world: World) -> None:
+    upload = world.upload(b"no video" * 500, "VIDEO", "video/mp4", "film.mp4")
+
+    with pytest.raises(PermanentError, match="neither video nor sound") as caught:
+        run(variant, world, upload.payload(variants=["MOBILE", "THUMBNAIL"]))
+
+    assert "all the same" not in str(caught.value)
+    assert {row["status"] for row in world.variants(upload.asset_id).values()} == {"FAILED"}
 
 
 def node_failure(world: World, asset_id: str, kind: str) -> None:

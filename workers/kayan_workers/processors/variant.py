@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import msgspec
 
@@ -73,11 +73,18 @@ def check(payload: Payload) -> None:
     _recipes(payload)
 
 
-Made = dict[VariantType, tuple[Path, Size]]
+class Made(NamedTuple):
+    """The copies there are, and why the others will never be."""
+
+    copies: dict[VariantType, tuple[Path, Size]]
+    refusal: PermanentError | None = None
 
 
 def process(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, str]:
-    """Make all wanted variants from one decode, store them, then record them. Returns their keys by variant."""
+    """Make all wanted variants from one decode, store them, then record them. Returns their keys by variant.
+
+    Raises PermanentError when some cannot be made. A film that can be shown but not copied has its stills all the same.
+    """
     with blaming("variants", payload):
         recipes = _recipes(payload)
         keys = {wanted: _key(payload, job, wanted, recipe) for wanted, recipe in recipes.items()}
@@ -89,12 +96,17 @@ def process(payload: Payload, job: JobHandle, edges: Edges) -> dict[str, str]:
                     make = _videos if payload.file_type is FileType.VIDEO else _pictures
                     made = make(source, recipes, job, edges)
                     stop_if_cancelled(job)
-                    rows = _store(made, recipes, keys, edges)
+                    rows = _store(made.copies, recipes, keys, edges)
             except BaseException as error:  # whatever ends a thread whose time is up, too
                 if is_final(error, job):
                     _note_failure(payload, recipes, keys, error, job, edges)
                 raise
-            _record(payload, rows, keys, edges)
+            _record(payload, rows, {wanted: keys[wanted] for wanted in made.copies}, edges)
+            if made.refusal is not None:
+                missing = {wanted: recipe for wanted, recipe in recipes.items() if wanted not in made.copies}
+                if is_final(made.refusal, job):
+                    _note_failure(payload, missing, keys, made.refusal, job, edges)
+                raise made.refusal
         return {str(wanted): key for wanted, key in keys.items()}
 
 
@@ -116,15 +128,35 @@ def _key(payload: Payload, job: JobHandle, wanted: VariantType, recipe: Recipe) 
 def _pictures(source: Source, recipes: Mapping[VariantType, Recipe], job: JobHandle, edges: Edges) -> Made:
     wanted = _renditions(source, recipes)
     sizes = edges.codecs.picture(source.path, FileType.IMAGE, list(wanted.values()), job)
-    return {variant: (copy.to, size) for (variant, copy), size in zip(wanted.items(), sizes, strict=True)}
+    return Made(_with_sizes(wanted, sizes))
 
 
 def _videos(source: Source, recipes: Mapping[VariantType, Recipe], job: JobHandle, edges: Edges) -> Made:
     films = {w: Transcode(to=source.beside(f"{w}.mp4"), box=r.box, bit_rate=r.bit_rate) for w, r in recipes.items() if r.bit_rate}
     stills = _renditions(source, recipes)
-    made = edges.codecs.films(source.path, list(films.values()), list(stills.values()), job)
-    copies: dict[VariantType, Transcode | Rendition] = {**films, **stills}
-    return {variant: (copy.to, size) for (variant, copy), size in zip(copies.items(), made.films + made.stills, strict=True)}
+    try:
+        made = edges.codecs.films(source.path, list(films.values()), list(stills.values()), job)
+    except PermanentError as refusal:
+        if not (films and stills):
+            raise
+        return _stills_alone(source, stills, refusal, job, edges)
+    return Made(_with_sizes(films, made.films) | _with_sizes(stills, made.stills))
+
+
+def _stills_alone(
+    source: Source, stills: Mapping[VariantType, Rendition], refusal: PermanentError, job: JobHandle, edges: Edges
+) -> Made:
+    """What can be shown of a film that cannot be copied. Raises ``refusal`` when that is nothing."""
+    try:
+        sizes = edges.codecs.films(source.path, [], list(stills.values()), job).stills
+    except PermanentError:
+        raise refusal from None
+    says = f"{refusal.says} (made all the same: {', '.join(stills)})"
+    return Made(_with_sizes(stills, sizes), PermanentError(says, refusal.remedy))
+
+
+def _with_sizes(copies: Mapping[VariantType, Transcode | Rendition], sizes: Sequence[Size]) -> dict[VariantType, tuple[Path, Size]]:
+    return {variant: (copy.to, size) for (variant, copy), size in zip(copies.items(), sizes, strict=True)}
 
 
 def _renditions(source: Source, recipes: Mapping[VariantType, Recipe]) -> dict[VariantType, Rendition]:
@@ -133,7 +165,7 @@ def _renditions(source: Source, recipes: Mapping[VariantType, Recipe]) -> dict[V
 
 
 def _store(
-    made: Made, recipes: Mapping[VariantType, Recipe], keys: Mapping[VariantType, str], edges: Edges
+    made: Mapping[VariantType, tuple[Path, Size]], recipes: Mapping[VariantType, Recipe], keys: Mapping[VariantType, str], edges: Edges
 ) -> list[assets.Variant]:
     rows = []
     for wanted, (path, (width, height)) in made.items():
