@@ -29,6 +29,9 @@ class SomeEdges:
     pod: str = "test-pod"
     noted: list[dict[str, object]] = field(default_factory=list)
 
+    def temp_folders(self) -> tuple[list[Path], list[Path]]:
+        return [self.temp_dir] if self.temp_dir else [], []
+
     def note(self, job: JobHandle, event: str, **fields: object) -> None:
         self.noted.append({"event": event, "job_id": job.id, **fields})
 

@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -147,6 +147,16 @@ class Edges:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         return folder
 
+    def temp_folders(self) -> tuple[list[Path], list[Path]]:
+        """The folders of temporary files that are in use, and those that dead processes left. Opens, sweeps and touches none.
+
+        A process that has a folder of its own sees that one alone: it is all that it cleans. Else they are those of this machine.
+        """
+        if "temp_dir" in self.__dict__:
+            return [self.temp_dir], []
+        found = list(_folders(self._settings.temp_dir))
+        return [folder for folder, is_left in found if not is_left], [folder for folder, is_left in found if is_left]
+
     def close(self) -> None:
         """End what was opened. The temporary folder goes at once; jobs still in it lose it."""
         made = self.__dict__
@@ -161,11 +171,18 @@ class Edges:
 
 
 def _sweep(base: Path) -> None:
-    """Remove the folders that killed processes left behind. A folder under our own process id is a predecessor's too."""
+    """Remove the folders that killed processes left behind."""
+    for folder, is_left in _folders(base):
+        if is_left:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _folders(base: Path) -> Iterator[tuple[Path, bool]]:
+    """The processes' folders, and whether each was left behind. One under our own process id is a predecessor's."""
     for folder in base.glob(f"{_TEMP_PREFIX}[0-9]*-*"):
         owner = folder.name.removeprefix(_TEMP_PREFIX).partition("-")[0]
-        if owner.isdigit() and (int(owner) == os.getpid() or not _runs(int(owner))):
-            shutil.rmtree(folder, ignore_errors=True)
+        if owner.isdigit() and folder.is_dir() and not folder.is_symlink():
+            yield folder, int(owner) == os.getpid() or not _runs(int(owner))
 
 
 def _runs(pid: int) -> bool:

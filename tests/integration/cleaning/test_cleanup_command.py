@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -187,3 +191,27 @@ def test_a_dry_run_leaves_no_folder_behind(look: Cleanup, tmp_path: Path) -> Non
     temp.mkdir()
     look("temp-files", KAYAN_TEMP_DIR=str(temp))
     assert list(temp.iterdir()) == []
+
+
+def test_a_dry_run_lists_the_temporary_files_of_this_machine_and_leaves_them(look: Cleanup, tmp_path: Path) -> None:
+    temp = tmp_path / "scratch"
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left, used = temp / f"kayan-{dead.pid}-x", temp / f"kayan-{os.getpid()}-y"
+    for file in (left / "media-1/source.mov", used / "media-2/source.mov", used / "media-3/source.mov", temp / "others/source.mov"):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"film")
+    for path in (used / "media-2/source.mov", used / "media-2"):
+        os.utime(path, (time.time() - 25 * 3600,) * 2)
+
+    found = json.loads(look("temp-files", "--json", KAYAN_TEMP_DIR=str(temp)).stdout)
+    bounded = look("temp-files", "--limit", "1", KAYAN_TEMP_DIR=str(temp)).stdout
+
+    assert [(each["id"], each["reason"], each["bytes"]) for each in found["listed"]] == [
+        (left.name, "its process is gone, and the next one here removes it", 4),
+        (f"{used.name}/media-2", "nobody has touched it for a day", 4),
+    ]
+    assert found["notes"] == ["temporary files are looked for on this machine alone: every worker removes its own"]
+    assert "1 more are not listed" in bounded
+    assert "TEMP_FILES: 2 would go (temporary file 2)" in bounded
+    assert len(list(temp.rglob("source.mov"))) == 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -130,7 +130,15 @@ def test_old_temporary_files_go_and_young_ones_stay(edges: SomeEdges) -> None:
     for path in (old_folder / "frame.png", old_file, old_folder, busy_folder):
         os.utime(path, (long_ago, long_ago))
 
-    assert gone(cleanup("TEMP_FILES", edges)) == {"temporary file": 2}
+    looked = cleanup("TEMP_FILES", edges, dry_run=True)
+    assert len(list(edges.temp_dir.iterdir())) == 4, "a dry run touches nothing"
+    done = cleanup("TEMP_FILES", edges)
+
+    assert gone(looked) == gone(done) == {"temporary file": 2}
+    for summary in (looked, done):
+        assert {found["id"]: found["bytes"] for found in summary["listed"]} == {"temp/old.mp4": 1, "temp/old": 1}
+        assert {found["since"] for found in summary["listed"]} == {datetime.fromtimestamp(long_ago, UTC).isoformat(timespec="seconds")}
+    assert looked["cutoffs"].keys() == done["cutoffs"].keys() >= {"temporary file"}
     assert sorted(path.name for path in edges.temp_dir.iterdir()) == ["busy", "young"]
 
 

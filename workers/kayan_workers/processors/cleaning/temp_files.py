@@ -10,10 +10,10 @@ store that were begun a day ago and never completed (UNFINISHED_UPLOADS), as far
 
 from __future__ import annotations
 
-import math
 import shutil
+import stat
 from collections.abc import Collection, Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -125,27 +125,54 @@ def _delete(connection: Connection, run: Run, gone: list[Candidate]) -> Collecti
 
 
 def _temporary_files(run: Run) -> None:
-    if run.dry_run:
-        run.note("temporary files are those of the worker that cleans, so a dry run does not look at them")
-        return
     before = run.now - PENDING_FOR
-    stale = [entry for entry in run.edges.temp_dir.iterdir() if _last_touched(entry) <= before.timestamp()]
-    for entry in stale:
+    run.report.cutoffs["temporary file"] = before
+    if run.dry_run:
+        _list_temporary_files(run, before)
+        return
+    stale = list(_stale(run.edges.temp_dir, before))
+    for entry, _ in stale:
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry, ignore_errors=True)
         else:
             entry.unlink(missing_ok=True)
     with run.batch() as (_, part):
-        part.add_unlisted("temporary file", len(stale))
+        for _, found in stale:
+            part.add(found)
 
 
-def _last_touched(entry: Path) -> float:
-    """When anything in it changed last, in seconds since the epoch. Something that vanishes while we look counts as just touched."""
+def _list_temporary_files(run: Run, before: datetime) -> None:
+    run.note("temporary files are looked for on this machine alone: every worker removes its own")
+    in_use, left = run.edges.temp_folders()
+    for folder in left:
+        if found := _found(folder, folder.name, "its process is gone, and the next one here removes it"):
+            run.report.add(found)
+    for folder in in_use:
+        try:
+            for _, found in _stale(folder, before):
+                run.report.add(found)
+        except OSError as error:  # another user's, or gone with its process meanwhile
+            run.note(f"temporary files in {folder.name} are not looked at: {error.strerror}")
+
+
+def _stale(folder: Path, before: datetime) -> Iterator[tuple[Path, Found]]:
+    """What lies in the folder of a process and has not been touched since ``before``."""
+    for entry in folder.iterdir():
+        found = _found(entry, f"{folder.name}/{entry.name}", "nobody has touched it for a day")
+        if found and found.since <= before:
+            yield entry, found
+
+
+def _found(entry: Path, name: str, reason: str) -> Found | None:
+    """A file or folder, when anything in it changed last, and what it weighs. None when it vanishes while we look: it is in use."""
     try:
         inside: Iterable[Path] = entry.rglob("*") if entry.is_dir() and not entry.is_symlink() else ()
-        return max(path.lstat().st_mtime for path in [entry, *inside])
+        states = [path.lstat() for path in [entry, *inside]]
     except FileNotFoundError:
-        return math.inf
+        return None
+    touched = datetime.fromtimestamp(max(state.st_mtime for state in states), UTC)
+    size = sum(state.st_size for state in states if stat.S_ISREG(state.st_mode))
+    return Found("temporary file", name, reason, touched, size)
 
 
 def _unfinished_uploads(run: Run) -> None:
