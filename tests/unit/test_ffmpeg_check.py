@@ -80,7 +80,7 @@ def test_every_filter_encoder_and_format_that_is_asked_for_is_looked_for() -> No
     commands = [picture_arguments(), tag_arguments(Path("t"), are_of_streams=False)]
     for picture in PICTURES:
         film = Probe(duration=2, bit_rate=None, video=fast, audio=Stream("audio"), picture=picture, lacks_its_pictures=False,
-                     audio_tracks=1, subtitles=0, chapters=0, tags={})  # fmt: skip
+                     breaks_off=False, audio_tracks=1, subtitles=0, chapters=0, tags={})  # fmt: skip
         commands += [poster_arguments(picture, Path("p"), Path("g")), transcode_arguments(film, wanted, [(320, 240), (160, 120)])]
 
     asked = [(option, value) for command in commands for option, value in pairwise(command)]

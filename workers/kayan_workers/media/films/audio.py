@@ -34,6 +34,7 @@ def describe(probe: Probe, cover: Size | None = None) -> Facts:
         "durationMs": round(probe.duration * 1000),
         "audioTracks": probe.audio_tracks if probe.audio_tracks > 1 else None,
         "chapters": probe.chapters or None,
+        "damaged": True if probe.breaks_off else None,
         "cover": {"width": cover[0], "height": cover[1]} if cover else None,
         "tags": present({tag: probe.tags.get(tag) for tag in _TAGS}) or None,
     })  # fmt: skip

@@ -24,6 +24,7 @@ from pathlib import Path
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import DECODES_NOTHING, Ffmpeg
+from kayan_workers.media.films import ending
 from kayan_workers.media.geometry import Size
 from kayan_workers.media.sniff import sniff
 
@@ -137,6 +138,8 @@ class Probe:
     picture: Picture | None
     lacks_its_pictures: bool
     """Whether the file announces moving pictures and holds none: it breaks off, or is damaged, before the first."""
+    breaks_off: bool
+    """Whether it certainly ends before it should: see ``ending``."""
     audio_tracks: int
     subtitles: int
     chapters: int
@@ -159,7 +162,8 @@ def probe(ffmpeg: Ffmpeg, source: Path) -> Probe:
     if video is None and audio is None:
         raise PermanentError(_NOTHING_IN_IT)
     picture = first_picture(ffmpeg, source) if video is not None else None
-    are_of_streams = sniff(source).name == "Ogg"  # it has no tags of the file, only of each stream
+    format_name = sniff(source).name
+    are_of_streams = format_name == "Ogg"  # it has no tags of the file, only of each stream
     listing = _metadata(ffmpeg, source, are_of_streams=are_of_streams)
     duration = min(packets.seconds, _DURATION_LIMIT_SECONDS)
     return Probe(
@@ -169,6 +173,9 @@ def probe(ffmpeg: Ffmpeg, source: Path) -> Probe:
         audio=audio,
         picture=picture,
         lacks_its_pictures=video is None and packets.count("video") > 0,
+        breaks_off=ending.breaks_off(
+            source, format_name, packets=audio.packets if audio else 0, samples=samples(audio) if audio else 0,
+        ),
         audio_tracks=packets.count("audio"),
         subtitles=packets.count("subtitle"),
         chapters=chapters(listing),
@@ -402,6 +409,11 @@ def sample_rate(audio: Stream) -> int | None:
     """Samples a second."""
     rate = audio.header.get("sample_rate", "")
     return int(rate) if rate.isdigit() and 0 < int(rate) < 2**31 else None
+
+
+def samples(audio: Stream) -> int:
+    """Of each channel, from the first that is played to the last."""
+    return round(audio.seconds * (sample_rate(audio) or 0))
 
 
 def _metadata(ffmpeg: Ffmpeg, source: Path, *, are_of_streams: bool) -> list[str]:

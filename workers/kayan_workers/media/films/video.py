@@ -65,6 +65,7 @@ def describe(probe: Probe) -> Facts:
         "audioTracks": probe.audio_tracks if probe.audio_tracks > 1 else None,
         "subtitles": probe.subtitles or None,
         "chapters": probe.chapters or None,
+        "damaged": True if probe.breaks_off else None,
     })  # fmt: skip
     latitude, longitude = _place(probe.tags)
     return Facts(
