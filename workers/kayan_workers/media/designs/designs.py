@@ -7,7 +7,8 @@ from pathlib import Path
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.media.complaints import damaged
-from kayan_workers.media.designs.psd import MODES, Psd, merged_picture, names, read_psd, resolution
+from kayan_workers.media.designs.psd import MODES, Psd, is_cut, merged_picture, names, read_psd, resolution
+from kayan_workers.media.documents import ending
 from kayan_workers.media.documents.pdf import read_pdf
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.images import images
@@ -56,6 +57,7 @@ def _describe_psd(source: Path) -> Facts:
     metadata = present({
         "format": psd.format, "colorSpace": colour, "bitDepth": psd.depth, "channels": psd.channels, "layers": len(psd.layers),
         "layerNames": names(psd.layers) or None, "canvas": {"width": psd.width, "height": psd.height},
+        "damaged": True if is_cut(source, psd) else None,
     })  # fmt: skip
     details: dict[str, str | int | float | None] = {"colorSpace": colour, "bitDepth": psd.depth, "dpi": resolution(source, psd)}
     return Facts(width=psd.width, height=psd.height, metadata=metadata, details=details, custom=dict(metadata))
@@ -93,6 +95,6 @@ def _describe_illustrator(source: Path) -> Facts:
     width, height = (round(side) for side in pdf.page_size)
     metadata = present({
         "format": "PDF", "canvas": {"width": width, "height": height, "unit": "pt"}, "artboards": pdf.pages,
-        "title": pdf.title, "author": pdf.author,
+        "title": pdf.title, "author": pdf.author, "damaged": True if ending.breaks_off(source) else None,
     })  # fmt: skip
     return Facts(width=width, height=height, metadata=metadata, custom={**metadata, **present({"text": pdf.text})})

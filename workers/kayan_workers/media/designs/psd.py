@@ -9,10 +9,11 @@ import shutil
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import pyvips
 
+from kayan_workers.errors import PermanentError
 from kayan_workers.media.complaints import breaks_off, damaged
 from kayan_workers.media.reading import exactly
 
@@ -105,6 +106,19 @@ def merged_picture(source: Path, psd: Psd, to: Path) -> bool:
         file.seek(offset + 28)
         to.write_bytes(file.read(length - 28))
         return True
+
+
+def is_cut(source: Path, psd: Psd) -> bool:
+    """Whether the file ends within its layers or its merged picture; one that ends between them may never have had the picture."""
+    size = source.stat().st_size
+    with source.open("rb") as file:
+        if psd.merged >= size or not _is_merged(file, psd):
+            return psd.merged > size
+        try:
+            rows = _rows(file, psd)
+        except PermanentError:
+            return True
+        return rows is not None and file.tell() + sum(rows.sizes) > size
 
 
 def resolution(source: Path, psd: Psd) -> int | None:
@@ -209,28 +223,40 @@ def _is_merged(file: BinaryIO, psd: Psd) -> bool:
     return file.read(1) != b"\0"
 
 
-def _wrap(file: BinaryIO, psd: Psd, to: Path) -> bool:
-    """Give the merged picture a TIFF's head; False for a mode or packing that TIFF has not."""
+class _Rows(NamedTuple):
+    """Of the merged picture, channel by channel. ``sizes`` are the bytes of each row; of raw ones, those of all rows of a channel."""
+
+    sizes: list[int]
+    packed: bool
+
+
+def _rows(file: BinaryIO, psd: Psd) -> _Rows | None:
+    """How long they are; the first begins where the file then stands. None for a mode or packing that TIFF has not."""
     wanted = _CHANNELS.get(psd.mode)
     file.seek(psd.merged)
     packing = int.from_bytes(file.read(2), "big")
     if wanted is None or psd.channels < wanted or packing not in (_RAW, _PACKED) or (psd.mode == _INDEXED and len(psd.palette) != 768):
-        return False
+        return None
     if max(psd.width, psd.height) > _MAX_SIDE or psd.channels > _MAX_CHANNELS:
-        return False  # no program writes that
-    row = (psd.width * psd.depth + 7) // 8
+        return None  # no program writes that
     if packing == _RAW:
-        counts = [row * psd.height] * wanted
-    else:
-        size = 4 if psd.wide else 2
-        table = file.read(size * psd.height * psd.channels)[: size * psd.height * wanted]
-        if len(table) != size * psd.height * wanted:
-            raise breaks_off(_WHAT)
-        file.seek(psd.merged + 2 + size * psd.height * psd.channels)
-        counts = list(struct.unpack(f">{psd.height * wanted}{'I' if psd.wide else 'H'}", table))
+        return _Rows([(psd.width * psd.depth + 7) // 8 * psd.height] * wanted, packed=False)
+    size = 4 if psd.wide else 2
+    table = file.read(size * psd.height * psd.channels)[: size * psd.height * wanted]
+    if len(table) != size * psd.height * wanted:
+        raise breaks_off(_WHAT)
+    file.seek(psd.merged + 2 + size * psd.height * psd.channels)
+    return _Rows(list(struct.unpack(f">{psd.height * wanted}{'I' if psd.wide else 'H'}", table)), packed=True)
+
+
+def _wrap(file: BinaryIO, psd: Psd, to: Path) -> bool:
+    """Give the merged picture a TIFF's head; False for a mode or packing that TIFF has not."""
+    rows = _rows(file, psd)
+    if rows is None:
+        return False
     with to.open("wb") as tiff:
         tiff.write(b"MM\0*\0\0\0\0")
-        left = sum(counts)
+        left = sum(rows.sizes)
         while chunk := file.read(min(left, _CHUNK)):
             tiff.write(chunk)
             left -= len(chunk)
@@ -238,7 +264,7 @@ def _wrap(file: BinaryIO, psd: Psd, to: Path) -> bool:
             raise breaks_off(_WHAT)
         if tiff.tell() > _MAX_TIFF:
             return False
-        _write_directory(tiff, psd, counts, packed=packing == _PACKED, profile=_profile(file, psd))
+        _write_directory(tiff, psd, rows.sizes, packed=rows.packed, profile=_profile(file, psd))
     return _inverted(to) if psd.mode == _CMYK else True
 
 

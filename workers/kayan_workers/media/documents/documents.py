@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.media.complaints import locked
+from kayan_workers.media.documents import ending
 from kayan_workers.media.documents.office import PREVIEWED, embedded_preview, read_office
 from kayan_workers.media.documents.office_page import first_page
 from kayan_workers.media.documents.ole import ole_kind
@@ -38,7 +39,8 @@ def describe(source: Path) -> Facts:
     kind = sniff(source)
     if kind.name == "PDF":
         pdf = read_pdf(source, max_text=MAX_TEXT)
-        return _facts(kind.name, pdf.text, {"pages": pdf.pages, "title": pdf.title, "author": pdf.author})
+        cut = True if ending.breaks_off(source) else None
+        return _facts(kind.name, pdf.text, {"pages": pdf.pages, "title": pdf.title, "author": pdf.author, "damaged": cut})
     if kind.name in _OFFICE:
         office = read_office(source, kind.name, max_text=MAX_TEXT)
         counts: dict[str, object] = {office.unit: office.pages, "sheetNames": office.sheets or None}

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.media.complaints import breaks_off, damaged
+from kayan_workers.media.models import ending
 from kayan_workers.media.models.faces import fans
 from kayan_workers.media.models.shape import MAX_DRAWN, MAX_POINTS, Bytes, Part, Survey, sample, valid
 from kayan_workers.media.reading import exactly
@@ -54,6 +55,22 @@ class _Element:
         """Whether each of its rows is equally long."""
         return all(one.counter is None for one in self.properties)
 
+    @property
+    def row(self) -> ending.Row | None:
+        """How its rows are written as bytes, if they hold one list each, whose length is a whole number."""
+        before, counter, corner, after = 0, 0, 0, 0
+        for one in self.properties:
+            size = np.dtype(one.kind).itemsize
+            if one.counter is None and counter:
+                after += size
+            elif one.counter is None:
+                before += size
+            elif counter or one.counter.startswith("f"):
+                return None
+            else:
+                counter, corner = np.dtype(one.counter).itemsize, size
+        return ending.Row(before, counter, corner, after) if counter else None
+
 
 @dataclass(frozen=True, slots=True)
 class _Header:
@@ -64,6 +81,11 @@ class _Header:
     def count(self, name: str) -> int:
         return sum(element.count for element in self.elements if element.name == name)
 
+    @property
+    def begins_with_places(self) -> bool:
+        first = self.elements[0] if self.elements else None
+        return first is not None and first.name == "vertex" and first.plain and {"x", "y", "z"} <= {one.name for one in first.properties}
+
 
 def survey(source: Path) -> Survey:
     with source.open("rb") as file:
@@ -71,6 +93,8 @@ def survey(source: Path) -> Survey:
         found = Survey(vertices=header.count("vertex"), faces=header.count("face"))
         for rows in _vertices(file, header):
             found.reach(_columns(rows, "x", "y", "z"))
+        if _breaks_off(file, header):
+            found.more["damaged"] = True
     return found
 
 
@@ -123,11 +147,25 @@ def _read_header(file: BinaryIO) -> _Header:
 
 def _vertices(file: BinaryIO, header: _Header) -> Iterator[NDArray[np.void]]:
     """Rows with a field for each property, if the vertices come first and say where they are."""
-    first = header.elements[0] if header.elements else None
-    if first is None or first.name != "vertex" or not first.plain or not {"x", "y", "z"} <= {one.name for one in first.properties}:
+    if not header.begins_with_places:
         return
+    first = header.elements[0]
     for start in range(0, first.count, _ROWS_A_BLOCK):
         yield _rows(file, header.order, first, min(_ROWS_A_BLOCK, first.count - start))
+
+
+def _breaks_off(file: BinaryIO, header: _Header) -> bool:
+    """Whether the file, whose vertices have been read, ends before its faces do, if they come next."""
+    others = [element for element in header.elements[1:] if element.count]
+    if not others or not header.begins_with_places:
+        return False
+    if not header.order:
+        last = others[-1].properties
+        list_at = next((at for at, one in enumerate(last) if one.counter is not None), None)
+        return ending.within_lines(file, sum(one.count for one in others), words=len(last), list_at=list_at)
+    face = others[0]
+    row = face.row if face.name == "face" else None
+    return row is not None and ending.within_rows(file, face.count, row, "big" if header.order == ">" else "little")
 
 
 def _rows(file: BinaryIO, order: str, element: _Element, count: int) -> NDArray[np.void]:

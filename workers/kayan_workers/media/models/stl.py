@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kayan_workers.errors import PermanentError
+from kayan_workers.media.models import ending
 from kayan_workers.media.models.binary_stl import HEAD_BYTES, is_binary_stl
 from kayan_workers.media.models.lines import blocks, numbers
 from kayan_workers.media.models.shape import MAX_DRAWN, Floats, Part, Survey, sample
@@ -24,6 +25,9 @@ def survey(source: Path) -> Survey:
     found.vertices = found.faces * 3
     if not found.faces:
         raise PermanentError("the STL model has no faces")
+    with source.open("rb") as file:
+        if not is_binary_stl(source, file.read(HEAD_BYTES)) and ending.within_a_facet(file):
+            found.more["damaged"] = True
     return found
 
 
