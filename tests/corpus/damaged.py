@@ -10,8 +10,8 @@ from corpus.files import Files
 _CUT = (
     "photo.jpg", "progressive.jpg", "photo.png", "interlaced.png", "photo.webp", "photo.gif", "lzw.tif", "photo.avif", "phone.heic",
     "photo.bmp", "favicon.ico", "photo.jp2", "poster.psd", "plan.svg",
-    "film.mp4", "faststart.mp4", "film.mkv", "film.webm", "film.avi", "film.ts", "film.flv",
-    "sound.mp3", "sound.m4a", "sound.flac", "sound.ogg", "sound.wav",
+    "film.mp4", "faststart.mp4", "fragments.mp4", "film.mkv", "film.webm", "film.avi", "film.ts", "film.flv", "film.ogv",
+    "sound.mp3", "sound.m4a", "sound.flac", "sound.ogg", "sound.wav", "large.rf64", "sound.aiff",
     "proposal.pdf", "brief.docx", "leads.xlsx", "brief.odt", "plans.zip", "plans.7z",
     "tent.glb", "tent.gltf", "tent.stl", "words.stl", "little.ply", "words.ply",
 )  # fmt: skip

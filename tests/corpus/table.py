@@ -2,8 +2,8 @@
 
 A cell begins with ``refused:`` and words that the sentence must hold, or says what must be found. ``240x180`` is the size; of the other
 facts, ``name=value`` looks a name up in what the app shows, then in the columns, then in the custom fields, ``a.b`` inside ``a``.
-Fractions may differ by a fiftieth, because encoders do. ``text~words`` must hold words. ``refused:`` alone leaves open how: a file may cost
-its reader's life, or its patience.
+Fractions may differ by a fiftieth, because encoders do. ``text~words`` must hold words. What a cell does not call damaged must not be
+called so. ``refused:`` alone leaves open how: a file may cost its reader's life, or its patience.
 """
 
 from __future__ import annotations
@@ -105,6 +105,8 @@ def _wrong_facts(expected: str, facts: Facts) -> Iterator[tuple[str, object]]:
         found = value_of(facts, name)
         if not (value in str(found) if sign == "~" else _same(found, value)):
             yield fact, found
+    if value_of(facts, "damaged") and "damaged=true" not in expected:  # of a whole file, nobody may say that
+        yield "no damage", True
 
 
 def value_of(facts: Facts, name: str) -> Any:
