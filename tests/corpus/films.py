@@ -142,6 +142,7 @@ def _covered() -> list[Output]:
     return [
         ("covered.mp3", [*cover, "-c:a", "libmp3lame", "-c:v", "png", "-id3v2_version", "3"]),
         ("covered.m4a", [*cover, *_AAC, "-c:v", "mjpeg", "-pix_fmt", "yuvj420p"]),
+        ("covered.mp4", [*cover, *_AAC, "-c:v", "mjpeg", "-pix_fmt", "yuvj420p"]),
         ("covered.flac", [*cover, "-c:a", "flac", "-c:v", "png"]),
     ]
 

@@ -7,7 +7,7 @@ from integration.media.conftest import World
 from integration.media.running import run
 from kayan_workers.demo.samples import Sample
 from kayan_workers.errors import PermanentError
-from kayan_workers.processors import thumbnail
+from kayan_workers.processors import asset, thumbnail
 from PIL import Image
 
 Samples = dict[str, Sample]
@@ -122,8 +122,12 @@ def test_an_unknown_asset_fails_before_anything_is_downloaded(world: World) -> N
         run(thumbnail, world, payload)
 
 
-def test_a_video_without_pictures_has_no_thumbnail(world: World, samples: Samples) -> None:
+def test_a_video_that_is_sound_alone_has_no_thumbnail_without_a_cover_and_has_not_failed_for_it(world: World, samples: Samples) -> None:
     upload = world.upload(samples["signal.wav"].path, "VIDEO", "video/mp4")
+    run(asset, world, upload.payload())
 
-    with pytest.raises(PermanentError, match="no moving pictures"):
+    with pytest.raises(PermanentError, match="no cover"):
         run(thumbnail, world, upload.payload())
+
+    row = world.asset(upload.asset_id)
+    assert (row["processingStatus"], row["processingError"]) == ("COMPLETED", None)

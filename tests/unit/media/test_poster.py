@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from kayan_workers.errors import PermanentError
 from kayan_workers.ffmpeg import Ffmpeg
+from kayan_workers.media.file_type import FileType
 from kayan_workers.media.films.poster import poster, poster_moments
+from kayan_workers.media.pictures import picture
+from kayan_workers.media.rendition import Rendition
 from PIL import Image, ImageChops, ImageStat
 from unit.media.conftest import Make, run
 
@@ -173,6 +176,19 @@ class Listening(Ffmpeg):
 def test_a_file_without_pictures_has_no_poster(ffmpeg: Ffmpeg, make: Make, tmp_path: Path) -> None:
     with pytest.raises(PermanentError, match="no moving pictures, only sound"):
         poster(ffmpeg, make("s.mp3", size=None), tmp_path / "poster.png")
+
+
+def test_a_recording_that_a_browser_calls_a_video_is_shown_by_its_cover(ffmpeg: Ffmpeg, make: Make, remade: Make, tmp_path: Path) -> None:
+    Image.new("RGB", (90, 60), (200, 0, 0)).save(tmp_path / "cover.png")
+    talk = remade(make("talk.mp4", size=None), "covered-talk.mp4", after=[
+        "-i", str(tmp_path / "cover.png"), "-map", "0", "-map", "1", "-c", "copy", "-disposition:v", "attached_pic",
+    ])  # fmt: skip
+    source = tmp_path / "source.mp4"
+    source.write_bytes(talk.read_bytes())
+    wanted = [Rendition(to=tmp_path / "thumbnail.jpg", box=(45, 45), quality=80)]
+
+    for file_type in (FileType.VIDEO, FileType.AUDIO, FileType.OTHER):
+        assert picture(source, file_type, wanted, ffmpeg) == [(45, 30)]
 
 
 def bars(ffmpeg: Ffmpeg, folder: Path, *parts: tuple[str, float]) -> Path:

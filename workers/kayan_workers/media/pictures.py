@@ -13,6 +13,7 @@ from kayan_workers.ffmpeg import Ffmpeg
 from kayan_workers.media.file_type import FileType
 from kayan_workers.media.films import audio
 from kayan_workers.media.films.poster import poster
+from kayan_workers.media.films.probe import OnlySoundError
 from kayan_workers.media.geometry import Size
 from kayan_workers.media.images import images
 from kayan_workers.media.rendition import Rendition
@@ -63,7 +64,10 @@ def _page(source: Path, kind: Kind, box: Size) -> Path:
 def _frame(source: Path, ffmpeg: Ffmpeg) -> Path:
     step("taking a picture out of the film")
     frame = source.with_name("frame.png")
-    poster(ffmpeg, source, frame)
+    try:
+        poster(ffmpeg, source, frame)
+    except OnlySoundError:  # a recording that a browser calls a video
+        return _cover(source, ffmpeg)
     return frame
 
 

@@ -47,9 +47,14 @@ _MAX_TAGS_BYTES = 4_000_000
 _MAX_TAG_CHARACTERS = 500
 NO_PICTURE = "not one picture of the video can be decoded: it is damaged, or breaks off"
 WHOLE = "upload the whole file again"
-ONLY_SOUND = "it has no moving pictures, only sound"
-AS_SOUND = "upload it as an audio file"
 _NOTHING_IN_IT = "it holds neither video nor sound: it is damaged, or a file of another kind"
+
+
+class OnlySoundError(PermanentError):
+    """There are no moving pictures, though perhaps a cover picture."""
+
+    def __init__(self) -> None:
+        super().__init__("it has no moving pictures, only sound", "upload it as an audio file")
 
 
 @dataclass(slots=True)
@@ -440,7 +445,7 @@ def _explained(error: PermanentError, source: Path) -> PermanentError:
     if "moov atom not found" in said or "not contain any stream" in said:
         return PermanentError(_NOTHING_IN_IT)
     if "matches no streams" in said:
-        return PermanentError(ONLY_SOUND, AS_SOUND)
+        return OnlySoundError()
     if "Picture size" in said:
         return PermanentError(
             f"not one picture of the video can be decoded: each is damaged, or larger than {MAX_PIXELS // 1_000_000} million pixels"

@@ -12,9 +12,8 @@ from kayan_workers.media.facts import Facts, camera_name, present
 from kayan_workers.media.films import cpus, film_colours
 from kayan_workers.media.films.poster import poster
 from kayan_workers.media.films.probe import (
-    AS_SOUND,
-    ONLY_SOUND,
     WHOLE,
+    OnlySoundError,
     Picture,
     Probe,
     Stream,
@@ -98,7 +97,7 @@ def moving(probe: Probe) -> tuple[Stream, Picture]:
     if probe.lacks_its_pictures:
         raise PermanentError("the film is damaged or breaks off: its sound can be read, but not one of its pictures", WHOLE)
     if probe.video is None or probe.picture is None:
-        raise PermanentError(ONLY_SOUND, AS_SOUND)
+        raise OnlySoundError
     return probe.video, probe.picture
 
 
