@@ -51,8 +51,22 @@ def _pdf() -> Files:
         "open-lock.pdf": locked_pdf(b""),
         "locked.pdf": locked_pdf(b"secret"),
         "no-pages.pdf": pdf([]),
+        "filled-form.pdf": form_pdf(b"BT /F1 18 Tf 2 5 Td (Kayan Live) Tj ET"),
         "drawing.ai": pdf(["Artboard one", "Artboard two"], title="Stand logo"),
     }  # fmt: skip
+
+
+def form_pdf(drawn: bytes) -> bytes:
+    """A page with one field, whose value was drawn so by the program that filled it in."""
+    return pdf_of([
+        b"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [6 0 R] >> >>", b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents 4 0 R /Annots [6 0 R] /Resources << /Font << /F1 5 0 R >> >> >>",
+        b"<< /Length 41 >>\nstream\nBT /F1 30 Tf 60 760 Td (Order form) Tj ET\nendstream",
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< /Type /Annot /Subtype /Widget /FT /Tx /T (company) /V (Kayan Live) /Rect [60 600 360 625] /F 4 /AP << /N 7 0 R >> >>",
+        b"<< /Type /XObject /Subtype /Form /BBox [0 0 300 25] /Resources << /Font << /F1 5 0 R >> >> /Length %d >>\nstream\n%s\nendstream"
+        % (len(drawn), drawn),
+    ])  # fmt: skip
 
 
 def _undated(made: bytes) -> bytes:

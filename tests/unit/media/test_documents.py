@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from corpus.documents import rc4
+from corpus.documents import form_pdf, rc4
 from kayan_workers.demo.samples import docx, pdf
 from kayan_workers.errors import PermanentError
 from kayan_workers.media.documents import documents, office
@@ -52,6 +52,18 @@ def test_the_first_page_of_a_pdf_is_drawn_on_white_at_the_size_asked_for(tmp_pat
         assert page.getpixel((2, 2)) == (255, 255, 255)
         red, green, _ = page.getpixel((page.width // 2, page.height * 7 // 8))  # type: ignore[misc]
         assert red > 150 > green
+
+
+def test_what_was_filled_into_a_form_is_seen(tmp_path: Path) -> None:
+    """The mark of its field is a black block, which stands in the field and not on the page."""
+    path = tmp_path / "order.pdf"
+    path.write_bytes(form_pdf(b"0 g 0 0 200 20 re f"))
+
+    assert documents.preview(path, tmp_path / "page", (595, 842))
+
+    with Image.open(tmp_path / "page") as page:
+        assert page.getpixel((160, 842 - 610)) == (0, 0, 0)
+        assert page.getpixel((160, 842 - 500)) == (255, 255, 255)
 
 
 @pytest.mark.parametrize("content", [b"%PDF-1.4\nnothing of the kind", pdf(["a", "b"])[:200], b"%PDF-1.7\n%%EOF"])

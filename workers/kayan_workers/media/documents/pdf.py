@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from kayan_workers.media.complaints import damaged, locked
 from kayan_workers.media.geometry import Size
 from kayan_workers.media.steps import step
 
+logging.getLogger("pypdfium2").setLevel(logging.ERROR)  # of XFA forms it warns that it reads the ordinary form beside them only
 _PDFIUM = threading.Lock()
 """PDFium keeps global state and must not be entered twice at a time."""
 
@@ -54,11 +56,13 @@ def render_first_page(source: Path, to: Path, box: Size) -> None:
     """Write the first page on white as a PNG at ``to``, as large as fits inside ``box`` (pixels)."""
     with _opened(source) as document:
         step("drawing page 1 of the PDF", cpu_seconds=_CPU_SECONDS_A_PAGE)
+        with suppress(pypdfium2.PdfiumError):  # a form that cannot be read leaves the page to be drawn
+            document.init_forms()  # what was filled in is no part of the page
         page = document[0]
         try:
             width, height = page.get_size()
             scale = min(box[0] / max(width, 1), box[1] / max(height, 1))
-            bitmap = page.render(scale=scale, draw_annots=True, may_draw_forms=False)
+            bitmap = page.render(scale=scale, draw_annots=True, may_draw_forms=True)
             bitmap.to_pil().convert("RGB").save(to, "PNG", compress_level=1)
             bitmap.close()
         finally:
