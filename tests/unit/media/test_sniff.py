@@ -58,6 +58,7 @@ def test_every_sample_is_what_it_says(tmp_path: Path) -> None:
         (b'\xef\xbb\xbf<svg:svg xmlns:svg="http://www.w3.org/2000/svg"/>', "SVG"),
         (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
         (b"\xff\x4f\xff\x51\0\x2f", "JPEG2000"),
+        ((b"\0\0\0\0\x47" + bytes(187)) * 3, "MPEG-TS"),
         (b"II*\0\x10\0\0\0CR\2\0" + b"\0" * 20, "camera raw"),
         (b"II*\0\x08\0\0\0\2\0" + b"\0\1\3\0\1\0\0\0\x10\0\0\0" + b"\x12\xc6\1\0\4\0\0\0\1\4\0\0", "camera raw"),
         (b"II*\0\x08\0\0\0\1\0" + b"\0\1\3\0\1\0\0\0\x10\0\0\0", "TIFF"),

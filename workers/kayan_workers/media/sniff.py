@@ -252,7 +252,7 @@ def _loose(head: bytes) -> Kind | None:
     """Short signatures that ordinary data may carry by accident; they are asked last."""
     if head.startswith(b"BM") and len(head) > 26:
         return Kind("image", "BMP", "image/bmp")
-    if len(head) > 188 and head[0] == 0x47 and head[188] == 0x47:
+    if (len(head) > 188 and head[0] == head[188] == 0x47) or (len(head) > 196 and head[4] == head[196] == 0x47):  # with times, as AVCHD
         return Kind("video", "MPEG-TS", "video/mp2t")
     if len(head) > 2 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0:
         return Kind("audio", "AAC", "audio/aac")
