@@ -145,8 +145,29 @@ def _microsoft() -> Files:
         "numbers.xlsx": zipped(book),
         "deck.pptx": zipped(deck),
         "deck-with-picture.pptx": zipped({**deck, "docProps/thumbnail.jpeg": saved(scene(), "JPEG")}),
+        "second-part.docx": zipped({
+            **types, "_rels/.rels": _main("/word/document2.xml"),
+            "word/document2.xml": word("<w:p><w:r><w:t>Second part</w:t></w:r></w:p>"),
+        }),
+        "second-part.xlsx": zipped({
+            **types, "_rels/.rels": _main("xl/workbook2.xml"), "xl/workbook2.xml": book["xl/workbook.xml"],
+            "xl/_rels/workbook2.xml.rels": _related(("sharedStrings", "texts.xml")),
+            "xl/texts.xml": '<sst xmlns="m"><si><t>Sara</t></si></sst>', "xl/worksheets/sheet1.xml": sheet,
+        }),
+        "leads.xlsb": zipped({**types, "xl/workbook.bin": b"\x83\1\0\x84\1\0", "xl/worksheets/sheet1.bin": b"\x81\1\0\x82\1\0"}),
         "backslashes.docx": zipped({**types, "word\\document.xml": word("<w:p/>")}),
     }  # fmt: skip
+
+
+def _main(target: str) -> str:
+    return _related(("officeDocument", target))
+
+
+def _related(*parts: tuple[str, str]) -> str:
+    """A list of what belongs to a part: the kind and place of each."""
+    kinds = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+    entries = [f'<Relationship Id="rId{n}" Type="{kinds}/{kind}" Target="{target}"/>' for n, (kind, target) in enumerate(parts, 1)]
+    return f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{"".join(entries)}</Relationships>'
 
 
 def docx(paragraphs: Sequence[str]) -> bytes:
@@ -174,13 +195,37 @@ def _open_document() -> Files:
         "ods": ("spreadsheet", "table-count", table),
         "odp": ("presentation", "page-count", pages),
     }
-    return {
+    files = {
         f"brief.{ending}": zipped({
             "mimetype": f"application/vnd.oasis.opendocument.{kind}", "meta.xml": meta.format(count), "content.xml": body,
             "Thumbnails/thumbnail.png": saved(scene(), "PNG"),
         }, stored=True)
         for ending, (kind, count, body) in bodies.items()
     }  # fmt: skip
+    noise = hashlib.shake_256(b"content").digest(600)
+    for ending, (kind, _, _) in bodies.items():
+        media = f"application/vnd.oasis.opendocument.{kind}"
+        files[f"locked.{ending}"] = zipped({
+            "mimetype": media, "content.xml": noise, "META-INF/manifest.xml": _locked_manifest(media, "content.xml"),
+        }, stored=True)  # fmt: skip
+    files["locked-whole.odt"] = zipped({  # as LibreOffice since 24.8
+        "mimetype": "application/vnd.oasis.opendocument.text", "encrypted-package": noise,
+        "META-INF/manifest.xml": _locked_manifest("application/vnd.oasis.opendocument.text", "encrypted-package"),
+    }, stored=True)  # fmt: skip
+    return files
+
+
+def _locked_manifest(media: str, member: str) -> str:
+    lock = (
+        '<manifest:encryption-data manifest:checksum-type="SHA256/1K" manifest:checksum="AAAA">'
+        '<manifest:algorithm manifest:algorithm-name="http://www.w3.org/2001/04/xmlenc#aes256-cbc" '
+        'manifest:initialisation-vector="AAAA"/></manifest:encryption-data>'
+    )
+    return (
+        '<manifest:manifest xmlns:manifest="urn:oasis:names:tc:opendocument:xmlns:manifest:1.0" manifest:version="1.3">'
+        f'<manifest:file-entry manifest:full-path="/" manifest:media-type="{media}"/>'
+        f'<manifest:file-entry manifest:full-path="{member}" manifest:size="600">{lock}</manifest:file-entry></manifest:manifest>'
+    )
 
 
 def _text() -> Files:
@@ -221,13 +266,13 @@ def _old_and_unread() -> Files:
         "old.doc": ole(["WordDocument", "1Table"]),
         "old.xls": ole(["Workbook"]),
         "old.ppt": ole(["PowerPoint Document", "Current User"]),
-        "locked.docx": ole(["EncryptionInfo", "EncryptedPackage"]),
+        **{f"locked.{ending}": ole(["EncryptionInfo", "EncryptedPackage"]) for ending in ("docx", "xlsx", "pptx")},
         "book.epub": zipped({"mimetype": "application/epub+zip", "META-INF/container.xml": "<container/>"}, stored=True),
         "plans.zip": zipped({"plan.txt": "text", "photos/a.jpg": b"\xff\xd8\xff"}),
         "plans.7z": b"7z\xbc\xaf'\x1c\0\4" + struct.pack("<IQQI", 0, 100, 50, 0) + bytes(150),
         "plans.rar": b"Rar!\x1a\x07\1\0" + bytes(200),
         "plans.tar.gz": gzip.compress(bytes(2000), mtime=0),
-    }
+    }  # fmt: skip
 
 
 def ole(streams: Sequence[str]) -> bytes:
