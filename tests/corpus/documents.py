@@ -267,6 +267,11 @@ def _old_and_unread() -> Files:
         "old.xls": ole(["Workbook"]),
         "old.ppt": ole(["PowerPoint Document", "Current User"]),
         **{f"locked.{ending}": ole(["EncryptionInfo", "EncryptedPackage"]) for ending in ("docx", "xlsx", "pptx")},
+        "stand.key": zipped({"Index/Document.iwa": b"\0\1", "preview.jpg": saved(scene(), "JPEG")}),
+        "drawing.odg": zipped({
+            "mimetype": "application/vnd.oasis.opendocument.graphics", "content.xml": "<o/>",
+            "Thumbnails/thumbnail.png": saved(scene(), "PNG"),
+        }, stored=True),
         "book.epub": zipped({"mimetype": "application/epub+zip", "META-INF/container.xml": "<container/>"}, stored=True),
         "plans.zip": zipped({"plan.txt": "text", "photos/a.jpg": b"\xff\xd8\xff"}),
         "plans.7z": b"7z\xbc\xaf'\x1c\0\4" + struct.pack("<IQQI", 0, 100, 50, 0) + bytes(150),

@@ -14,9 +14,12 @@ from kayan_workers.media.file_type import FileType
 from PIL import Image
 
 
-def packed(comment: bytes = b"") -> bytes:
+def packed(comment: bytes = b"", *, first: str = "") -> bytes:
+    """``first`` is what the package calls itself."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
+        if first:
+            archive.writestr("mimetype", first)
         archive.writestr("plan.txt", "Hall one")
         archive.comment = comment
     return out.getvalue()
@@ -35,6 +38,8 @@ RAR = b"Rar!\x1a\x07\x01\0" + bytes(100)
         (packed()[:-1], True),
         (packed()[:40], True),
         (packed()[:16], True),
+        (packed(first="application/epub+zip"), None),
+        (packed(first="application/epub+zip")[:-1], True),
         (SEVEN, None),
         (SEVEN + b"behind its end", None),
         (SEVEN[:-1], True),

@@ -326,6 +326,30 @@ def test_the_picture_a_package_carries_is_its_preview(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "members",
+    [
+        {"Index/Document.iwa": "", "preview.jpg": "picture"},
+        {"mimetype": "application/vnd.oasis.opendocument.graphics", "Thumbnails/thumbnail.png": "picture"},
+        {"mimetype": "application/x-krita", "mergedimage.png": "picture"},
+        {"mimetype": "image/openraster", "mergedimage.png": "picture", "Thumbnails/thumbnail.png": "another"},
+        {"mimetype": "application/x-vnd.corel.zcf.draw.document+zip", "previews/thumbnail.png": "picture"},
+    ],
+)
+def test_the_picture_that_pages_keynote_and_drawing_programs_leave_in_a_file_is_its_preview(
+    tmp_path: Path, members: dict[str, str]
+) -> None:
+    drawn = io.BytesIO()
+    Image.linear_gradient("L").resize((64, 48)).save(drawn, "PNG")
+    path = tmp_path / "stand"
+    with zipfile.ZipFile(path, "w") as file:
+        for name, content in members.items():
+            file.writestr(name, drawn.getvalue() if content == "picture" else content)
+
+    assert documents.preview(path, tmp_path / "page", (800, 600))
+    assert Image.open(tmp_path / "page").size == (64, 48)
+
+
+@pytest.mark.parametrize(
     "hostile",
     [
         '<!DOCTYPE w [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;">]>' + WORD.format("<w:p><w:t>&b;</w:t></w:p>"),

@@ -87,6 +87,7 @@ _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Kind("document", "OLE", "application/x-ole-storage")),
     (b"{\\rtf", Kind("document", "RTF", "application/rtf")),
 )
+_CORELDRAW = Kind("design", "CorelDRAW", "image/x-coreldraw")
 _RIFF = {
     b"WEBP": Kind("image", "WebP", "image/webp"),
     b"WAVE": Kind("audio", "WAV", "audio/wav"),
@@ -137,12 +138,19 @@ _PACKAGES = (
     (frozenset({"document.json", "meta.json", "user.json"}), Kind("design", "Sketch", "application/x-sketch")),
     (frozenset({"canvas.fig"}), Kind("design", "Figma", "application/x-figma")),
     (frozenset({"3D/3dmodel.model"}), Kind("model", "3MF", "model/3mf")),
+    (frozenset({"Index/Document.iwa"}), Kind("document", "iWork", "application/vnd.apple.iwork")),
+    (frozenset({"visio/document.xml"}), Kind("document", "VSDX", "application/vnd.ms-visio.drawing.main+xml")),
 )
 _CALLED_BY_THEMSELVES = {
     b"application/vnd.oasis.opendocument.text": Kind("document", "ODT", "application/vnd.oasis.opendocument.text"),
     b"application/vnd.oasis.opendocument.presentation": Kind("document", "ODP", "application/vnd.oasis.opendocument.presentation"),
     b"application/vnd.oasis.opendocument.spreadsheet": Kind("document", "ODS", "application/vnd.oasis.opendocument.spreadsheet"),
+    b"application/vnd.oasis.opendocument.graphics": Kind("document", "ODG", "application/vnd.oasis.opendocument.graphics"),
     b"application/vnd.adobe.sparkler.project": Kind("design", "XD", "application/vnd.adobe.xd"),
+    b"application/epub+zip": Kind("document", "EPUB", "application/epub+zip"),
+    b"application/x-krita": Kind("design", "Krita", "application/x-krita"),
+    b"application/x-vnd.corel.": _CORELDRAW,
+    b"image/openraster": Kind("design", "OpenRaster", "image/openraster"),
 }
 
 

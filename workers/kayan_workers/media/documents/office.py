@@ -14,11 +14,12 @@ from kayan_workers.media.steps import step
 from kayan_workers.media.xml import Attributes, Enough, attribute, read_xml, texts
 
 _PREVIEWS = (
-    "docProps/thumbnail.jpeg", "docProps/thumbnail.jpg", "docProps/thumbnail.png", "Thumbnails/thumbnail.png",
-    "previews/preview.png", "preview.png", "thumbnail.png", "Metadata/thumbnail.png",
+    "docProps/thumbnail.jpeg", "docProps/thumbnail.jpg", "docProps/thumbnail.png", "mergedimage.png", "Thumbnails/thumbnail.png",
+    "previews/preview.png", "preview.png", "thumbnail.png", "Metadata/thumbnail.png", "preview.jpg",
+    "previews/thumbnail.png",
 )  # fmt: skip
 _MAX_SHEETS = 50_000_000
-PREVIEWED = ("Sketch", "XD", "Figma", "3MF")
+PREVIEWED = ("Sketch", "XD", "Figma", "3MF", "ODG", "iWork", "Krita", "OpenRaster", "CorelDRAW")
 """Other packages that carry a picture of themselves."""
 _PARAGRAPHS = {"p", "h", "br", "tab", "tr", "row", "cell", "si", "line-break"}
 
