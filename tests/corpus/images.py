@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pyvips
-from corpus.files import Files, run_ffmpeg, saved
+from corpus.files import Files, run_ffmpeg, saved, zipped
 from heif import heic
 from kayan_workers.demo.samples import picture, psd
 from kayan_workers.ffmpeg import Ffmpeg
@@ -269,4 +269,18 @@ def _strangers() -> Files:
         "photo.dds": saved(photo, "DDS"),
         "photo.eps": saved(photo, "EPS"),
         "photo.icns": saved(logo((128, 128)), "ICNS"),
-    }
+        "photo.dng": b"II*\0\x08\0\0\0" + struct.pack("<HHHII", 1, 0xC612, 1, 4, 0x0401) + bytes(100),
+        "sky.hdr": b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 2 +X 2\n" + bytes([128] * 16),
+        "sky.exr": b"v/1\1\2\0\0\0channels\0chlist\0" + bytes(100),
+        "plan.dwg": b"AC1032" + bytes(200),
+        "clip.wmf": b"\xd7\xcd\xc6\x9a\0\0" + bytes(100),
+        "clip.emf": struct.pack("<II32x4s", 1, 108, b" EMF") + bytes(100),
+        "layers.xcf": b"gimp xcf v011\0" + bytes(100),
+        "scan.dcm": bytes(128) + b"DICM\2\0\0\0UL\4\0" + bytes(100),
+        "leaflet.djvu": b"AT&TFORM\0\0\1\0DJVUINFO" + bytes(100),
+        "sign.cdr": zipped({
+            "mimetype": "application/x-vnd.corel.zcf.draw.document+zip", "content/root.dat": b"RIFF",
+            "previews/thumbnail.png": saved(scene(), "PNG"),
+        }, stored=True),
+        "old-sign.cdr": b"RIFF\0\1\0\0CDR8vrsn" + bytes(250),
+    }  # fmt: skip

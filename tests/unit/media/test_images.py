@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 from kayan_workers.demo.samples import make_pictures, picture, psd
 from kayan_workers.errors import PermanentError, TemporaryError
+from kayan_workers.ffmpeg import Ffmpeg
+from kayan_workers.media.examine import examine
+from kayan_workers.media.file_type import FileType
 from kayan_workers.media.images import images
 from kayan_workers.media.rendition import Rendition
 from PIL import Image, ImageCms
@@ -237,6 +240,25 @@ def test_a_picture_in_a_format_that_is_not_read_is_refused_with_those_that_are(t
 
     with pytest.raises(PermanentError, match=r"not a picture we can read .JPEG, PNG, .*HEIC.*: its content is JPEG XL .* export it as one"):
         images.describe(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"\xff\x0a" + bytes(50), "JPEG XL"),
+        (b"FUJIFILMCCD-RAW " + bytes(50), "camera raw"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\nshowpage\n", "PostScript"),
+        (b"AC1032" + bytes(50), "DWG"),
+    ],
+)
+def test_a_picture_in_a_format_that_is_not_read_is_stored_as_it_is_whatever_the_browser_calls_it(
+    tmp_path: Path, content: bytes, name: str
+) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(content)
+
+    for file_type in (FileType.IMAGE, FileType.OTHER):
+        assert examine(path, file_type, Ffmpeg("no-ffmpeg")).facts.metadata == {"format": name, "inspected": False}
 
 
 def test_an_animation_counts_its_frames_and_gives_one(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from kayan_workers.media.mime_types import contradicts
 from kayan_workers.media.sniff import PDF, SVG, TEXT, UNKNOWN, ZIP, Kind
 
 JPEG = Kind("image", "JPEG", "image/jpeg")
+EPS = Kind("design", "PostScript", "application/postscript")
 DOCX = Kind("document", "DOCX", "application/vnd.openxmlformats-officedocument.wordprocessingml.document")
 GLB = Kind("model", "GLB", "model/gltf-binary")
 OGG = Kind("audio", "Ogg", "audio/ogg")
@@ -31,6 +32,7 @@ def test_another_format_than_the_browser_said_is_noticed(declared: str, kind: Ki
     [
         ("image/jpg", JPEG), ("video/ogg", OGG), ("audio/x-ms-wma", ASF), ("audio/webm", MATROSKA), ("video/quicktime", MP4),
         ("application/illustrator", PDF), ("application/vnd.ms-excel", TEXT), ("application/zip", DOCX), ("application/octet-stream", GLB),
+        ("image/x-eps", EPS),
         ("", JPEG), ("image/png", UNKNOWN), ("video/unheard-of", MP4), ("image/unheard-of", TEXT), ("application/x-zip-compressed", ZIP),
     ],
 )  # fmt: skip

@@ -17,6 +17,7 @@ from kayan_workers.media.file_type import FileType
 from kayan_workers.media.films import audio, video
 from kayan_workers.media.films.probe import Probe, probe
 from kayan_workers.media.images import images
+from kayan_workers.media.images.openers import can_read
 from kayan_workers.media.sniff import Kind, sniff
 
 _OFFICE_SUFFIXES = {".docx", ".docm", ".pptx", ".pptm", ".xlsx", ".xlsm", ".odt", ".odp", ".ods"}
@@ -50,6 +51,9 @@ def _facts(source: Path, kind: Kind, file_type: FileType, ffmpeg: Ffmpeg) -> Fac
 
 
 def _image(source: Path, kind: Kind) -> Facts:
+    """Browsers call raws, EPS, DWG and CorelDRAW images too, and those are good files although nobody here reads them."""
+    if kind.family in ("image", "design", "model") and not can_read(kind):
+        return _unread(source, kind)
     if kind.name != "PSD":
         return images.describe(source)
     from kayan_workers.media.designs import designs
@@ -106,7 +110,7 @@ def _design(source: Path, kind: Kind) -> Facts:
 
     if designs.can_read(kind):
         return designs.describe(source)
-    return images.describe(source) if kind.family == "image" else _unread(source, kind)
+    return _image(source, kind) if kind.family == "image" else _unread(source, kind)
 
 
 def _other(source: Path, kind: Kind, ffmpeg: Ffmpeg) -> Facts:

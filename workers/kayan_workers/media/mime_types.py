@@ -16,7 +16,7 @@ _FITS: dict[str, set[str]] = {
     "image/bmp": {"BMP"}, "image/x-bmp": {"BMP"}, "image/x-ms-bmp": {"BMP"},
     "image/x-icon": {"ICO"}, "image/vnd.microsoft.icon": {"ICO"},
     "image/avif": {"AVIF", "AVIF sequence"}, "image/heic": {"HEIC"}, "image/heif": {"HEIC", "AVIF"},
-    "image/jp2": {"JPEG2000"}, "image/jxl": {"JPEG XL"},
+    "image/jp2": {"JPEG2000"}, "image/jxl": {"JPEG XL"}, "image/x-eps": {"PostScript"}, "image/eps": {"PostScript"},
     "image/vnd.adobe.photoshop": {"PSD"}, "image/x-photoshop": {"PSD"},
     "application/x-photoshop": {"PSD"}, "application/photoshop": {"PSD"},
     "application/pdf": {"PDF"}, "application/x-pdf": {"PDF"},

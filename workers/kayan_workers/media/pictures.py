@@ -38,7 +38,7 @@ def _image_of(source: Path, file_type: FileType, box: Size, ffmpeg: Ffmpeg) -> P
         return _frame(source, ffmpeg)
     if file_type is FileType.AUDIO or (file_type is FileType.OTHER and kind.family == "audio"):
         return _cover(source, ffmpeg)
-    if kind.name != "PSD" and (file_type is FileType.IMAGE or kind.family == "image"):
+    if kind.name != "PSD" and (kind.family == "image" or (file_type is FileType.IMAGE and kind.family not in ("design", "model"))):
         return source
     return _page(source, kind, box)
 

@@ -47,6 +47,13 @@ _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b"\xff\x4f\xff\x51", Kind("image", "JPEG2000", "image/j2c")),
     (b"\xff\x0a", Kind("image", "JPEG XL", "image/jxl")),
     (b"\0\0\0\x0cJXL \r\n\x87\n", Kind("image", "JPEG XL", "image/jxl")),
+    (b"v/1\x01", Kind("image", "OpenEXR", "image/x-exr")),
+    (b"#?RADIANCE", Kind("image", "Radiance HDR", "image/vnd.radiance")),
+    (b"DDS |\0\0\0", Kind("image", "DDS", "image/vnd-ms.dds")),
+    (b"qoif\0\0", Kind("image", "QOI", "image/qoi")),
+    (b"icns\0", Kind("image", "ICNS", "image/icns")),
+    (b"\xd7\xcd\xc6\x9a\0\0", Kind("image", "WMF", "image/wmf")),
+    (b"AT&TFORM", Kind("image", "DjVu", "image/vnd.djvu")),
     (b"FUJIFILMCCD-RAW", _RAW),
     (b"IIRO", _RAW),
     (b"IIRS", _RAW),
@@ -56,6 +63,7 @@ _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b"%!PS-Adobe", Kind("design", "PostScript", "application/postscript")),
     (b"\xc5\xd0\xd3\xc6", Kind("design", "PostScript", "application/postscript")),
     (b"fig-kiwi", Kind("design", "Figma", "application/x-figma")),
+    (b"gimp xcf ", Kind("design", "XCF", "image/x-xcf")),
     (b"glTF", Kind("model", "GLB", "model/gltf-binary")),
     (b"ply\n", Kind("model", "PLY", "model/ply")),
     (b"ply\r\n", Kind("model", "PLY", "model/ply")),
@@ -87,7 +95,13 @@ _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Kind("document", "OLE", "application/x-ole-storage")),
     (b"{\\rtf", Kind("document", "RTF", "application/rtf")),
 )
+_DICOM = Kind("image", "DICOM", "application/dicom")
+_EMF = Kind("image", "EMF", "image/emf")
+_DWG = Kind("model", "DWG", "image/vnd.dwg")
+_3DS = Kind("model", "3DS", "image/x-3ds")
 _CORELDRAW = Kind("design", "CorelDRAW", "image/x-coreldraw")
+_CDR = Kind("design", "CDR", "image/x-coreldraw")
+"""CorelDRAW's before 2008, which is no package."""
 _RIFF = {
     b"WEBP": Kind("image", "WebP", "image/webp"),
     b"WAVE": Kind("audio", "WAV", "audio/wav"),
@@ -168,7 +182,7 @@ def _by_magic(head: bytes) -> Kind | None:
         if head.startswith(prefix):
             return _RAW if kind.name == "TIFF" and _is_raw(head) else kind
     if head.startswith((b"RIFF", b"RF64")):
-        return _RIFF.get(head[8:12])
+        return _RIFF.get(head[8:12]) or (_CDR if head[8:11].upper() == b"CDR" else None)
     if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
         return Kind("audio", "AIFF", "audio/aiff")
     if head[4:8] == b"ftyp":
@@ -177,7 +191,20 @@ def _by_magic(head: bytes) -> Kind | None:
         return _BRANDS[b"qt  "]
     if head[4:8] == b"\xf8\x72\x6f\xba":
         return Kind("audio", "TrueHD", "audio/vnd.dolby.mlp")
-    return PDF if b"%PDF-" in head[:1024] else None
+    return PDF if b"%PDF-" in head[:1024] else _by_two_marks(head)
+
+
+def _by_two_marks(head: bytes) -> Kind | None:
+    """What begins with too little to be told by that alone."""
+    if head[128:132] == b"DICM":
+        return _DICOM
+    if head.startswith(b"\1\0\0\0") and head[40:44] == b" EMF":
+        return _EMF
+    if re.match(rb"AC10\d\d\0", head):
+        return _DWG
+    if head.startswith(b"MM") and head[6:12] == b"\2\0\x0a\0\0\0":
+        return _3DS
+    return None
 
 
 def _is_raw(head: bytes) -> bool:

@@ -88,6 +88,11 @@ def field_of(image: Any, name: str) -> Any:
     return image.get(name) if image.get_typeof(name) else None
 
 
+def can_read(kind: Kind) -> bool:
+    """Whether a picture of this kind can be opened."""
+    return kind.name in _READ_WHOLE or kind.name in _OPENERS
+
+
 def open_picture(source: Path, kind: Kind) -> Picture:
     """Read the header; what is decoded whole is decoded now.
 
