@@ -243,6 +243,37 @@ def test_a_sheet_shows_texts_numbers_dates_and_shares_as_excel_does(tmp_path: Pa
     assert page_of(path).tobytes() == page_of(same).tobytes()
 
 
+def workbook(path: Path, sheets: str) -> Path:
+    """Of two sheets: r1 says "costs", r2 says "prices"."""
+    cells = '<worksheet><sheetData><row r="1"><c r="A1" t="inlineStr"><is><t>{}</t></is></c></row></sheetData></worksheet>'.format
+    return package(path, {
+        "[Content_Types].xml": "<Types/>", "xl/workbook.xml": f'<workbook xmlns:r="r"><sheets>{sheets}</sheets></workbook>',
+        "xl/_rels/workbook.xml.rels": (
+            '<Relationships><Relationship Id="r1" Type="t/worksheet" Target="worksheets/sheet1.xml"/>'
+            '<Relationship Id="r2" Type="t/worksheet" Target="/xl/worksheets/sheet2.xml"/></Relationships>'
+        ),
+        "xl/worksheets/sheet1.xml": cells("costs"), "xl/worksheets/sheet2.xml": cells("prices"),
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sheets", "shown"),
+    [
+        ('<sheet name="A" state="hidden" r:id="r1"/><sheet name="B" r:id="r2"/>', "prices"),
+        ('<sheet name="A" state="veryHidden" r:id="r1"/><sheet name="B" state="visible" r:id="r2"/>', "prices"),
+        ('<sheet name="B" r:id="r2"/><sheet name="A" r:id="r1"/>', "prices"),
+        ('<sheet name="A" r:id="r1"/><sheet name="B" r:id="r2"/>', "costs"),
+        ('<sheet name="C" r:id="r9"/><sheet name="B" r:id="r2"/>', "prices"),
+        ("", "costs"),
+        ("<sheet", "costs"),
+    ],
+)
+def test_of_a_workbook_the_first_tab_that_is_not_hidden_is_shown(tmp_path: Path, sheets: str, shown: str) -> None:
+    same = written(tmp_path / "same.csv", f"{shown}\n")
+
+    assert page_of(workbook(tmp_path / "a.xlsx", sheets)).tobytes() == page_of(same).tobytes()
+
+
 def test_an_open_document_shows_headings_lists_and_tables(tmp_path: Path) -> None:
     body = (
         "<t:h t:outline-level='1'>Stand</t:h><t:p>Body</t:p><t:list><t:list-item><t:p>Oak</t:p></t:list-item></t:list>"

@@ -6,8 +6,9 @@ import re
 from contextlib import suppress
 from datetime import datetime, timedelta
 
+from kayan_workers.errors import PermanentError
 from kayan_workers.media.documents.package import Package
-from kayan_workers.media.documents.relations import main_part, related
+from kayan_workers.media.documents.relations import main_part, related, targets
 from kayan_workers.media.documents.typeset import MAX_COLUMNS, MAX_ROWS, Sheet
 from kayan_workers.media.xml import Attributes, Enough, attribute, read_xml
 
@@ -15,11 +16,13 @@ _DATES = {*range(14, 23), *range(45, 48)}
 """Excel's own formats that are dates and times; 9 and 10 are per cent."""
 _FIRST_DAY = datetime(1899, 12, 30)  # noqa: DTZ001  a sheet knows no time zone
 _LAST_DAY = 2_958_465
+_MAX_TABS = 1000
 
 
 def first_sheet(package: Package) -> Sheet:
     """Raises KeyError when the package has no sheet."""
-    part = _part(package)
+    book = main_part(package, "xl/workbook.xml")
+    part = _first_visible(package, book) or _first_numbered(package)
     cells: dict[tuple[int, int], tuple[str, str, str]] = {}
     leftward = False
     place, kind, style = (0, 0), "", ""
@@ -58,7 +61,6 @@ def first_sheet(package: Package) -> Sheet:
 
     with package.open(part) as stream, suppress(Enough):
         read_xml(stream, on_start=start, on_text=words, on_end=end)
-    book = main_part(package, "xl/workbook.xml")
     wanted = {int(text) for text, kind, _ in cells.values() if kind == "s" and text.isdecimal() and len(text) < 9}
     shared = _shared(package, related(package, book, "sharedStrings", "xl/sharedStrings.xml"), wanted)
     formats = _formats(package, related(package, book, "styles", "xl/styles.xml"))
@@ -69,7 +71,24 @@ def first_sheet(package: Package) -> Sheet:
     return Sheet(rows, leftward)
 
 
-def _part(package: Package) -> str:
+def _first_visible(package: Package, book: str) -> str | None:
+    """The first sheet that Excel shows a tab of, in the order of the tabs: what is hidden is not meant for everybody's eyes."""
+    ids: list[str] = []
+
+    def start(name: str, attributes: Attributes) -> None:
+        if name == "sheet" and attributes.get("state", "visible") == "visible" and len(ids) < _MAX_TABS:
+            ids.append(attribute(attributes, "id") or "")
+
+    with suppress(PermanentError, KeyError):  # a workbook that cannot be read has sheets all the same
+        with package.open(book) as stream:
+            read_xml(stream, on_start=start)
+        parts = targets(package, book)
+        found = (parts[sheet] for sheet in ids if sheet in parts)
+        return next((part for part in found if package.has(part) and "/chartsheets/" not in part), None)
+    return None
+
+
+def _first_numbered(package: Package) -> str:
     numbered = [(int(match[1]), name) for name in package.names if (match := re.fullmatch(r"xl/worksheets/sheet(\d{1,6})\.xml", name))]
     return min(numbered)[1] if numbered else "xl/worksheets/sheet1.xml"
 
