@@ -221,6 +221,23 @@ def test_the_first_slide_is_set_with_its_words_and_pictures_where_they_stand(tmp
     assert page.getpixel((600, 300)) == pytest.approx((200, 20, 20), abs=12)
 
 
+@pytest.mark.parametrize(("hides", "shown"), [("", "First"), ('show="1"', "First"), ('show="0"', "Second")])
+def test_a_slide_that_is_hidden_does_not_stand_for_the_presentation(tmp_path: Path, hides: str, shown: str) -> None:
+    words = "<p:cSld><p:sp><a:p><a:r><a:t>{}</a:t></a:r></a:p></p:sp></p:cSld>".format
+    path = package(tmp_path / "a.pptx", {
+        "[Content_Types].xml": "<Types/>",
+        "ppt/presentation.xml": f'<p:p {SLIDE}><p:sldIdLst><p:sldId r:id="r1"/><p:sldId r:id="r2"/></p:sldIdLst></p:p>',
+        "ppt/_rels/presentation.xml.rels": (
+            '<Relationships><Relationship Id="r1" Target="slides/slide1.xml"/>'
+            '<Relationship Id="r2" Target="slides/slide2.xml"/></Relationships>'
+        ),
+        "ppt/slides/slide1.xml": f"<p:sld {SLIDE} {hides}>{words('First')}</p:sld>",
+        "ppt/slides/slide2.xml": f"<p:sld {SLIDE}>{words('Second')}</p:sld>",
+    })  # fmt: skip
+
+    assert page_of(path).tobytes() == page_of(deck(tmp_path / "b.pptx", words(shown)[8:-9])).tobytes()
+
+
 def test_a_sheet_shows_texts_numbers_dates_and_shares_as_excel_does(tmp_path: Path) -> None:
     """What stands in the cells is compared as pictures: the same words out of a CSV file look the same."""
     cells = (

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from posixpath import normpath
 
+from kayan_workers.errors import PermanentError
 from kayan_workers.media.documents.manifest import refuse_locked
 from kayan_workers.media.documents.package import Package, opened
 from kayan_workers.media.documents.relations import main_part, related, targets
@@ -17,6 +18,8 @@ from kayan_workers.media.xml import Attributes, Enough, attribute, read_xml
 
 _MAX_BOXES = 60
 _MAX_BLOCKS = 400
+_MAX_HIDDEN = 50
+"""As many slides are asked whether they are hidden."""
 _EMU_A_POINT = 12_700
 _POINTS_A_UNIT = {"cm": 72 / 2.54, "mm": 72 / 25.4, "in": 72.0, "pt": 1.0, "pc": 12.0, "px": 0.75}
 _LIST = -1
@@ -155,6 +158,25 @@ class _Flowing:
             raise Enough
 
 
+def _first_visible(package: Package, presentation: str, ids: list[str]) -> str:
+    """The first slide that a presentation shows; where it hides all of the first few, the very first."""
+    parts = targets(package, presentation)
+    slides = [part for slide in ids[:_MAX_HIDDEN] if package.has(part := parts.get(slide, ""))]
+    return next((slide for slide in slides if not _is_hidden(package, slide)), slides[0] if slides else "ppt/slides/slide1.xml")
+
+
+def _is_hidden(package: Package, slide: str) -> bool:
+    said: Attributes = {}
+
+    def start(_: str, attributes: Attributes) -> None:
+        said.update(attributes)
+        raise Enough
+
+    with suppress(PermanentError), package.open(slide) as stream:
+        read_xml(stream, on_start=start)
+    return said.get("show") in ("0", "false")
+
+
 def _powerpoint(package: Package, source: Path) -> Slide:
     size = _WIDE
     slides: list[str] = []
@@ -169,8 +191,7 @@ def _powerpoint(package: Package, source: Path) -> Slide:
     presentation = main_part(package, "ppt/presentation.xml")
     with package.open(presentation) as stream:
         read_xml(stream, on_start=start)
-    first = targets(package, presentation).get(slides[0]) if slides else None
-    slide = first if first and package.has(first) else "ppt/slides/slide1.xml"
+    slide = _first_visible(package, presentation, slides)
     members = targets(package, slide)
     layout = next((target for target in members.values() if "/slideLayouts/" in target and package.has(target)), None)
     size = size if min(size) > 1 else _WIDE
