@@ -14,12 +14,19 @@ from pathlib import Path
 
 from corpus.files import Files, saved, zipped
 from corpus.images import scene
+from corpus.languages import LANGUAGES, written
 from kayan_workers.demo.samples import docx as write_docx
 from kayan_workers.demo.samples import pdf
 
 _PAGES = ["Hall one", "Hall two", "Hall three"]
 _ARABIC = "مرحبا بكم في كيان لايف\nالجناح مفتوح من ثلاث جهات\n"
 _ENGLISH = "Kayan Live builds exhibition stands.\nThe stand is open on three sides.\n"
+_IN_CODE_PAGES = {
+    "cp1250": "Polish", "iso8859_2": "Czech", "cp1253": "Greek", "iso8859_7": "Greek", "cp1254": "Turkish", "iso8859_9": "Turkish",
+    "cp1255": "Hebrew", "iso8859_8": "Hebrew", "cp1257": "Lithuanian", "cp1258": "Vietnamese", "cp874": "Thai", "cp949": "Korean",
+    "big5": "Chinese, traditional", "euc_jp": "Japanese", "iso2022_jp": "Japanese", "koi8_r": "Russian", "koi8_u": "Ukrainian",
+    "cp866": "Russian", "iso8859_5": "Bulgarian", "mac_roman": "German", "iso8859_15": "French", "cp1251": "Russian",
+}  # fmt: skip
 _PAD = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
 """What the PDF format lengthens passwords with."""
 
@@ -242,6 +249,7 @@ def _text() -> Files:
         "iso-8859-6.txt": _ARABIC.encode("iso-8859-6"),
         "shift-jis.txt": ("展示会のスタンドを建てます。\n" * 4).encode("shift-jis"),
         "gb18030.txt": ("我们建造展台。\n" * 4).encode("gb18030"),
+        **{f"{page}.txt": written(LANGUAGES[language].letter, page).encode(page) for page, language in _IN_CODE_PAGES.items()},
         "crlf.txt": _ENGLISH.replace("\n", "\r\n").encode(),
         "old-mac.txt": _ENGLISH.replace("\n", "\r").encode(),
         "one-letter.txt": b"a",

@@ -9,7 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from kayan_workers.media.encodings import bytewise, marked, nearly_utf_8, wide
+from kayan_workers.media.code_pages import likeliest
+from kayan_workers.media.encodings import escaped, marked, nearly_utf_8, wide
 from kayan_workers.media.steps import step
 
 _CHUNK = 1024 * 1024
@@ -39,11 +40,11 @@ def read_text(source: Path, *, max_text: int) -> Text:
 
 
 def encoding_of(source: Path) -> str:
-    """The encoding of a text file: what its byte order mark says, else UTF-8 if nearly all of it is, else where it looks like text."""
+    """The encoding of a text file: what its byte order mark says, else UTF-8 if nearly all of it is, else where it makes sense."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     with source.open("rb") as file:
         beginning = chunk = file.read(_CHUNK)
-        if certain := marked(beginning) or wide(beginning):
+        if certain := marked(beginning) or wide(beginning) or escaped(beginning):
             return certain
         try:
             while chunk:
@@ -52,7 +53,7 @@ def encoding_of(source: Path) -> str:
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
             file.seek(0)
-            return "utf-8" if nearly_utf_8(iter(partial(file.read, _CHUNK), b"")) else bytewise(beginning)
+            return "utf-8" if nearly_utf_8(iter(partial(file.read, _CHUNK), b"")) else likeliest(beginning)
     return "utf-8"
 
 
