@@ -119,8 +119,12 @@ def test_a_long_beginning_hides_no_drawing_or_scene_within_64_kb(tmp_path: Path,
 
 
 @pytest.mark.parametrize(
-    "text", [b"<!---->" * 100_000, b"<??>" * 100_000, b"<!DOCTYPE" + b" " * 700_000, b"<!DOCTYPE a [" + b"] " * 300_000, b"<!--" * 100_000]
-)
+    "text",
+    [
+        b"<!---->" * 100_000, b"<??>" * 100_000, b"<!DOCTYPE" + b" " * 700_000, b"<!DOCTYPE a [" + b"] " * 300_000, b"<!--" * 100_000,
+        b'{"asset":{' + b"{}" * 100_000, b'{"asset":{},' * 10_000, b'{"asset":{{}' * 10_000,
+    ],
+)  # fmt: skip
 def test_what_stands_before_a_root_is_passed_in_one_go(tmp_path: Path, text: bytes) -> None:
     path = tmp_path / "file.svg"
     path.write_bytes(text)
@@ -129,6 +133,32 @@ def test_what_stands_before_a_root_is_passed_in_one_go(tmp_path: Path, text: byt
     sniff(path)
 
     assert time.process_time() - began < 1
+
+
+EXTRAS = b'{"asset": {"extras": {"author": "A", "licence": "{}"}, "version": "2.0"}, "meshes": []}'
+
+
+@pytest.mark.parametrize(
+    ("content", "is_scene"),
+    [
+        (b'{"asset": {"version": "2.0"}}', True),
+        (b'\xef\xbb\xbf{"scenes": [], "asset": {"generator": "x", "version": "1.0"}}', True),
+        (EXTRAS, True),
+        (EXTRAS[:-3], True),
+        (EXTRAS[:-2] + b'"' + b"x" * 100_000 + b'"]}', True),
+        (b'{"asset": null, "meshes": null, "scenes": null}', False),
+        (b'{"asset": "logo.png", "scenes": ["intro"], "buffers": 3}', False),
+        (b'{"name": "site", "version": "2.0.1", "asset": {"path": "a"}, "scenes": []}', False),
+        (b'{"document": {"asset": {"version": "2.0"}}, "meshes": []}', False),
+        (b'{"asset": {"version": "3"}, "meshes": []}', False),
+        (b'{"asset": {"path": "a"}, "meshes": {"version": "2.0"}, ' + b" " * 100_000, False),
+        (b'{"asset":' * 20_000, False),
+    ],
+)
+def test_a_scene_is_known_by_the_version_of_its_asset(tmp_path: Path, content: bytes, is_scene: bool) -> None:
+    (tmp_path / "file").write_bytes(content)
+
+    assert sniff(tmp_path / "file").name == ("glTF" if is_scene else "text")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -138,6 +139,9 @@ _TEXT_PREFIXES = (
     (b"#VRML V", Kind("model", "VRML", "model/vrml")),
     (b"#usda ", Kind("model", "USD", "model/vnd.usda")),
 )
+_JSON_FLAT = r'[^{}"]|"(?:[^"\\]|\\.)*"'
+_GLTF_ASSET = re.compile(rf'"asset"\s*:\s*\{{(?:{_JSON_FLAT}|\{{(?:{_JSON_FLAT})*\}})*?"version"\s*:\s*"[12]\.'.encode())
+"""What an exporter adds to the asset may be an object too."""
 _IGES_LINE = re.compile(rb"[^\r\n]{72}S[ 0]{6}1\s")
 """The first of an IGES file, which has the form of a punched card: its section and number stand in the last eight columns."""
 _IGES = Kind("model", "IGES", "model/iges")
@@ -268,11 +272,21 @@ def _by_text(head: bytes, more: bytes) -> Kind | None:
             return kind
     if _IGES_LINE.match(head):
         return _IGES
-    if start.startswith(b"{") and b'"asset"' in start and any(part in start for part in (b'"buffers"', b'"meshes"', b'"scenes"')):
+    if start.startswith(b"{") and _is_gltf(start):
         return Kind("model", "glTF", "model/gltf+json")
     if start.startswith(b"<html") or start[:9].lower() == b"<!doctype":
         return Kind("text", "HTML", "text/html")
     return TEXT
+
+
+def _is_gltf(start: bytes) -> bool:
+    """Whether a scene's version stands where the format wants it, in what is there of the file: "asset" and "scenes" alone are words."""
+    try:
+        scene = json.loads(start)
+    except (ValueError, RecursionError):
+        return _GLTF_ASSET.search(start) is not None  # cut short here, or broken
+    asset = scene.get("asset")
+    return isinstance(asset, dict) and str(asset.get("version", "")).startswith(("1.", "2."))
 
 
 def _by_root(text: bytes) -> Kind | None:
