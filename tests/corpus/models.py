@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import struct
 from typing import Any
@@ -107,7 +108,22 @@ def _unread() -> Files:
         "stand.step": b"ISO-10303-21;\nHEADER;\nENDSEC;\nDATA;\nENDSEC;\nEND-ISO-10303-21;\n",
         "stand.blend": b"BLENDER-v300" + bytes(100),
         "stand.dae": b'<?xml version="1.0"?><COLLADA xmlns="c" version="1.4.1"><asset/></COLLADA>',
-        "stand.3ds": b"MM" + struct.pack("<I", 100) + bytes(94),
+        "stand.3ds": b"MM" + struct.pack("<IHII", 100, 2, 10, 3) + bytes(84),
+        "packed.blend": gzip.compress(b"BLENDER-v279" + bytes(500), mtime=0),
+        "packed-again.blend": b"(\xb5/\xfd\x24\x10" + bytes(100),
+        "stand.c4d": b"QC4DC4D6" + bytes(100),
+        "stand.lwo": b"FORM\0\0\0\x40LWO2TAGS" + bytes(56),
+        "stand.usdc": b"PXR-USDC" + bytes(80),
+        "stand.3dm": b"3D Geometry File Format        5" + bytes(100),
+        "stand.jt": b"Version 9.5 JT  DM 6.4.2.0".ljust(80) + bytes(100),
+        "stand.x_t": b"**ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" + b"*" * 26 + b"\n**PART1;\n",
+        "stand.sat": b"700 0 1 0 \n16 Autodesk AutoCAD 19 ASM 223.0.1.1930 NT 24 Fri Jan  1 12:00:00 2021 \n1 1e-06 1e-10 \n",
+        "hall.ifc": b"ISO-10303-21;\nHEADER;\nFILE_SCHEMA(('IFC4'));\nENDSEC;\nDATA;\nENDSEC;\nEND-ISO-10303-21;\n",
+        "plan.dxf": b"999\r\nmade by hand\r\n  0\r\nSECTION\r\n  2\r\nENTITIES\r\n  0\r\nENDSEC\r\n  0\r\nEOF\r\n",
+        "binary.dxf": b"AutoCAD Binary DXF\r\n\x1a\0\0\0SECTION\0\2\0HEADER\0",
+        "plan.dwg": b"AC1032" + bytes(5) + b"\4\1" + bytes(200),
+        "scan.xyz": b"0.1 0.2 0.3\n0.4 0.5 0.6\n",
+        "settings.json": b'{"name": "site", "version": "2.0.1", "asset": {"path": "a"}, "scenes": [], "meshes": []}',
         "stand.max": ole(["Scene", "Config"]),
         "app.fig": zipped({"canvas.fig": b"fig-kiwi" + bytes(50), "meta.json": "{}"}),
         "app.sketch": zipped({"document.json": "{}", "pages/a.json": "{}", "previews/preview.png": b"\x89PNG\r\n\x1a\n"}),

@@ -13,6 +13,8 @@ GLB = Kind("model", "GLB", "model/gltf-binary")
 OGG = Kind("audio", "Ogg", "audio/ogg")
 ASF = Kind("video", "ASF", "video/x-ms-asf")
 MATROSKA = Kind("video", "Matroska", "video/x-matroska")
+DXF, DWG = Kind("model", "DXF", "image/vnd.dxf"), Kind("model", "DWG", "image/vnd.dwg")
+THREE_DS = Kind("model", "3DS", "image/x-3ds")
 MP4 = Kind("video", "MP4", "video/mp4")
 
 
@@ -21,6 +23,7 @@ MP4 = Kind("video", "MP4", "video/mp4")
     [
         ("image/png", JPEG), ("image/jpeg", MP4), ("application/pdf", DOCX), ("model/obj", GLB), ("text/csv", PDF),
         ("image/png; charset=binary", JPEG), ("IMAGE/PNG", JPEG), ("video/unheard-of", JPEG), ("image/png", TEXT), ("image/jpeg", SVG),
+        ("image/vnd.dwg", DXF), ("application/acad", PDF), ("image/png", DXF), ("image/vnd.dxf", JPEG),
     ],
 )  # fmt: skip
 def test_another_format_than_the_browser_said_is_noticed(declared: str, kind: Kind) -> None:
@@ -34,6 +37,8 @@ def test_another_format_than_the_browser_said_is_noticed(declared: str, kind: Ki
         ("application/illustrator", PDF), ("application/vnd.ms-excel", TEXT), ("application/zip", DOCX), ("application/octet-stream", GLB),
         ("image/x-eps", EPS),
         ("", JPEG), ("image/png", UNKNOWN), ("video/unheard-of", MP4), ("image/unheard-of", TEXT), ("application/x-zip-compressed", ZIP),
+        ("image/vnd.dxf", DXF), ("application/dxf", DXF), ("application/acad", DWG), ("application/acad", DXF), ("image/vnd.dwg", DWG),
+        ("application/octet-stream", DWG), ("text/plain; charset=utf-8", TEXT), ("image/x-3ds", THREE_DS), ("application/x-3ds", THREE_DS),
     ],
 )  # fmt: skip
 def test_what_only_sounds_different_is_no_contradiction(declared: str, kind: Kind) -> None:

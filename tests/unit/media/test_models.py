@@ -106,9 +106,39 @@ def test_a_model_that_nobody_here_can_read_is_stored_and_named(tmp_path: Path, c
     assert examine(path, file_type, Ffmpeg("no-ffmpeg")).facts.metadata == {"format": name, "inspected": False}
 
 
-def test_words_and_pages_are_still_no_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize("file_type", [FileType.MODEL_3D, FileType.DESIGN, FileType.DOCUMENT, FileType.OTHER, FileType.IMAGE])
+@pytest.mark.parametrize(
+    ("content", "name"), [(b"  0\r\nSECTION\r\n  2\r\nHEADER\r\n", "DXF"), (b"AC1032" + b"\0" * 5 + b"\4\1", "DWG")]
+)
+def test_a_plan_is_stored_and_named_whatever_the_app_takes_it_for(tmp_path: Path, content: bytes, name: str, file_type: FileType) -> None:
+    path = tmp_path / "plan.dat"
+    path.write_bytes(content)
+
+    assert examine(path, file_type, Ffmpeg("no-ffmpeg")).facts.metadata == {"format": name, "inspected": False}
+
+
+@pytest.mark.parametrize("name", ["scan.xyz", "stand.stp", "stand.x_t", "hall.c4dtext", "hall.MTL"])
+def test_words_may_be_a_model_of_a_format_that_nobody_here_knows(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"0.1 0.2 0.3 some words\n")
+
+    metadata = examine(tmp_path / name, FileType.MODEL_3D, Ffmpeg("no-ffmpeg")).facts.metadata
+
+    assert metadata == {"format": "text", "inspected": False}
+
+
+@pytest.mark.parametrize(
+    "name", ["stand", "stand.txt", "stand.CSV", "stand.gltf", "stand.glb", "stand.obj", "stand.stl", "stand.ply", "stand.png", "stand.docx"]
+)
+def test_words_under_a_name_of_another_kind_are_no_model(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"plain words")
+
+    with pytest.raises(PermanentError, match=r"not a 3D model we can read|the OBJ model"):
+        examine(tmp_path / name, FileType.MODEL_3D, Ffmpeg("no-ffmpeg"))
+
+
+def test_pages_are_no_model_whatever_their_name(tmp_path: Path) -> None:
     path = tmp_path / "stand.stp"
-    for content in (b"plain words", b"<!DOCTYPE html><html></html>", b"%PDF-1.7\n"):
+    for content in (b"<!DOCTYPE html><html></html>", b"%PDF-1.7\n"):
         path.write_bytes(content)
 
         with pytest.raises(PermanentError, match="not a 3D model we can read"):

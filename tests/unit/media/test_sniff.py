@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import io
 import time
 import zipfile
@@ -50,6 +51,36 @@ def test_every_sample_is_what_it_says(tmp_path: Path) -> None:
         (b" " * 72 + b"S0000001\n", "IGES"),
         (b"words of a letter".ljust(72) + b"So many 1\n", "text"),
         ("\xff\xfe\xff\x0e".encode("latin-1") + "SketchUp Model".encode("utf-16-le"), "SketchUp"),
+        (b"0\nSECTION\n2\nHEADER\n", "DXF"),
+        (b"  0\r\nSECTION\r\n  2\r\nENTITIES\r\n", "DXF"),
+        (b"999\nmade by hand\n999\n\n  0\nSECTION\n  2\nHEADER\n", "DXF"),
+        (b"AutoCAD Binary DXF\r\n\x1a\0\0\0SECTION\0", "DXF"),
+        (b"0\nSECTION one of the letter\n2\n", "text"),
+        (b"AC1015\0\0\0\0\0\6\1", "DWG"),
+        (b"AC1032\0\0\0\0\0\1\3", "DWG"),
+        (b"AC1015 is the number of the cable", "text"),
+        (b"BLENDER-v300" + b"\0" * 9, "Blender"),
+        (b"BLENDER_V279" + b"\0" * 9, "Blender"),
+        (b"BLENDER17-01v0500" + b"\0" * 9, "Blender"),
+        (gzip.compress(b"BLENDER-v279" + b"\0" * 500), "Blender"),
+        (gzip.compress(b"words of a letter"), "gzip"),
+        (b"\x1f\x8b\x08\0", "gzip"),
+        (b"(\xb5/\xfd\x24\x10" + b"\0" * 9, "Zstandard"),
+        (b"BLENDERS and mixers", "text"),
+        (b"QC4DC4D6" + b"\0" * 9, "Cinema 4D"),
+        (b"MM\x16\0\0\0\x02\0\x0a\0\0\0\x03\0\0\0\x3d\x3d\6\0\0\0", "3DS"),
+        (b"MM\0*\0\0\0\x08\0\1" + b"\0" * 20, "TIFF"),
+        (b"FORM\0\0\0\x40LWO2TAGS", "LightWave"),
+        (b"FORM\0\0\0\x40AIFFCOMM", "AIFF"),
+        (b"PXR-USDC\0\x08\0\0", "USD"),
+        (b"3D Geometry File Format        5\1\0", "Rhino"),
+        (b"Version 9.5 JT  DM 6.4.2.0" + b" " * 54 + b"\0\x69", "JT"),
+        (b"Version 9.5 of the plan", "text"),
+        (b"**ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz****", "Parasolid"),
+        (b"700 0 1 0 \n16 Autodesk AutoCAD 19 ASM 223.0.1.1930 NT 24 Fri Jan  1 12:00:00 2021 \n", "ACIS"),
+        (b"400 0 1 0\r\n@8 Kayan CAD @8 ACIS 4.0 @24 Fri Jan  1 12:00:00 2021\r\n", "ACIS"),
+        (b"ACIS BinaryFile\x04\0", "ACIS"),
+        (b"12 0 1 0\n5 kinds of stand\n", "text"),
         ("نص عربي".encode(), "text"),
         (b"\0\0\0\x1cftypmif1\0\0\0\0mif1avifmiaf" + b"\0" * 20, "AVIF"),
         (b"<html><body><svg xmlns='x'></svg></body></html>", "HTML"),

@@ -18,8 +18,18 @@ from kayan_workers.media.films import audio, video
 from kayan_workers.media.films.probe import Probe, probe
 from kayan_workers.media.images import images
 from kayan_workers.media.images.openers import can_read
-from kayan_workers.media.sniff import Kind, sniff
+from kayan_workers.media.sniff import TEXT, Kind, sniff
 
+_NO_MODELS = {
+    ".glb", ".gltf", ".obj", ".stl", ".ply", ".txt", ".text", ".csv", ".tsv", ".md", ".log", ".ini", ".cfg", ".conf", ".json", ".xml",
+    ".yaml", ".yml", ".toml", ".htm", ".html", ".css", ".js", ".ts", ".py", ".sh", ".bat", ".sql", ".tex", ".rtf", ".eml", ".srt", ".vtt",
+    ".doc", ".docx", ".docm", ".dot", ".dotx", ".odt", ".ott", ".pdf", ".ppt", ".pptx", ".pptm", ".odp", ".xls", ".xlsx", ".xlsm", ".xlsb",
+    ".ods", ".pages", ".key", ".numbers", ".msg", ".epub", ".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".ico",
+    ".svg", ".svgz", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".psd", ".psb", ".ai", ".eps", ".indd", ".fig", ".sketch", ".xd", ".mp4",
+    ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mp3", ".m4a", ".wav", ".flac", ".ogg", ".aac", ".zip", ".rar",
+    ".bin", ".7z", ".gz", ".tar", ".exe",
+}  # fmt: skip
+"""Of a text with another ending nobody here can say that it is no model; one of the first five is broken, because those we can read."""
 _OFFICE_SUFFIXES = {".docx", ".docm", ".pptx", ".pptm", ".xlsx", ".xlsm", ".odt", ".odp", ".ods"}
 
 
@@ -94,6 +104,8 @@ def _model(source: Path, kind: Kind) -> Facts:
     if not models.can_read(source) and kind.family in ("model", "archive", "unknown") and source.suffix.lower() != ".stl":
         return _unread(source, kind)
     if kind.name == "OLE" and _is_of_no_office(source):
+        return _unread(source, kind)
+    if kind == TEXT and source.suffix.lower() not in {"", *_NO_MODELS} and not models.can_read(source):
         return _unread(source, kind)
     return models.describe(source)
 

@@ -6,6 +6,7 @@ import codecs
 import json
 import re
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -30,10 +31,15 @@ PDF = Kind("document", "PDF", "application/pdf")
 ZIP = Kind("archive", "ZIP", "application/zip")
 
 _HEAD_BYTES = 4096
+_GZIP = b"\x1f\x8b"
 _MARKUP_BYTES = 65_536
 """Of XML and JSON: a drawing may begin with its licence (the GPL has 35 KB), a glTF in alphabetical order with hundreds of accessors."""
 _RAW = Kind("image", "camera raw", "image/x-raw")
 _FBX = Kind("model", "FBX", "model/fbx")
+_DXF = Kind("model", "DXF", "image/vnd.dxf")
+_PARASOLID = Kind("model", "Parasolid", "model/vnd.parasolid.transmit-text")
+_ACIS = Kind("model", "ACIS", "application/x-acis")
+_BLENDER = Kind("model", "Blender", "application/x-blender")
 _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b"\xff\xd8\xff", Kind("image", "JPEG", "image/jpeg")),
     (b"\x89PNG\r\n\x1a\n", Kind("image", "PNG", "image/png")),
@@ -69,6 +75,13 @@ _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b"ply\n", Kind("model", "PLY", "model/ply")),
     (b"ply\r\n", Kind("model", "PLY", "model/ply")),
     (b"Kaydara FBX Binary", _FBX),
+    (b"AutoCAD Binary DXF\r\n\x1a\0", _DXF),
+    (b"PXR-USDC", Kind("model", "USD", "model/vnd.usd")),
+    (b"QC4DC4D6", Kind("model", "Cinema 4D", "application/x-cinema4d")),
+    (b"3D Geometry File Format ", Kind("model", "Rhino", "model/vnd.3dm")),
+    (b"**ABCDEFGHIJKLMNOPQRSTUVWXYZ", _PARASOLID),
+    (b"ACIS BinaryFile", _ACIS),
+    (b"ASM BinaryFile", _ACIS),
     (b"\xff\xfe\xff\x0eS\0k\0e\0t\0c\0h\0U\0p\0", Kind("model", "SketchUp", "application/vnd.sketchup.skp")),
     (b"\x1aE\xdf\xa3", Kind("video", "Matroska", "video/x-matroska")),
     (b"FLV\1", Kind("video", "FLV", "video/x-flv")),
@@ -92,17 +105,26 @@ _PREFIXES: tuple[tuple[bytes, Kind], ...] = (
     (b".RMF\0", Kind("video", "RealMedia", "application/vnd.rn-realmedia")),
     (b"Rar!\x1a\x07", Kind("archive", "RAR", "application/vnd.rar")),
     (b"7z\xbc\xaf'\x1c", Kind("archive", "7-Zip", "application/x-7z-compressed")),
-    (b"\x1f\x8b", Kind("archive", "gzip", "application/gzip")),
+    (_GZIP, Kind("archive", "gzip", "application/gzip")),
+    (b"(\xb5/\xfd", Kind("archive", "Zstandard", "application/zstd")),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Kind("document", "OLE", "application/x-ole-storage")),
     (b"{\\rtf", Kind("document", "RTF", "application/rtf")),
 )
 _DICOM = Kind("image", "DICOM", "application/dicom")
 _EMF = Kind("image", "EMF", "image/emf")
-_DWG = Kind("model", "DWG", "image/vnd.dwg")
-_3DS = Kind("model", "3DS", "image/x-3ds")
 _CORELDRAW = Kind("design", "CorelDRAW", "image/x-coreldraw")
 _CDR = Kind("design", "CDR", "image/x-coreldraw")
 """CorelDRAW's before 2008, which is no package."""
+_PATTERNS = (
+    (re.compile(rb"AC10\d\d\0{4}"), Kind("model", "DWG", "image/vnd.dwg")),
+    (re.compile(rb"BLENDER(?:[-_][vV]\d{3}|\d\d-\d\dv\d{4})"), _BLENDER),
+    (re.compile(rb"FORM....LW(?:OB|LO|O[23])", re.DOTALL), Kind("model", "LightWave", "image/x-lwo")),
+    (re.compile(rb"Version \d{1,2}\.\d{1,2} +JT "), Kind("model", "JT", "model/jt")),
+)
+"""Of the drawing programs' own: a version stands in them."""
+_3DS = Kind("model", "3DS", "image/x-3ds")
+_3DS_PARTS = (0x0002, 0x3D3D, 0x3D3E, 0xB000)
+"""What a 3DS file may begin with: its version, its meshes, their version, their movements."""
 _RIFF = {
     b"WEBP": Kind("image", "WebP", "image/webp"),
     b"WAVE": Kind("audio", "WAV", "audio/wav"),
@@ -142,6 +164,11 @@ _TEXT_PREFIXES = (
 _JSON_FLAT = r'[^{}"]|"(?:[^"\\]|\\.)*"'
 _GLTF_ASSET = re.compile(rf'"asset"\s*:\s*\{{(?:{_JSON_FLAT}|\{{(?:{_JSON_FLAT})*\}})*?"version"\s*:\s*"[12]\.'.encode())
 """What an exporter adds to the asset may be an object too."""
+_TEXT_PATTERNS = (
+    (re.compile(rb"(?:[ \t]*999[ \t]*\r?\n[^\r\n]*\r?\n)*[ \t]*0[ \t]*\r?\n[ \t]*SECTION[ \t]*\r?\n[ \t]*2[ \t]*\r?\n[ \t]*[A-Z]"), _DXF),
+    (re.compile(rb"\d{2,5} +\d+ +\d+ +\d+[ \t]*\r?\n@?\d+ [^\r\n]{1,200}?\b(?:ACIS|ASM) \d"), _ACIS),
+)
+"""DXF: pairs of lines, a group's number and its value; 999 is a remark. ACIS: counts in the first line, its maker in the second."""
 _IGES_LINE = re.compile(rb"[^\r\n]{72}S[ 0]{6}1\s")
 """The first of an IGES file, which has the form of a punched card: its section and number stand in the last eight columns."""
 _IGES = Kind("model", "IGES", "model/iges")
@@ -159,6 +186,8 @@ _PACKAGES = (
     (frozenset({"Index/Document.iwa"}), Kind("document", "iWork", "application/vnd.apple.iwork")),
     (frozenset({"visio/document.xml"}), Kind("document", "VSDX", "application/vnd.ms-visio.drawing.main+xml")),
 )
+_USDZ = Kind("model", "USDZ", "model/vnd.usdz+zip")
+"""By its rules: nothing in it is packed, and what the scene begins with is its first member."""
 _CALLED_BY_THEMSELVES = {
     b"application/vnd.oasis.opendocument.text": Kind("document", "ODT", "application/vnd.oasis.opendocument.text"),
     b"application/vnd.oasis.opendocument.presentation": Kind("document", "ODP", "application/vnd.oasis.opendocument.presentation"),
@@ -178,13 +207,20 @@ def sniff(path: Path) -> Kind:
         head = file.read(_HEAD_BYTES)
         is_markup = head.removeprefix(codecs.BOM_UTF8).lstrip().startswith((b"<", b"{"))
         more = file.read(_MARKUP_BYTES - _HEAD_BYTES) if is_markup else b""
+    if _is_3ds(head, path.stat().st_size):  # before TIFF, which may begin with the same four bytes
+        return _3DS
     return _by_magic(head) or _packed(path, head) or _by_text(head, more) or _loose(head) or UNKNOWN
 
 
 def _by_magic(head: bytes) -> Kind | None:
     for prefix, kind in _PREFIXES:
         if head.startswith(prefix):
+            if prefix == _GZIP and _is_packed_blender(head):
+                return _BLENDER
             return _RAW if kind.name == "TIFF" and _is_raw(head) else kind
+    for pattern, kind in _PATTERNS:
+        if pattern.match(head):
+            return kind
     if head.startswith((b"RIFF", b"RF64")):
         return _RIFF.get(head[8:12]) or (_CDR if head[8:11].upper() == b"CDR" else None)
     if head.startswith(b"FORM") and head[8:12] in (b"AIFF", b"AIFC"):
@@ -204,11 +240,20 @@ def _by_two_marks(head: bytes) -> Kind | None:
         return _DICOM
     if head.startswith(b"\1\0\0\0") and head[40:44] == b" EMF":
         return _EMF
-    if re.match(rb"AC10\d\d\0", head):
-        return _DWG
-    if head.startswith(b"MM") and head[6:12] == b"\2\0\x0a\0\0\0":
-        return _3DS
     return None
+
+
+def _is_packed_blender(head: bytes) -> bool:
+    """Blender before 3.0 packs with gzip, and names the file as if it did not. (Later ones pack with Zstandard, which says nothing.)"""
+    try:
+        return zlib.decompressobj(wbits=31).decompress(head, 7) == b"BLENDER"
+    except zlib.error:
+        return False
+
+
+def _is_3ds(head: bytes, size: int) -> bool:
+    """A chunk that is the whole file, with one in it that may be the first."""
+    return head.startswith(b"MM") and int.from_bytes(head[2:6], "little") == size and int.from_bytes(head[6:8], "little") in _3DS_PARTS
 
 
 def _is_raw(head: bytes) -> bool:
@@ -246,8 +291,11 @@ def _packed(path: Path, head: bytes) -> Kind | None:
     try:
         with zipfile.ZipFile(path) as package:
             names = package.namelist()
+            stored = all(member.compress_type == zipfile.ZIP_STORED for member in package.infolist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return ZIP
+    if stored and names and names[0].lower().endswith((".usd", ".usda", ".usdc")):
+        return _USDZ
     for members, kind in _PACKAGES:
         if members <= set(names):
             return kind
@@ -269,6 +317,9 @@ def _by_text(head: bytes, more: bytes) -> Kind | None:
         return kind
     for prefix, kind in _TEXT_PREFIXES:
         if start.startswith(prefix):
+            return kind
+    for pattern, kind in _TEXT_PATTERNS:
+        if pattern.match(start):
             return kind
     if _IGES_LINE.match(head):
         return _IGES
