@@ -272,7 +272,6 @@ def _strangers() -> Files:
         "photo.dng": b"II*\0\x08\0\0\0" + struct.pack("<HHHII", 1, 0xC612, 1, 4, 0x0401) + bytes(100),
         "sky.hdr": b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 2 +X 2\n" + bytes([128] * 16),
         "sky.exr": b"v/1\1\2\0\0\0channels\0chlist\0" + bytes(100),
-        "plan.dwg": b"AC1032" + bytes(200),
         "clip.wmf": b"\xd7\xcd\xc6\x9a\0\0" + bytes(100),
         "clip.emf": struct.pack("<II32x4s", 1, 108, b" EMF") + bytes(100),
         "layers.xcf": b"gimp xcf v011\0" + bytes(100),

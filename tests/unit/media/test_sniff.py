@@ -99,7 +99,6 @@ def test_every_sample_is_what_it_says(tmp_path: Path) -> None:
         (b"AC1032\0\0\0\0\0" + bytes(20), "DWG"),
         (b"AC1032 is the air conditioning of hall 10", "text"),
         (b"icns are what a Mac shows of a program", "text"),
-        (b"MM\x40\0\0\0\2\0\x0a\0\0\0\3\0\0\0", "3DS"),
         (b"RIFF\0\x10\0\0CDR8vrsn", "CDR"),
         (b"RIFF\0\x10\0\0cdr6vrsn", "CDR"),
         ((b"\0\0\0\0\x47" + bytes(187)) * 3, "MPEG-TS"),
