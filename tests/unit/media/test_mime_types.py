@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from kayan_workers.media.kinds import PDF, SVG, TEXT, UNKNOWN, ZIP, Kind
 from kayan_workers.media.mime_types import contradicts
-from kayan_workers.media.sniff import PDF, SVG, TEXT, UNKNOWN, ZIP, Kind
 
 JPEG = Kind("image", "JPEG", "image/jpeg")
 EPS = Kind("design", "PostScript", "application/postscript")

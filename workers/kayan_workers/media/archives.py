@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
-from kayan_workers.media.sniff import Kind
+from kayan_workers.media.kinds import Kind
 
 _HEAD_OF_7ZIP = 32
 

@@ -18,7 +18,8 @@ from kayan_workers.media.films import audio, video
 from kayan_workers.media.films.probe import Probe, probe
 from kayan_workers.media.images import images
 from kayan_workers.media.images.openers import can_read
-from kayan_workers.media.sniff import TEXT, Kind, sniff
+from kayan_workers.media.kinds import TEXT, Kind
+from kayan_workers.media.sniff import sniff
 
 _NO_MODELS = {
     ".glb", ".gltf", ".obj", ".stl", ".ply", ".txt", ".text", ".csv", ".tsv", ".md", ".log", ".ini", ".cfg", ".conf", ".json", ".xml",

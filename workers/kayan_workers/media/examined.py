@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kayan_workers.media.facts import Facts
-from kayan_workers.media.sniff import Kind
+from kayan_workers.media.kinds import Kind
 
 
 @dataclass(frozen=True, slots=True)

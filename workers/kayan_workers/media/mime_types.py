@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kayan_workers.media.sniff import Kind
+    from kayan_workers.media.kinds import Kind
 
 _ISO_MEDIA = {"MP4", "QuickTime", "M4A"}
 _FITS: dict[str, set[str]] = {

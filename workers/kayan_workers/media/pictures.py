@@ -16,8 +16,9 @@ from kayan_workers.media.films.poster import poster
 from kayan_workers.media.films.probe import OnlySoundError
 from kayan_workers.media.geometry import Size
 from kayan_workers.media.images import images
+from kayan_workers.media.kinds import Kind
 from kayan_workers.media.rendition import Rendition
-from kayan_workers.media.sniff import Kind, sniff
+from kayan_workers.media.sniff import sniff
 from kayan_workers.media.steps import step
 
 

@@ -20,7 +20,7 @@ from kayan_workers.storage import Stored
 if TYPE_CHECKING:
     from kayan_workers.assets import Asset
     from kayan_workers.edges import Edges
-    from kayan_workers.media.sniff import Kind
+    from kayan_workers.media.kinds import Kind
     from kayan_workers.processors.handle import JobHandle
 
 PREVIEW_BOX = (800, 600)

@@ -12,7 +12,8 @@ from kayan_workers.media.documents import ending
 from kayan_workers.media.documents.pdf import read_pdf
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.images import images
-from kayan_workers.media.sniff import Kind, sniff
+from kayan_workers.media.kinds import Kind
+from kayan_workers.media.sniff import sniff
 from kayan_workers.media.steps import step
 from kayan_workers.media.xml import Attributes, attribute, read_xml
 

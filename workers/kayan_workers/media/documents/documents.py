@@ -18,7 +18,8 @@ from kayan_workers.media.documents.typeset import set_page
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.geometry import Size
 from kayan_workers.media.images import images
-from kayan_workers.media.sniff import Kind, sniff
+from kayan_workers.media.kinds import Kind
+from kayan_workers.media.sniff import sniff
 
 MAX_TEXT = 100_000
 """Characters of a document's text that we keep."""

@@ -17,8 +17,9 @@ from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.geometry import Size, fit
 from kayan_workers.media.images.colour import profile_name, shown
 from kayan_workers.media.images.openers import Picture, field_of, open_picture
+from kayan_workers.media.kinds import Kind
 from kayan_workers.media.rendition import Rendition
-from kayan_workers.media.sniff import Kind, sniff
+from kayan_workers.media.sniff import sniff
 from kayan_workers.media.steps import step
 
 _GLANCE = (64, 64)

@@ -21,8 +21,8 @@ from kayan_workers.media.geometry import Size
 from kayan_workers.media.images.animation import played_ms, telling_frame
 from kayan_workers.media.images.colour import Coding, has_odd_numbers
 from kayan_workers.media.images.png import read_chunks
+from kayan_workers.media.kinds import Kind
 from kayan_workers.media.limits import check_bytes, check_pixels
-from kayan_workers.media.sniff import Kind
 
 _MAX_SVG_BYTES = 20_000_000
 _READABLE = "JPEG, PNG, WebP, GIF, TIFF, AVIF, HEIC, SVG, BMP, ICO, PSD, JPEG 2000"

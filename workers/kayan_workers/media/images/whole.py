@@ -26,8 +26,8 @@ from PIL import (
 )
 
 from kayan_workers.errors import PermanentError
+from kayan_workers.media.kinds import Kind
 from kayan_workers.media.limits import MAX_BUFFERED_BYTES, check_bytes, check_pixels
-from kayan_workers.media.sniff import Kind
 
 _READERS: dict[str, Callable[[Path], Image.Image]] = {
     "BMP": BmpImagePlugin.BmpImageFile, "ICO": IcoImagePlugin.IcoImageFile, "PSD": PsdImagePlugin.PsdImageFile,

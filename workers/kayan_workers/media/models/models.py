@@ -12,8 +12,9 @@ from kayan_workers.errors import PermanentError
 from kayan_workers.media.complaints import breaks_off, damaged
 from kayan_workers.media.facts import Facts, present
 from kayan_workers.media.geometry import Size
+from kayan_workers.media.kinds import Kind
 from kayan_workers.media.models.binary_stl import is_binary_stl
-from kayan_workers.media.sniff import Kind, sniff
+from kayan_workers.media.sniff import sniff
 from kayan_workers.media.steps import step
 
 if TYPE_CHECKING:
