@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -53,6 +54,8 @@ class Refusal:
 
 
 THROTTLED = Refusal("Throttling", "Maximum sending rate exceeded.", 400)
+THROTTLED_QUESTION = Refusal("TooManyRequestsException", "Too many requests", 429)
+LONG_AGO = 1_700_000_000.0
 USED_UP = Refusal("Throttling", "Daily message quota exceeded.", 400)
 
 
@@ -90,6 +93,8 @@ class SesServer:
     """How many mails came too fast."""
     suppressed: dict[str, str] = field(default_factory=dict)
     """By address, why the account's suppression list has it: BOUNCE or COMPLAINT. Mails to it are taken all the same."""
+    listed_at: dict[str, float] = field(default_factory=dict)
+    """By address, when it came onto that list (``time.time``), if not long ago."""
     lookups: int = 0
     lookup_refusal: Refusal | None = None
     """What the suppression list answers instead."""
@@ -97,9 +102,20 @@ class SesServer:
     """Beyond so many it throttles; 0 is no limit."""
     on_lookup: Callable[[str], object] = lambda address: None
     """Called with the address before the suppression list answers."""
+    pages: int = 0
+    """How many pages of that list were asked for."""
+    page_refusal: Refusal | None = field(
+        default_factory=lambda: Refusal("AccessDeniedException", "not authorized to perform ses:ListSuppressedDestinations", 403)
+    )
+    """What a page's reader is answered instead; None: whoever asks may read the list."""
+    page_sizes: list[int] = field(default_factory=list)
+    """How many addresses each page had that was given."""
+    on_page: Callable[[int], object] = lambda number: None
+    """Called before a page is answered, with how many were asked for."""
     drop_answers: int = 0
     """So many of the next accepted mails get no answer: the connection is closed."""
     _next_lookup: float = 0
+    _next_page: float = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def answer(self, form: dict[str, list[str]]) -> Accepted | Refusal | Quota | Verified:
@@ -144,9 +160,29 @@ class SesServer:
             self.lookups += 1
             now = time.monotonic()
             if self.lookups_per_second and now < self._next_lookup:
-                return Refusal("TooManyRequestsException", "Too many requests", 429)
+                return THROTTLED_QUESTION
             self._next_lookup = now + 1 / (self.lookups_per_second or 1)
             return self.lookup_refusal
+
+    def page(self, query: dict[str, list[str]]) -> Refusal | dict[str, object]:
+        """ListSuppressedDestinations: one page of the list, and the token that leads to the next."""
+        with self._lock:
+            now = time.monotonic()
+            if self.lookups_per_second and now < self._next_page:
+                return THROTTLED_QUESTION
+            self._next_page = now + 1 / (self.lookups_per_second or 1)
+            if self.page_refusal is not None:
+                return self.page_refusal
+            since = datetime.fromisoformat(query["StartDate"][0]).timestamp() if "StartDate" in query else 0.0
+            found = [(address, why) for address, why in self.suppressed.items() if self.listed_at.get(address, LONG_AGO) >= since]
+            size, start = int(query["PageSize"][0]), int(query.get("NextToken", ["0"])[0])
+            entries = [
+                {"EmailAddress": address, "Reason": why, "LastUpdateTime": self.listed_at.get(address, LONG_AGO)}
+                for address, why in found[start : start + size]
+            ]
+            self.page_sizes.append(len(entries))
+            is_last = start + size >= len(found)
+            return {"SuppressedDestinationSummaries": entries} | ({} if is_last else {"NextToken": str(start + size)})
 
     def busiest(self, seconds: float, until: float | None = None) -> int:
         """How many recipients were accepted within the last ``seconds`` before ``until``, or in the busiest such time of all."""
@@ -191,18 +227,36 @@ def running() -> Iterator[SesServer]:
             self._write(200, _success(answer.id))
 
         def do_GET(self) -> None:
-            """GetSuppressedDestination of version 2, which speaks JSON."""
-            address = unquote(self.path.rpartition("/")[2])
+            """What is asked of the suppression list, in version 2, which speaks JSON."""
+            path, _, query = self.path.partition("?")
+            if path.endswith("/addresses"):
+                self._list(parse_qs(query))
+            else:
+                self._tell_of(unquote(path.rpartition("/")[2]))
+
+        def _list(self, query: dict[str, list[str]]) -> None:
+            ses.pages += 1
+            ses.on_page(ses.pages)
+            answer = ses.page(query)
+            if isinstance(answer, Refusal):
+                self._refuse(answer)
+            else:
+                self._write(200, json.dumps(answer))
+
+        def _tell_of(self, address: str) -> None:
             refused = ses.lookup()
             ses.on_lookup(address)
             refusal = refused or Refusal("NotFoundException", "Email address does not exist on your suppression list.", 404)
             if refused is None and (reason := ses.suppressed.get(address)):
-                entry = {"EmailAddress": address, "Reason": reason, "LastUpdateTime": 1_700_000_000}
+                entry = {"EmailAddress": address, "Reason": reason, "LastUpdateTime": LONG_AGO}
                 self._write(200, json.dumps({"SuppressedDestination": entry}))
             else:
-                in_json = json.dumps({"message": refusal.message})
-                # without a code it is another server's answer, in its own words
-                self._write(refusal.status, in_json if refusal.code else refusal.message, error=refusal.code)
+                self._refuse(refusal)
+
+        def _refuse(self, refusal: Refusal) -> None:
+            in_json = json.dumps({"message": refusal.message})
+            # without a code it is another server's answer, in its own words
+            self._write(refusal.status, in_json if refusal.code else refusal.message, error=refusal.code)
 
         def _write(self, status: int, body: str, *, error: str = "") -> None:
             self.send_response(status)

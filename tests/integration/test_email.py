@@ -24,7 +24,7 @@ import psycopg
 import pytest
 import ses_server
 from doubles import FakeJob
-from kayan_workers import deliveries, suppression
+from kayan_workers import deliveries
 from kayan_workers.binding import Processors
 from kayan_workers.edges import Edges
 from kayan_workers.errors import NotNowError, PermanentError, TemporaryError
@@ -32,7 +32,9 @@ from kayan_workers.mail.samples import SAMPLE_VARIABLES
 from kayan_workers.processors import email
 from kayan_workers.processors.table import ROLES
 from kayan_workers.settings import Settings
+from kayan_workers.suppression import asking
 from ses_server import THROTTLED, USED_UP, Refusal, SesServer
+from waiting import wait_until
 
 EMAIL = next(role for role in ROLES if role.name == "email")
 WELCOME: dict[str, Any] = {"to": "ada@example.com", "subject": "ignored", "template": "welcome", "data": SAMPLE_VARIABLES["welcome"]}
@@ -704,42 +706,47 @@ def test_a_mail_goes_out_when_ses_does_not_say_whom_it_suppresses(
 
 @pytest.mark.parametrize(("refusal", "remedy"), [
     (Refusal("AccessDeniedException", "not authorized", 403),
-     "AccessDeniedException; allow ses:GetSuppressedDestination to the workers' role or user, or set KAYAN_MAIL_SUPPRESSION=off"),
+     "AccessDeniedException; allow ses:GetSuppressedDestination and ses:ListSuppressedDestinations to the workers' role or user, or set"),
     (Refusal("UnknownOperationException", "", 404), "answers 404; set KAYAN_MAIL_SUPPRESSION=off, or AWS_ENDPOINT_URL_SESV2 to where"),
     (Refusal("", "<h1>Not Found</h1>", 404), "answers 404; set KAYAN_MAIL_SUPPRESSION=off"),
     (Refusal("", "no such service", 501), "answers 501; set KAYAN_MAIL_SUPPRESSION=off"),
     (Refusal("", "welcome", 200), "what answers there is not SES; set KAYAN_MAIL_SUPPRESSION=off"),
     (Refusal("", "[]", 404), "what answers there is not SES; set KAYAN_MAIL_SUPPRESSION=off"),
 ])
-def test_where_the_list_may_not_be_asked_or_is_none_that_is_said_once_and_hardly_asked_again(
+async def test_where_the_list_may_not_be_asked_or_is_none_that_is_said_once_and_hardly_asked_again(
     refusal: Refusal, remedy: str, send_as: Callable[..., Send], ses: SesServer, caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(suppression, "_LONG_PAUSE_SECONDS", 0.0)  # what is settled outlasts it
-    ses.lookup_refusal = refusal
+    monkeypatch.setattr(asking, "_LONG_PAUSE_SECONDS", 0.0)  # what is settled outlasts it
+    ses.lookup_refusal = ses.page_refusal = refusal
     send = send_as()
     for _ in range(3):
         send(a_job(WELCOME))
 
+    await wait_until(lambda: told(caplog))
     [line] = told(caplog)
     assert remedy in line
     assert (len(ses.accepted), ses.lookups) == (3, 1)
 
-    monkeypatch.setattr(suppression, "_SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr(asking, "_SETTLED_SECONDS", 0.0)
     send_again = send_as()
-    for _ in range(3):
+    send_again(a_job(WELCOME))
+    await wait_until(lambda: len(told(caplog)) == 2)
+    for _ in range(2):
         send_again(a_job(WELCOME))
     assert ses.lookups == 4, "a permission counts without a restart"
     assert len(told(caplog)) == 2, "one line for each worker"
 
 
-def test_whoever_insists_on_the_list_is_told_each_time_that_it_does_not_answer(
+async def test_whoever_insists_on_the_list_is_told_each_time_that_it_does_not_answer(
     send_as: Callable[..., Send], ses: SesServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(suppression, "_LONG_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(asking, "_LONG_PAUSE_SECONDS", 0.0)
     ses.lookup_refusal = Refusal("AccessDeniedException", "not authorized", 403)
     send = send_as(KAYAN_MAIL_SUPPRESSION="check")
-    for _ in range(3):
+    send(a_job(WELCOME))
+    await wait_until(lambda: told(caplog))
+    for _ in range(2):
         send(a_job(WELCOME))
 
     assert (len(told(caplog)), ses.lookups) == (3, 3)

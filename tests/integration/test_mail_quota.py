@@ -129,7 +129,7 @@ def test_check_tells_the_quota_or_which_right_is_missing(variables: dict[str, st
         return next(finding for finding in json.loads(result.stdout) if finding["name"] == "mail")
 
     unknown = said_of_mail()
-    ses.quota = Quota(per_second=14, per_day=50_000, sent_today=7)
+    ses.quota, ses.page_refusal = Quota(per_second=14, per_day=50_000, sent_today=7), None
     known = said_of_mail()
 
     assert unknown["verdict"] == "warning"
@@ -137,7 +137,7 @@ def test_check_tells_the_quota_or_which_right_is_missing(variables: dict[str, st
     assert (known["verdict"], known["says"]) == ("ok", "SES in eu-central-1: 7 of 50000 mails today, at most 14 a second")
 
 
-def test_check_notes_that_the_suppression_list_may_not_be_asked_and_fails_where_the_settings_insist(
+def test_check_names_what_the_suppression_list_does_not_tell_and_fails_where_the_settings_insist(
     variables: dict[str, str], ses: SesServer
 ) -> None:
     def checked(mode: str) -> tuple[int, str, str]:
@@ -145,15 +145,25 @@ def test_check_notes_that_the_suppression_list_may_not_be_asked_and_fails_where_
         mail = next(finding for finding in json.loads(result.stdout) if finding["name"] == "mail")
         return result.returncode, mail["verdict"], mail["remedy"]
 
-    ses.quota = Quota(per_second=14)
+    denied = Refusal("AccessDeniedException", "not authorized", 403)
+    ses.quota, ses.page_refusal = Quota(per_second=14), None
     allowed = [checked(mode) for mode in ("auto", "check", "off")]
-    ses.lookup_refusal = Refusal("AccessDeniedException", "not authorized", 403)
+    ses.lookup_refusal, ses.page_refusal = None, denied
+    only_single = [checked(mode) for mode in ("auto", "check")]
+    ses.lookup_refusal, ses.page_refusal = denied, None
+    only_whole = [checked(mode) for mode in ("auto", "check")]
+    ses.lookup_refusal = ses.page_refusal = denied
     noted, insisting, off = [checked(mode) for mode in ("auto", "check", "off")]
     ses.quota = None
     insisting_without_quota = checked("check")
 
     assert allowed == [(0, "ok", "")] * 3
-    remedy = "allow ses:GetSuppressedDestination to the workers' role or user, or set KAYAN_MAIL_SUPPRESSION=off"
+    assert only_single == [(0, "warning", "allow ses:ListSuppressedDestinations to the workers' role or user")] * 2
+    assert only_whole == [(0, "warning", "allow ses:GetSuppressedDestination to the workers' role or user")] * 2
+    remedy = (
+        "allow ses:GetSuppressedDestination and ses:ListSuppressedDestinations to the workers' role or user, "
+        "or set KAYAN_MAIL_SUPPRESSION=off"
+    )
     assert noted == (0, "warning", remedy)
     assert insisting == insisting_without_quota == (1, "failed", remedy)
     assert off == (0, "ok", "")

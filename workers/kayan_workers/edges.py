@@ -109,18 +109,18 @@ class Edges:
             return OutboxMailer(settings.outbox, sender=sender)
         from kayan_workers.bull.server import Server
         from kayan_workers.pace.shared import SharedPace
-        from kayan_workers.suppression import SuppressionList
+        from kayan_workers.suppression.suppressed import SuppressionList
 
         region = settings.ses_region
 
-        def why_not_of(session: Session) -> Callable[[str], str | None]:
+        def suppressed_of(session: Session) -> SuppressionList:
             insists = settings.suppression == "check"
-            return SuppressionList(session, region, endpoint=settings.suppression_endpoint, insists=insists).why
+            return SuppressionList(session, region, endpoint=settings.suppression_endpoint, insists=insists)
 
         return SesMailer(
             sender=sender, region=region, max_connections=max(10, self._slots),
             pace_of=lambda account: SharedPace(Server(settings.redis), ":".join(filter(None, ("ses", account, region)))),
-            why_not_of=None if settings.suppression == "off" else why_not_of,
+            suppressed_of=None if settings.suppression == "off" else suppressed_of,
         )  # fmt: skip
 
     @_MadeOnce

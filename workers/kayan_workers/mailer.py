@@ -67,6 +67,14 @@ class Pace(Protocol):
     def disconnect(self) -> None: ...
 
 
+class Suppressed(Protocol):
+    """Knows to whom mails do not arrive."""
+
+    def why(self, address: str) -> str | None: ...
+
+    def close(self) -> None: ...
+
+
 class Mailer(Protocol):
     """Hands a message over for delivery."""
 
@@ -99,8 +107,7 @@ class SesMailer:
 
     Credentials come from boto3's own chain. One instance serves many threads. ``pace_of`` makes the pace that keeps it, with all other
     workers of its account (``""`` when that cannot be told), within the account's sending rate; without one, SES alone says when it is
-    too much. ``why_not_of`` makes what tells of an address why a mail
-    to it would never arrive, None when it may: SES itself says so only when it is too late.
+    too much. ``suppressed_of`` makes what tells to whom a mail would never arrive: SES itself says so only when it is too late.
     """
 
     def __init__(
@@ -109,7 +116,7 @@ class SesMailer:
         sender: Address,
         region: str,
         pace_of: Callable[[str], Pace] | None = None,
-        why_not_of: Callable[[Session], Callable[[str], str | None]] | None = None,
+        suppressed_of: Callable[[Session], Suppressed] | None = None,
         max_connections: int = 10,
     ) -> None:
         import boto3
@@ -122,7 +129,7 @@ class SesMailer:
         self._pace: Pace | None = None
         self._making_pace = threading.Lock()
         self._session = session
-        self._why_not = why_not_of(session) if why_not_of is not None else None
+        self._suppressed = suppressed_of(session) if suppressed_of is not None else None
         self._client = _ses_client(session, region, max_connections)
         self._told = False
 
@@ -138,6 +145,8 @@ class SesMailer:
                 self._pace = self._pace_of(_account(self._session))
 
     def close(self) -> None:
+        if self._suppressed is not None:
+            self._suppressed.close()
         if self._pace is not None:
             self._pace.disconnect()
 
@@ -155,10 +164,10 @@ class SesMailer:
         return answer["MessageId"]
 
     def _refuse_the_suppressed(self, destinations: Sequence[str]) -> None:
-        if self._why_not is None:
+        if self._suppressed is None:
             return
         for position, address in enumerate(destinations, 1):
-            if why := self._why_not(address):
+            if why := self._suppressed.why(address):
                 raise PermanentError(why if len(destinations) == 1 else f"{why} (recipient {position} of {len(destinations)})")
 
     def _sending_rate(self) -> float:

@@ -235,15 +235,23 @@ def _ses(settings: Settings) -> str:
 
 
 def _trouble_with_the_suppression_list(session: Session, settings: Settings) -> Trouble | None:
-    """Mild, unless the settings insist on its answers: without them mails go out all the same."""
-    from kayan_workers.suppression import SuppressionList
+    """Mild, unless the settings insist on its answers and there are none: without them mails go out all the same."""
+    from kayan_workers.suppression.suppressed import SuppressionList
 
+    ses = f"SES in {settings.ses_region}"
     suppressed = SuppressionList(session, settings.ses_region, endpoint=settings.suppression_endpoint)
-    suppressed.ask("kayan-check@example.com")
-    if not suppressed.trouble:
-        return None
-    says = f"SES in {settings.ses_region} does not tell whom it suppresses, so no mail is held back for it: {suppressed.trouble}"
-    return Trouble(says, suppressed.remedy, is_mild=settings.suppression != "check")
+    asking, reading = (found if found and found.why else None for found in suppressed.examine("kayan-check@example.com"))
+    if asking and reading:
+        why = asking.along_with(reading)
+        says = f"{ses} does not tell whom it suppresses, so no mail is held back for it: {why.why}"
+        return Trouble(says, why.remedy, is_mild=settings.suppression != "check")
+    if reading:
+        says = f"{ses} does not give its whole suppression list, so in a burst most mails go out without a question: {reading.why}"
+        return Trouble(says, reading.remedy, is_mild=True)
+    if asking:
+        says = f"{ses} does not tell of single addresses, so mails to one that leaves its suppression list fail up to six hours longer"
+        return Trouble(f"{says}: {asking.why}", asking.remedy, is_mild=True)
+    return None
 
 
 # -- this machine -----------------------------------------------------------------------------------------------------------------
