@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import BinaryIO
 
+from kayan_workers.media.reading import read_at
+
 _MAX_TAGS = 10
 _FIRST_FRAME = 256
 _FRAMES_FOLLOW, _BYTES_FOLLOW = 1, 2
@@ -11,8 +13,7 @@ _FRAMES_FOLLOW, _BYTES_FOLLOW = 1, 2
 
 def flac_samples(file: BinaryIO) -> int:
     """Samples of each channel; 0 when the encoder could not know."""
-    file.seek(_after_tags(file))
-    head = file.read(26)
+    head = read_at(file, _after_tags(file), 26)
     is_told = head.startswith(b"fLaC") and len(head) == 26 and head[4] & 0x7F == 0
     return int.from_bytes(head[21:], "big") & 0xFFFFFFFFF if is_told else 0
 
@@ -23,8 +24,7 @@ def lacks_frames(file: BinaryIO, size: int, frames: int) -> bool:
     Either alone proves little: a tag may be counted among the bytes, and a frame lost in the middle.
     """
     start = _after_tags(file)
-    file.seek(start)
-    told_frames, told_bytes = _told(file.read(_FIRST_FRAME))
+    told_frames, told_bytes = _told(read_at(file, start, _FIRST_FRAME))
     return told_frames > frames and start + told_bytes > size
 
 
@@ -45,8 +45,7 @@ def _after_tags(file: BinaryIO) -> int:
     """Where the sound begins, after the tags (ID3v2) that stand before it."""
     at = 0
     for _ in range(_MAX_TAGS):
-        file.seek(at)
-        head = file.read(10)
+        head = read_at(file, at, 10)
         if not head.startswith(b"ID3") or len(head) < 10:
             break
         length = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]

@@ -6,11 +6,11 @@ Few bytes are read of a file, whatever its size, and nothing in them is believed
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import BinaryIO
 
 from kayan_workers.media.films import chunks, counts
+from kayan_workers.media.reading import read_at, size_of, tail
 
 _MAX_STEPS = 100_000
 """Boxes of one file. A broadcast of ten hours in fragments of a second has 72,000."""
@@ -28,7 +28,7 @@ _PAGE_HEAD = 27
 def breaks_off(source: Path, format_name: str, *, packets: int, samples: int) -> bool:
     """``format_name`` is the file's kind by content; ``packets`` and ``samples`` are how many its first sound has, as far as it goes."""
     with source.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
+        size = size_of(file)
         match format_name:
             case "MP4" | "QuickTime" | "M4A":
                 return _ends_within_a_box(file, size)
@@ -37,7 +37,7 @@ def breaks_off(source: Path, format_name: str, *, packets: int, samples: int) ->
             case "AVI" | "WAV" | "AIFF":
                 return chunks.breaks_off(file, size)
             case "Ogg":
-                return _ends_within_a_page(file, size)
+                return _ends_within_a_page(file)
             case "FLAC" | "MP3":  # both may begin with the same tags
                 return samples < counts.flac_samples(file) or counts.lacks_frames(file, size, packets)
     return False
@@ -47,8 +47,7 @@ def _ends_within_a_box(file: BinaryIO, size: int) -> bool:
     """MP4, MOV, M4A: boxes follow each other to the end. One without a length goes on to wherever the end is."""
     at = 0
     for _ in range(_MAX_STEPS):
-        file.seek(at)
-        head = file.read(16)
+        head = read_at(file, at, 16)
         length = int.from_bytes(head[:4], "big")
         if length == 1:
             length = int.from_bytes(head[8:], "big")
@@ -64,8 +63,7 @@ def _ends_within_the_segment(file: BinaryIO, size: int) -> bool:
     """Matroska, WebM: all of a film stands in one segment. Who records live writes its length as unknown: all ones."""
     at = 0
     for _ in range(_MAX_ELEMENTS):
-        file.seek(at)
-        head = file.read(12)
+        head = read_at(file, at, 12)
         name_bytes = _width(head[:1])
         length_bytes = _width(head[name_bytes : name_bytes + 1])
         if name_bytes > 4 or length_bytes > 8:
@@ -85,12 +83,11 @@ def _width(first: bytes) -> int:
     return 9 - int.from_bytes(first, "big").bit_length()
 
 
-def _ends_within_a_page(file: BinaryIO, size: int) -> bool:
+def _ends_within_a_page(file: BinaryIO) -> bool:
     """Ogg: a page says how long it is. That the last one says it is the last proves nothing: many recorders never write it."""
-    file.seek(max(0, size - _LONGEST_PAGE))
-    tail = file.read(_LONGEST_PAGE)
-    start = tail.rfind(b"OggS\0")
-    page = tail[start:]
+    end = tail(file, _LONGEST_PAGE)
+    start = end.rfind(b"OggS\0")
+    page = end[start:]
     pieces = page[_PAGE_HEAD - 1] if len(page) >= _PAGE_HEAD else 0
     body = sum(page[_PAGE_HEAD : _PAGE_HEAD + pieces])
     return start >= 0 and len(page) < _PAGE_HEAD + pieces + body

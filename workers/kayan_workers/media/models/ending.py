@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import BinaryIO, Literal, NamedTuple
+
+from kayan_workers.media.reading import read_at, size_of, tail
 
 _TAIL = 4096
 _BLOCK = 1_000_000
@@ -25,8 +26,7 @@ class Row(NamedTuple):
 
 def within_a_facet(file: BinaryIO) -> bool:
     """Whether an STL written as text does: some programs forget its last line, so that alone proves nothing."""
-    file.seek(max(0, _size(file) - _TAIL))
-    _, last, after = file.read(_TAIL).lower().rpartition(b"endfacet")
+    _, last, after = tail(file, _TAIL).lower().rpartition(b"endfacet")
     word = next(iter(after.split()), b"")
     return bool(last and word) and (b"facet".startswith(word) or (b"endsolid".startswith(word) and word != b"endsolid"))
 
@@ -48,14 +48,13 @@ def within_lines(file: BinaryIO, rows: int, *, words: int, list_at: int | None) 
 
 def within_rows(file: BinaryIO, rows: int, row: Row, order: Literal["little", "big"]) -> bool:
     """Whether fewer than ``rows`` of the form ``row`` are left."""
-    at, size = file.tell(), _size(file)
+    at, size = file.tell(), size_of(file)
     triangles = at + rows * row.size(3)  # most models are made of nothing else
     if size == triangles or rows > _MAX_ROWS:
         return size < triangles
     counter, corner, none = row.counter, row.corner, row.size(0)  # looked up once: the loop below is what takes the time
     while rows:
-        file.seek(at)
-        block, here = file.read(_BLOCK), row.before
+        block, here = read_at(file, at, _BLOCK), row.before
         if len(block) < row.before + counter:
             return True
         begin = here
@@ -66,7 +65,3 @@ def within_rows(file: BinaryIO, rows: int, row: Row, order: Literal["little", "b
             rows -= 1
         at += here - begin
     return at > size
-
-
-def _size(file: BinaryIO) -> int:
-    return os.fstat(file.fileno()).st_size

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import struct
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +10,7 @@ import msgspec
 
 from kayan_workers.errors import PermanentError
 from kayan_workers.media.complaints import breaks_off, damaged
-from kayan_workers.media.reading import exactly
+from kayan_workers.media.reading import exactly, size_of
 
 _GLB = "the GLB model"
 _MAX_JSON = 64_000_000
@@ -142,7 +141,7 @@ def read_scene(source: Path, *, binary: bool) -> tuple[Scene, tuple[int, int]]:
             raise PermanentError(f"the GLB model is of version {version}, and version 2 is what can be read", "export it anew")
         if chunk != b"JSON":
             raise damaged(_GLB, "it does not begin with its JSON part")
-        if length > os.fstat(file.fileno()).st_size:
+        if length > size_of(file):
             raise breaks_off(_GLB)
         scene = _decoded(_bounded(exactly(file, min(size, _MAX_JSON + 1), _GLB)))
         head = file.read(8)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from kayan_workers.media.complaints import breaks_off, damaged
 from kayan_workers.media.models import ending
 from kayan_workers.media.models.faces import fans
 from kayan_workers.media.models.shape import MAX_DRAWN, MAX_POINTS, Bytes, Part, Survey, sample, valid
-from kayan_workers.media.reading import exactly
+from kayan_workers.media.reading import exactly, size_of
 
 _TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2", "uint16": "u2",
@@ -139,7 +138,7 @@ def _read_header(file: BinaryIO) -> _Header:
             case ["end_header", *_]:
                 if order is None or any(count < 0 for _, count, _ in elements):
                     break
-                if max((count for _, count, _ in elements), default=0) > os.fstat(file.fileno()).st_size:
+                if max((count for _, count, _ in elements), default=0) > size_of(file):
                     raise breaks_off(_WHAT, _FEWER)  # no row is shorter than a byte
                 return _Header(order, tuple(_Element(name, count, tuple(properties)) for name, count, properties in elements))
     raise damaged(_WHAT, "its header does not say how it is written, or breaks off")
