@@ -32,9 +32,10 @@ def marked(data: bytes) -> str | None:
 
 def wide(data: bytes) -> str | None:
     """UTF-16 or UTF-32 without a mark: its spaces and line ends have zeros in places where no other text has any."""
-    if data[:_JUDGED_BYTES].count(0) < len(data[:_JUDGED_BYTES]) * _FEWEST_ZEROS or b"\0" not in data:
+    head = data[:_JUDGED_BYTES]
+    if head.count(0) < len(head) * _FEWEST_ZEROS or b"\0" not in data:
         return None
-    scores = {encoding: _usual(text) for encoding in _WIDE if (text := read(data[:_JUDGED_BYTES], encoding))}
+    scores = {encoding: _usual(text) for encoding in _WIDE if (text := read(head, encoding))}
     best = max(scores, key=scores.__getitem__, default=None)
     return best if best is not None and scores[best] > _SURE else None
 
