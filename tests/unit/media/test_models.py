@@ -13,6 +13,7 @@ from kayan_workers.ffmpeg import Ffmpeg
 from kayan_workers.media.examine import examine
 from kayan_workers.media.file_type import FileType
 from kayan_workers.media.models import models
+from kayan_workers.media.sniff import sniff
 from scene_files import Scene, box, shown
 
 CORNERS = [(0.0, 0.0, 0.0), (2.0, 0.0, 0.0), (0.0, 3.0, 0.0), (0.0, 0.0, 4.0)]
@@ -92,7 +93,7 @@ def test_a_file_of_another_name_is_an_obj_if_its_vertices_are_numbers(tmp_path: 
     path = tmp_path / "notes.txt"
     path.write_bytes(content)
 
-    assert models.can_read(path) is is_model
+    assert models.can_read(path, sniff(path)) is is_model
 
 
 @pytest.mark.parametrize("file_type", [FileType.MODEL_3D, FileType.OTHER, FileType.DOCUMENT])

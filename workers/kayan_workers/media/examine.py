@@ -22,7 +22,7 @@ from kayan_workers.media.kinds import TEXT, Kind
 from kayan_workers.media.sniff import sniff
 
 _NO_MODELS = {
-    ".glb", ".gltf", ".obj", ".stl", ".ply", ".txt", ".text", ".csv", ".tsv", ".md", ".log", ".ini", ".cfg", ".conf", ".json", ".xml",
+    "", ".glb", ".gltf", ".obj", ".stl", ".ply", ".txt", ".text", ".csv", ".tsv", ".md", ".log", ".ini", ".cfg", ".conf", ".json", ".xml",
     ".yaml", ".yml", ".toml", ".htm", ".html", ".css", ".js", ".ts", ".py", ".sh", ".bat", ".sql", ".tex", ".rtf", ".eml", ".srt", ".vtt",
     ".doc", ".docx", ".docm", ".dot", ".dotx", ".odt", ".ott", ".pdf", ".ppt", ".pptx", ".pptm", ".odp", ".xls", ".xlsx", ".xlsm", ".xlsb",
     ".ods", ".pages", ".key", ".numbers", ".msg", ".epub", ".jpg", ".jpeg", ".png", ".gif", ".webp", ".tif", ".tiff", ".bmp", ".ico",
@@ -30,7 +30,7 @@ _NO_MODELS = {
     ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".mp3", ".m4a", ".wav", ".flac", ".ogg", ".aac", ".zip", ".rar",
     ".bin", ".7z", ".gz", ".tar", ".exe",
 }  # fmt: skip
-"""Of a text with another ending nobody here can say that it is no model; one of the first five is broken, because those we can read."""
+"""Of a text with another ending nobody here can say that it is no model; one of the five after none is broken: those we can read."""
 _OFFICE_SUFFIXES = {".docx", ".docm", ".pptx", ".pptm", ".xlsx", ".xlsm", ".odt", ".odp", ".ods"}
 
 
@@ -102,20 +102,21 @@ def _document(source: Path, kind: Kind) -> Facts:
 def _model(source: Path, kind: Kind) -> Facts:
     from kayan_workers.media.models import models
 
-    if not models.can_read(source) and kind.family in ("model", "archive", "unknown") and source.suffix.lower() != ".stl":
-        return _unread(source, kind)
-    if kind.name == "OLE" and _is_of_no_office(source):
-        return _unread(source, kind)
-    if kind == TEXT and source.suffix.lower() not in {"", *_NO_MODELS} and not models.can_read(source):
+    if not models.can_read(source, kind) and _may_be_a_model(source, kind):
         return _unread(source, kind)
     return models.describe(source)
 
 
-def _is_of_no_office(source: Path) -> bool:
-    """Whether an OLE file is another program's than Office's: 3ds Max, SolidWorks and Inventor keep their models in such."""
-    from kayan_workers.media.documents.ole import ole_kind
+def _may_be_a_model(source: Path, kind: Kind) -> bool:
+    """Whether a file that cannot be read here as a model may be one in another program's format."""
+    suffix = source.suffix.lower()
+    if kind.name == "OLE":  # 3ds Max, SolidWorks and Inventor keep their models in such, and so does Office its files
+        from kayan_workers.media.documents.ole import ole_kind
 
-    return ole_kind(source) is None
+        return ole_kind(source) is None
+    if kind == TEXT:
+        return suffix not in _NO_MODELS
+    return kind.family in ("model", "archive", "unknown") and suffix != ".stl"
 
 
 def _design(source: Path, kind: Kind) -> Facts:
@@ -131,7 +132,7 @@ def _other(source: Path, kind: Kind, ffmpeg: Ffmpeg) -> Facts:
     from kayan_workers.media.documents import documents
     from kayan_workers.media.models import models
 
-    if models.can_read(source):
+    if models.can_read(source, kind):
         return models.describe(source)
     if documents.can_read(kind):
         return documents.describe(source)

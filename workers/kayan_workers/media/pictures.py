@@ -54,7 +54,7 @@ def _page(source: Path, kind: Kind, box: Size) -> Path:
         if designs.merged(source, page):
             return page
         raise PermanentError("the design carries no merged picture", 'save it with "Maximize Compatibility"')
-    if models.can_read(source):
+    if models.can_read(source, kind):
         models.preview(source, page, box)
         return page
     if documents.preview(source, page, box):

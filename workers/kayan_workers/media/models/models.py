@@ -25,9 +25,9 @@ _HEAD_BYTES = 4096
 _DAMAGE = (ValueError, KeyError, IndexError, TypeError, AttributeError, struct.error, OverflowError)
 
 
-def can_read(source: Path) -> bool:
-    """Whether the file's name or content is of a format whose shape we can tell."""
-    return format_of(source, sniff(source)) is not None
+def can_read(source: Path, kind: Kind) -> bool:
+    """Whether the name or content of a file of that ``kind`` is of a format whose shape we can tell."""
+    return format_of(source, kind) is not None
 
 
 def format_of(source: Path, kind: Kind) -> str | None:
