@@ -79,6 +79,16 @@ def test_a_damaged_file_is_blamed_in_ffmpegs_words_without_our_paths(ffmpeg: Ffm
     assert "0x" not in str(caught.value)
 
 
+def test_where_its_copies_should_have_gone_is_nobodys_business(ffmpeg: Ffmpeg, film: Path, tmp_path: Path) -> None:
+    source = tmp_path / "source.mp4"
+    source.write_bytes(film.read_bytes())
+
+    with pytest.raises(PermanentError, match="No such file or directory") as caught:
+        ffmpeg.run(source, ["-c", "copy", f"file:{tmp_path / 'nowhere' / 'copy.mp4'}"], time_limit_seconds=20)
+
+    assert str(tmp_path) not in str(caught.value)
+
+
 def test_a_handler_that_fails_does_not_stop_the_run_but_is_heard(ffmpeg: Ffmpeg, film: Path) -> None:
     def fail(_: str) -> None:
         raise ValueError("of the handler")

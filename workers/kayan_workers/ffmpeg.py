@@ -100,7 +100,7 @@ class Ffmpeg:
                 for reader in readers:
                     reader.join()
         if process.returncode != 0:
-            raise _named(process.returncode, [line.replace(f"file:{source}", "it").replace(str(source), "it") for line in log])
+            raise _named(process.returncode, [_without_paths(line, source) for line in log])
         for surprise in surprises:
             raise surprise
         return list(log)
@@ -141,6 +141,12 @@ def _ignore(_line: str) -> None:
     pass
 
 
+def _without_paths(line: str, source: Path) -> str:
+    """What is written stands in the folder of the source."""
+    said = line.replace(f"file:{source}", "it").replace(str(source), "it")
+    return re.sub(rf"(?:file:)?{re.escape(str(source.parent))}/[^\s:]+", "it", said)
+
+
 def _named(returncode: int, log: list[str]) -> Exception:
     words = _words(log)
     if returncode == -signal.SIGKILL:
@@ -161,8 +167,8 @@ def _words(log: list[str]) -> str:
     """What ffmpeg complained of first, without the names and addresses of its own parts."""
     complaints = [line for line in log if "[error]" in line or "[fatal]" in line]
     plain = [re.sub(r"^(\[[^\]]*\] ?)+", "", line).strip() for line in complaints or log]
-    noise = ("Error opening input", "Last message repeated", "Conversion failed", "Task finished", "Terminating thread",
-             "Decode error rate", "Error submitting packet")  # fmt: skip
+    noise = ("Error opening input", "Error opening output", "Last message repeated", "Conversion failed", "Task finished",
+             "Terminating thread", "Decode error rate", "Error submitting packet")  # fmt: skip
     telling = [line for line in plain if line and not line.startswith(noise)]
     if any("not on whitelist" in line for line in telling):
         return "its content is no video or sound of a format that is opened here"
