@@ -1,0 +1,42 @@
+{{- /*
+  kayan.anywhere         every address but link-local ones, where clouds hand out a node's credentials. Some network plug-ins do not count
+                         pods among addresses, so both are named.
+  kayan.ports.<system>   the ports that its settings name, separated by commas
+  kayan.port             the port of a URL: the one it names, else its scheme's
+*/ -}}
+{{- define "kayan.anywhere" -}}
+- namespaceSelector: {}
+- ipBlock: {cidr: 0.0.0.0/0, except: [169.254.0.0/16]}
+- ipBlock: {cidr: "::/0", except: ["fe80::/10", "fd00:ec2::254/128"]}
+{{- end }}
+
+{{- define "kayan.ports.redis" -}}
+{{- $ports := list }}
+{{- range .Values.redis.sentinel.hosts }}
+{{- $ports = append $ports (regexFind "[0-9]+$" . | default "26379") }}
+{{- end }}
+{{- if .Values.redis.url }}
+{{- $ports = append $ports (include "kayan.port" (dict "url" .Values.redis.url "default" "6379")) }}
+{{- else }}
+{{- $ports = append $ports (toString (int .Values.redis.port)) }}
+{{- end }}
+{{- join "," $ports }}
+{{- end }}
+
+{{- define "kayan.ports.database" -}}
+{{- include "kayan.port" (dict "url" .Values.database.url "default" "5432") }}
+{{- end }}
+
+{{- define "kayan.ports.storage" -}}
+{{- /* 443 also where the store is another: the role of the pod comes from AWS's STS. */ -}}
+{{- include "kayan.port" (dict "url" .Values.storage.endpoint "default" (ternary "80" "443" (hasPrefix "http://" .Values.storage.endpoint))) }},443
+{{- end }}
+
+{{- define "kayan.ports.mail" -}}
+{{- include "kayan.port" (dict "url" .Values.mail.endpoint "default" (ternary "80" "443" (hasPrefix "http://" .Values.mail.endpoint))) }},443
+{{- end }}
+
+{{- define "kayan.port" -}}
+{{- $authority := regexFind "//[^/?#]+" (.url | default "") }}
+{{- regexFind ":[0-9]+$" $authority | trimPrefix ":" | default .default }}
+{{- end }}
