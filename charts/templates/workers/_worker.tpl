@@ -31,6 +31,9 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if .root.Values.development.syncSources }}
+- {name: PYTHONPATH, value: /source}
+{{- end }}
 {{- with $worker.extraEnv }}
 {{ toYaml . }}
 {{- end }}

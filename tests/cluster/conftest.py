@@ -1,0 +1,61 @@
+"""A real cluster, the one that KUBECONFIG names, with this commit's images in it. Without one the tests are skipped, in CI they fail."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from servers import PROJECT, missing
+
+from cluster import timings
+from cluster.kube import Namespace, run
+from cluster.release import Release
+
+FAMILIES = ("media", "messaging", "analytics", "maintenance")
+STORES = ("redis:7", "postgres:17", "versity/versitygw:v1.8.0")
+
+pytest_plugins: list[str] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if timings.taken:
+        terminalreporter.section("timings on the cluster")
+        width = max(map(len, timings.taken))
+        for what, value in timings.taken.items():
+            terminalreporter.write_line(f"{what:<{width}}  {value}")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> None:
+    """The cluster answers, and has the images: KAYAN_TEST_CLUSTER_LOAD is the command that brings local images into it."""
+    for tool, remedy in (("kubectl", "install kubectl"), ("helm", "install helm"), ("docker", "install Docker")):
+        if shutil.which(tool) is None:
+            missing(f"{tool} is not on PATH: {remedy}")
+    if not os.environ.get("KUBECONFIG"):
+        missing("KUBECONFIG names no cluster: `make test-cluster` makes one where kind is installed")
+    answer = subprocess.run(["kubectl", "get", "nodes"], capture_output=True, text=True, timeout=30, check=False)
+    if answer.returncode:
+        missing(f"the cluster of KUBECONFIG does not answer: {answer.stderr.strip()[-300:]}")
+    run("make", "--directory", str(PROJECT), "images", timeout=1500)
+    load = os.environ.get("KAYAN_TEST_CLUSTER_LOAD")
+    if not load:
+        missing("KAYAN_TEST_CLUSTER_LOAD is not set: it is the command that brings local images into the cluster, `kind load docker-image`, say")
+    run(*shlex.split(load), *(f"kayanlive/workers-{family}:{_version()}" for family in FAMILIES), *STORES, timeout=900)
+
+
+@pytest.fixture
+def new_release(cluster: None) -> Iterator[Callable[..., Release]]:
+    """Makes releases, each in a namespace of its own that is deleted after the test; nothing is installed yet."""
+    with ExitStack() as stack:
+        yield lambda name="kayan-workers", **fields: Release(stack.enter_context(Namespace.made()), name, **fields)
+
+
+def _version() -> str:
+    line = next(line for line in (Path(PROJECT) / "charts/Chart.yaml").read_text().splitlines() if line.startswith("appVersion:"))
+    return line.split(":")[1].strip().strip('"')

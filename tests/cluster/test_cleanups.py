@@ -1,0 +1,28 @@
+"""The CronJobs: Kubernetes fires them, a worker cleans, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cluster.kube import until
+from cluster.release import Release, merged, only
+
+
+def test_a_cronjob_fires_and_its_cleanup_happens_once_however_often_it_is_queued(new_release: Callable[..., Release]) -> None:
+    every_minute = {"cleanups": {"types": {"expired-links": {"schedule": "* * * * *"}}}, "demo": {"seed": True}}
+    release = new_release().install(merged(only("cleanup"), every_minute))
+    cronjob = f"{release.name}-expired-links"
+    until(lambda: release.namespace.get("cronjobs", cronjob)[0].get("status", {}).get("lastSuccessfulTime"), 120, what="it fired", trouble=release.trouble)
+    for again in ("by-hand", "once-more"):
+        release.namespace.kubectl("create", "job", again, f"--from=cronjob/{cronjob}")
+        release.namespace.kubectl("wait", "--for=condition=complete", f"job/{again}", "--timeout=60s")
+    assert "queued before" in release.namespace.logs("job/once-more")
+    with release.redis() as redis:
+        ids = [job_id for job_id in redis.zrange("bull:cleanup:completed", 0, -1) if job_id.startswith("cleanup-EXPIRED_LINKS-")]
+        assert len(ids) == 1, "one for the day"
+    with release.database() as connection:
+        runs = connection.execute("SELECT count(*) FROM kayan_workers.cleanups WHERE job_id = %s", (ids[0],)).fetchone()
+        expired = connection.execute('SELECT count(*) FROM asset_share_links WHERE "isActive" AND "expiresAt" < now()').fetchone()
+    assert runs == (1,)
+    assert expired == (0,)
+    assert {job["metadata"]["name"] for job in release.namespace.get("cronjobs")} >= {f"{release.name}-{kind}" for kind in ("temp-files", "old-variants")}

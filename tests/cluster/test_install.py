@@ -1,0 +1,103 @@
+"""``helm install kayan-workers charts/`` on an empty cluster, and everything that a person then types."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+
+import pytest
+from wire.peer import NodePeer
+
+from cluster import timings
+from cluster.kube import Namespace, restarts, until
+from cluster.release import QUEUES, WORKERS, Release, counted, wait_finished
+
+
+@pytest.fixture(scope="module")
+def release(cluster: None) -> Iterator[Release]:
+    """Installed with no value at all, the demo's work being done."""
+    with Namespace.made() as namespace:
+        began = time.monotonic()
+        release = Release(namespace).install()
+        timings.note("helm install → all pods ready", time.monotonic() - began)
+        with release.redis() as redis:
+            until(lambda: sum(counted(redis, "completed").values()) > 0, 90, what="the first job is done", trouble=release.trouble)
+            timings.note("helm install → first job done", time.monotonic() - began)
+            until(lambda: namespace.get("jobs")[0].get("status", {}).get("succeeded"), 120, what="the demo's work is queued")
+            wait_finished(redis, 180)
+            timings.note("helm install → all of the demo's jobs done", time.monotonic() - began)
+        yield release
+
+
+def test_with_no_values_every_queue_processes_real_jobs_and_what_came_out_is_right(release: Release) -> None:
+    with release.redis() as redis:
+        assert all(counted(redis, "completed").values()), counted(redis, "completed")
+    assert "as it should be" in release.kayan("asset", "demo", "verify")
+
+
+def test_no_pod_has_crashed_on_the_way(release: Release) -> None:
+    assert {pod["metadata"]["name"]: restarts(pod) for pod in release.namespace.get("pods") if restarts(pod)} == {}
+
+
+def test_the_notes_and_each_workers_first_line_say_that_the_stores_are_for_trying_out(release: Release) -> None:
+    assert "FOR TRYING OUT" in release.notes
+    first = {name: release.logged(name)[0] for name in WORKERS}
+    assert {name: event["event"] for name, event in first.items()} == dict.fromkeys(WORKERS, "worker.notice")
+    assert all("may lose everything" in event["message"] for event in first.values())
+
+
+def test_helm_test_pings_every_queue(release: Release) -> None:
+    said = release.helm("test", release.name, "--logs", "--timeout", "150s")
+    assert "Phase:          Succeeded" in said
+
+
+def test_the_log_of_a_worker_has_a_line_for_each_step_of_a_job(release: Release) -> None:
+    events = [event for event in release.logged("thumbnail") if event.get("queue") == "thumbnail-generation"]
+    by_job = {job_id: [event["event"] for event in events if event.get("job_id") == job_id] for job_id in {event.get("job_id") for event in events}}
+    assert ["job.started", "job.completed"] in by_job.values()
+    assert ["job.started", "job.failed"] in by_job.values(), "the demo's broken upload"
+
+
+def test_the_health_table_is_logged_once_for_the_whole_fleet(release: Release) -> None:
+    def tables() -> int:
+        return sum(event["event"] == "queues.health" for name in WORKERS for event in release.logged(name))
+
+    until(lambda: tables() > 0, 60, what="the health table")
+    assert tables() <= 2, "one when the fleet started; a second when the test took more than five minutes"
+
+
+async def test_bulls_producers_outside_of_the_cluster_feed_it(release: Release, bull_installed: None) -> None:
+    with release.redis_url() as url:
+        node = await NodePeer(url).start()
+        try:
+            await node.open("email")
+            began = time.monotonic()
+            job = {"to": "lead@example.com", "subject": "Hello", "template": "", "data": {"html": "Hi", "text": "Hi"}}
+            job_id = await node.add("email", job, attempts=3)
+            await node.job("email", job_id, "finished")
+            timings.note("job added outside of the cluster → done, as its producer sees it", time.monotonic() - began)
+        finally:
+            await node.stop()
+
+
+def test_an_upgrade_a_rollback_and_an_uninstall_leave_nothing_behind(release: Release) -> None:
+    """The last test of this module: afterwards there is no release."""
+    before = {name: release.namespace.pod_names(name) for name in WORKERS}
+    release.upgrade({"workers": {"thumbnail": {"replicas": 2}}, "settings": {"logLevel": "debug"}})
+    assert len(release.namespace.pods("thumbnail")) == 2
+    assert all(set(release.namespace.pod_names(name)).isdisjoint(before[name]) for name in WORKERS), "new settings are new pods"
+    release.helm("rollback", release.name, "1", "--wait")
+    release.wait_ready()
+    assert len(release.namespace.pods("thumbnail")) == 1
+    with release.redis() as redis:
+        assert all(counted(redis, "completed", QUEUES).values()), "the stores were not touched"
+    release.uninstall()
+    kinds = "deployments,replicasets,pods,jobs,cronjobs,services,secrets,networkpolicies,poddisruptionbudgets,configmaps,serviceaccounts"
+
+    def left() -> list[str]:
+        found = json.loads(release.namespace.kubectl("get", kinds, "--output", "json"))["items"]
+        names = {f"{one['kind']}/{one['metadata']['name']}" for one in found}
+        return sorted(names - {"ConfigMap/kube-root-ca.crt", "ServiceAccount/default"})
+
+    until(lambda: not left(), 90, what="nothing is left")

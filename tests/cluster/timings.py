@@ -1,0 +1,13 @@
+"""How long things took on this cluster, printed at the end of the run: figures to read, never to fail on."""
+
+from __future__ import annotations
+
+taken: dict[str, str] = {}
+
+
+def note(what: str, seconds: float) -> None:
+    taken[what] = f"{seconds:.1f} s"
+
+
+def note_size(image: str, megabytes: float) -> None:
+    taken[f"image {image}"] = f"{megabytes:.0f} MB compressed"
