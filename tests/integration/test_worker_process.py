@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psycopg
@@ -27,42 +26,8 @@ from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 from redis_process import RedisProcess
 from servers import S3Server
+from slow_worker import SlowWorker
 from waiting import wait_until, wait_until_ready
-
-SLOW = '''
-"""A processor that takes its time, for tests of leaving."""
-import time
-from pathlib import Path
-import msgspec
-from kayan_workers.errors import PermanentError, TemporaryError
-
-class Payload(msgspec.Struct):
-    seconds: float = 0
-    block: float = 0
-    touch: str = ""
-    fail: str = ""
-
-def process(payload, job, edges):
-    if payload.touch:
-        Path(payload.touch).touch()
-    if payload.fail:
-        kinds = {"permanent": PermanentError, "temporary": TemporaryError, "bug": KeyError}
-        raise kinds[payload.fail](f"failed on purpose: {payload.fail}")
-    time.sleep(payload.block)  # one call that nothing interrupts, as a codec's may be
-    end = time.monotonic() + payload.seconds
-    while time.monotonic() < end:
-        time.sleep(0.01)
-    return {"slept": payload.seconds}
-'''
-START = """
-import sys
-from kayan_workers.processors.table import Role
-from kayan_workers.settings import Settings
-from kayan_workers.worker import run_worker
-
-SLOW = Role(name="slow", queue="slow", family="media", label="Slow", concurrency=2, module="slow_processor")
-sys.exit(run_worker([SLOW], Settings.from_environment(roles=[SLOW])))
-"""
 
 
 @asynccontextmanager
@@ -70,19 +35,6 @@ async def app_queue(redis_url: str, name: str) -> AsyncIterator[Queue]:
     """A queue with the options that the web app gives every job."""
     async with queue_at(redis_url, name, defaults=APP_OPTIONS) as queue:
         yield queue
-
-
-class SlowWorker:
-    """A worker of a queue of its own, beyond the table's seven, started through ``run_worker``."""
-
-    def __init__(self, folder: Path) -> None:
-        self.module = folder / "slow_processor.py"
-        self.module.write_text(SLOW)
-        self.start = folder / "start_slow.py"
-        self.start.write_text(START)
-
-    def running(self, **variables: str) -> AbstractContextManager[WorkerProcess, bool | None]:
-        return worker(command=(sys.executable, str(self.start)), variables=variables)
 
 
 @pytest.fixture

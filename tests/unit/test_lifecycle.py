@@ -128,6 +128,17 @@ def test_lost_stalled_and_returned_jobs_are_counted_each_for_itself() -> None:
     assert seen.number("kayan_queue_warnings_total") == 1
 
 
+def test_removed_jobs_are_news_of_their_own_and_ids_without_a_job_are_oddities_as_well() -> None:
+    seen = Seen()
+    seen.observer.job_removed(RunningJob(), "there is no such job any more")
+    seen.observer.jobs_dropped("email", ["8"])
+    ran, waited = seen.events()
+    assert (ran["event"], ran["job_id"], ran["attempt"], ran["duration_ms"]) == ("job.removed", "7", 1, 500)
+    assert (waited["event"], waited["job_id"], "noeviction" in waited["error"]) == ("job.removed", "8", True)
+    assert (seen.number("kayan_jobs_removed_total"), seen.number("kayan_queue_warnings_total")) == (2, 1)
+    assert seen.number("kayan_job_locks_lost_total") == 0
+
+
 def test_above_info_jobs_are_counted_without_a_line() -> None:
     seen = Seen(level="warning")
     seen.observer.jobs_started([RunningJob()])

@@ -46,6 +46,7 @@ class Seen(Observer):
         self.failed: list[tuple[str, str]] = []
         self.retried: list[tuple[str, int]] = []
         self.lost: list[tuple[str, str]] = []
+        self.removed: list[str] = []
         self.handed_back: list[str] = []
         self.stalled: list[str] = []
         self.given_up: list[str] = []
@@ -75,6 +76,9 @@ class Seen(Observer):
 
     def job_lost(self, job: ActiveJob, why: str) -> None:
         self.lost.append((job.id, why))
+
+    def job_removed(self, job: ActiveJob, why: str) -> None:
+        self.removed.append(job.id)
 
     def job_handed_back(self, job: ActiveJob, why: str) -> None:
         self.handed_back.append(job.id)

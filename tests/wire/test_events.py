@@ -264,7 +264,7 @@ async def test_a_log_on_a_missing_job_is_an_error_in_bull_and_nothing_here(queue
     await worker.has_started(1)
     await redis.delete(f"bull:mail:{job.id}")
     gate.set()
-    await wait_until(lambda: worker.seen.lost)
+    await wait_until(lambda: worker.seen.removed == [job.id])
 
     assert not await redis.exists(f"bull:mail:{job.id}:logs", f"bull:mail:{job.id}")
     with pytest.raises(PeerError, match="no job"):

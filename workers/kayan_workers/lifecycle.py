@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     from kayan_workers.metrics import QueueMetrics
 
 
+_DROPPED = (
+    "it waited, but there is no such job, so its id is dropped. Unless somebody deleted its hash by hand, Redis evicted it: "
+    "set maxmemory-policy to noeviction"
+)
+
+
 class Lifecycle(Observer):
     """The observer of one queue."""
 
@@ -69,6 +75,10 @@ class Lifecycle(Observer):
         self._metrics.lost.inc()
         self._log.warning("job.lost", job_id=job.id, attempt=job.attempt, duration_ms=_ms(job.seconds), error=why)
 
+    def job_removed(self, job: ActiveJob, why: str) -> None:
+        self._metrics.removed.inc()
+        self._log.warning("job.removed", job_id=job.id, attempt=job.attempt, duration_ms=_ms(job.seconds), error=why)
+
     def job_handed_back(self, job: ActiveJob, why: str) -> None:
         self._metrics.handed_back.inc()
         self._log.info("job.handed_back", job_id=job.id, attempt=job.attempt, error=why)
@@ -93,6 +103,12 @@ class Lifecycle(Observer):
         self._metrics.forgiven.inc(len(job_ids))
         for job_id in job_ids:
             self._log.info("job.forgiven", job_id=job_id)
+
+    def jobs_dropped(self, queue: str, job_ids: list[str]) -> None:
+        self._metrics.removed.inc(len(job_ids))
+        self._metrics.warnings.inc(len(job_ids))
+        for job_id in job_ids:
+            self._log.warning("job.removed", job_id=job_id, error=_DROPPED)
 
     def queue_warning(self, queue: str, message: str) -> None:
         self._metrics.warnings.inc()

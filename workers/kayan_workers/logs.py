@@ -211,6 +211,7 @@ _PHRASES: Final[dict[str, tuple[str, str]]] = {
     "job.retried": ("⏳", "{queue} {job_id} failed (attempt {attempt}), again in {delay}: {error}"),
     "job.failed": ("❌", "{queue} {job_id} failed for good (attempt {attempt}): {error}"),
     "job.lost": ("⚠️ ", "{queue} {job_id} lost: {error}; another worker has it now"),
+    "job.removed": ("🗑️ ", "{queue} {job_id} is gone: {error}"),
     "job.stalled": ("⚠️ ", "{queue} {job_id} stalled: its worker died or hung; it runs again"),
     "job.handed_back": ("↩️ ", "{queue} {job_id} handed back: {error}"),
     "job.overdue": ("⚠️ ", "{queue} {job_id} was told to end {duration} after its start and goes on; its slot stays taken"),

@@ -434,9 +434,8 @@ async def test_an_id_without_a_job_behind_it_is_dropped_and_somebody_is_told(red
         await redis.lpush("bull:mail:wait", "evicted", "odd")
         await redis.set("bull:mail:odd", "a string where a hash belongs")
         async with working(queue, nothing) as (_, seen):
-            await wait_until(lambda: len(seen.said("queue_warning")) == 2)
-        warnings = [message for name, _, message in (call for call in seen.calls if call[0] == "queue_warning")]
-        assert ["evicted" in warnings[0], "odd" in warnings[1]] == [True, True], warnings
+            await wait_until(lambda: sum(len(ids) for name, _, ids in seen.calls if name == "jobs_dropped") == 2)
+        assert [job_id for name, _, ids in seen.calls if name == "jobs_dropped" for job_id in ids] == ["evicted", "odd"]
         assert not await redis.exists("bull:mail:active", "bull:mail:wait", "bull:mail:evicted")
 
 

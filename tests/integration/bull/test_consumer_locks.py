@@ -90,11 +90,33 @@ async def test_a_job_whose_hash_vanishes_while_it_runs_leaves_no_ghost_and_the_w
             for job in jobs:
                 await redis.delete(KEYS.job(job.id))
             go.set()
-            await wait_until(lambda: len(seen.said("job_lost")) == 2)
+            await wait_until(lambda: len(seen.said("job_removed")) == 2)
             good = await queue.add({"n": 0})
             await wait_until(lambda: seen.said("job_completed") == [good.id])
     for job in jobs:
         assert not await redis.exists(KEYS.job(job.id), KEYS.logs(job.id))
+
+
+async def test_a_job_that_somebody_deletes_while_it_runs_is_told_as_removed_and_ends_soon(redis_url: str, redis: Redis) -> None:
+    """By force, lock and all: nobody else has it, so it is not lost."""
+    ended = asyncio.Event()
+
+    async def work(job: Any) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    async with queue_at(redis_url) as queue:
+        job = await queue.add({})
+        async with working(queue, work, settings={"lock_renew_ms": 150}) as (_, seen):
+            await wait_until(lambda: seen.said("job_started"))
+            await queue.pause()
+            await queue.obliterate(force=True)
+            await asyncio.wait_for(ended.wait(), 5)
+            await wait_until(lambda: seen.said("job_removed") == [job.id])
+    assert seen.said("job_lost") == []
+    assert not await redis.keys("bull:*")
 
 
 @pytest.mark.parametrize("kind", ["async", "thread"])

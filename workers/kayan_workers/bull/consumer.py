@@ -287,15 +287,22 @@ class Consumer:
                 self.observer.job_retried(result.job, result.error, result.delay_ms, result.seconds)
 
     def refused(self, result: outcome.Completed | outcome.Failed, why: str) -> None:
-        self.observer.job_lost(result.job, why)
+        self._tell_lost(result.job, why)
 
     def warn(self, message: str) -> None:
         self.observer.queue_warning(self.queue.name, message)
 
-    def lock_lost(self, job: ActiveJob) -> None:
+    def dropped(self, job_ids: list[str]) -> None:
+        self.observer.jobs_dropped(self.queue.name, job_ids)
+
+    def lock_lost(self, job: ActiveJob, why: str) -> None:
         """From the keeper's thread: end the handler, its result is nobody's."""
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(job.abandon, "its lock is lost")
+        self._loop.call_soon_threadsafe(job.abandon, why)
+
+    def _tell_lost(self, job: ActiveJob, why: str) -> None:
+        """A job that is no more and one that is another worker's are different news."""
+        (self.observer.job_removed if why == settle.REMOVED else self.observer.job_lost)(job, why)
 
     async def open_line(self) -> Line:
         return await self._lanes.line()
@@ -311,7 +318,7 @@ class Consumer:
 
     def gave_up(self, job: ActiveJob) -> None:
         if self.running.pop(job.token, None) is not None and not self._draining:
-            self.observer.job_lost(job, job.abandoned or "it was abandoned")
+            self._tell_lost(job, job.abandoned or "it was abandoned")
 
     def slot_freed(self, seconds: float) -> None:
         self._capacity.freed(seconds)

@@ -67,6 +67,9 @@ class Crew(Protocol):
     def refused(self, outcome: Completed | Failed, why: str) -> None:
         """The job was not ours any more; nothing was written."""
 
+    def dropped(self, job_ids: list[str]) -> None:
+        """Ids that waited without a job behind them."""
+
     def new_job(self, claimed: settle.Claimed, token: str, now: int) -> ActiveJob:
         """A claimed job as a value."""
 
@@ -285,11 +288,8 @@ class Lanes:
                 )
                 refused |= reply.refused
                 fenced = reply.fenced
-                for job_id in reply.gone:
-                    self._crew.warn(
-                        f"job {text_of(job_id)} waited, but there is no such hash; it is dropped. "
-                        "Redis evicts keys unless its maxmemory-policy is noeviction"
-                    )
+                if reply.gone:
+                    self._crew.dropped([text_of(job_id) for job_id in reply.gone])
                 claimed = [self._crew.new_job(one, token, now) for one in reply.claimed]
         except BaseException:
             self._doubt(outcomes, now)

@@ -12,8 +12,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kayan_workers.bull import scripts
-from kayan_workers.bull.job import bytes_of, text_of
+from kayan_workers.bull import scripts, settle
+from kayan_workers.bull.job import bytes_of
 from kayan_workers.bull.keys import Keys
 from kayan_workers.bull.server import Server
 
@@ -33,8 +33,8 @@ class Holder(Protocol):
     lock_ms: int
     running: dict[str, ActiveJob]
 
-    def lock_lost(self, job: ActiveJob) -> None:
-        """Called in the keeper's thread, once, when the lock is gone or another's."""
+    def lock_lost(self, job: ActiveJob, why: str) -> None:
+        """Called in the keeper's thread, once, when the lock is gone or another's; ``why`` is of ``settle.WHY``."""
 
 
 class LockKeeper:
@@ -82,7 +82,7 @@ class LockKeeper:
             args += (bytes_of(job.id), bytes_of(job.token))
         asked = time.monotonic()
         try:
-            lost = {text_of(job_id) for job_id in self._call((holder.keys.stalled, holder.keys.active), args)}
+            lost = settle.codes(self._call((holder.keys.stalled, holder.keys.active), args))
         except Exception as error:
             # Not lost, only unknown: the locks live on for a while, and the next round comes soon. The lock test at the end decides.
             log.debug("locks could not be renewed: %s", error)
@@ -93,10 +93,10 @@ class LockKeeper:
                 continue  # settled meanwhile: its lock is gone because it is done
             job.renewed = asked
             if job.id in lost:
-                holder.lock_lost(job)
+                holder.lock_lost(job, settle.WHY[lost[job.id]])
 
-    def _call(self, keys: tuple[str, str], args: list[Any]) -> list[bytes]:
+    def _call(self, keys: tuple[str, str], args: list[Any]) -> list[Any]:
         if self._redis is None:
             self._redis = self._server.blocking_client()
-        reply: list[bytes] = scripts.run_blocking(self._redis, _EXTEND, keys, args)
+        reply: list[Any] = scripts.run_blocking(self._redis, _EXTEND, keys, args)
         return reply

@@ -41,6 +41,9 @@ class Observer:
     def job_lost(self, job: ActiveJob, why: str) -> None:
         """Another worker owns the job now, or nobody; nothing was written."""
 
+    def job_removed(self, job: ActiveJob, why: str) -> None:
+        """The job was deleted while it ran here; nothing was written."""
+
     def job_handed_back(self, job: ActiveJob, why: str) -> None:
         """The job waits again at the head of the line; no attempt and no stall was counted."""
 
@@ -55,6 +58,9 @@ class Observer:
 
     def jobs_forgiven(self, queue: str, job_ids: list[str]) -> None:
         """Jobs whose worker died before it started them were put back, without counting a stall."""
+
+    def jobs_dropped(self, queue: str, job_ids: list[str]) -> None:
+        """Ids that were next, and had no job behind them: somebody deleted their hashes and left the ids, or Redis evicted them."""
 
     def queue_warning(self, queue: str, message: str) -> None:
         """Something is odd and was worked around; the message says what and what to do."""

@@ -20,7 +20,9 @@ CLAIMED_BY = scripts.load("claimed_by")
 HOT = (SETTLE, FAIL, HAND_BACK, *(scripts.load(name) for name in ("progress", "log", "update")))
 """What a consumer's connection loads before its first call."""
 
-WHY = {-1: "its hash is gone", -2: "its lock has expired", -3: "it is no longer active", -6: "another worker holds its lock"}
+REMOVED = "there is no such job any more: it was removed, or another worker finished it and its options keep no record"
+
+WHY = {-1: REMOVED, -2: "its lock has expired", -3: "it is no longer active", -6: "another worker holds its lock"}
 """What a refusal means, in words for people."""
 
 
@@ -89,7 +91,7 @@ async def settle(
     for policy, run in groupby(finished, _policy):
         args += (len(list(run)), *policy)
     reply = await line.run(SETTLE, (keys.wait, keys.turn, keys.unstarted, keys.fence(pod)), args)
-    return Reply(_codes(reply[0]), reply[1], reply[2] == 1, reply[3])
+    return Reply(codes(reply[0]), reply[1], reply[2] == 1, reply[3])
 
 
 def _policy(one: Completed) -> tuple[int, int]:
@@ -119,7 +121,7 @@ async def fail(line: Line, keys: Keys, failures: Sequence[Failed], *, now: int, 
             1 if options.lifo else "",
             job.debounce_id or "",
         )
-    return _codes(await line.run(FAIL, (keys.wait, keys.unstarted), args))
+    return codes(await line.run(FAIL, (keys.wait, keys.unstarted), args))
 
 
 async def hand_back(line: Line, keys: Keys, jobs: Iterable[tuple[str, str]]) -> dict[str, int]:
@@ -127,7 +129,7 @@ async def hand_back(line: Line, keys: Keys, jobs: Iterable[tuple[str, str]]) -> 
     args: list[Any] = [keys.base]
     for job_id, token in jobs:
         args += (job_id, token)
-    return _codes(await line.run(HAND_BACK, (keys.wait, keys.unstarted), args))
+    return codes(await line.run(HAND_BACK, (keys.wait, keys.unstarted), args))
 
 
 async def claimed_by(line: Line, keys: Keys, prefix: str) -> list[tuple[str, str]]:
@@ -141,5 +143,6 @@ def mark_started(line: Line, keys: Keys, jobs: Iterable[ActiveJob]) -> None:
     line.tell("SREM", keys.unstarted, *[job.id for job in jobs])
 
 
-def _codes(flat: Sequence[Any]) -> dict[str, int]:
+def codes(flat: Sequence[Any]) -> dict[str, int]:
+    """Job id -> code, as the scripts return them."""
     return {text_of(flat[at]): flat[at + 1] for at in range(0, len(flat), 2)}

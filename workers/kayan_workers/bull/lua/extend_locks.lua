@@ -6,7 +6,7 @@
 --
 -- KEYS  1 stalled  2 active
 -- ARGV  1 base  2 lock_ms  3… id, token
--- Returns the ids that are lost (held under another token, or no longer active)
+-- Returns flat: id, code for each job that is lost (-1 no such job, -3 no longer active, -6 held under another token)
 -- Wire  Bull 4.16.5, extendLock
 local base, lock_ms = ARGV[1], ARGV[2]
 local lost, kept = {}, {}
@@ -18,6 +18,7 @@ for at = 3, #ARGV, 2 do
     kept[#kept + 1] = ARGV[at]
   else
     lost[#lost + 1] = ARGV[at]
+    lost[#lost + 1] = redis.call("EXISTS", base .. ARGV[at]) == 0 and -1 or holder and -6 or -3
   end
 end
 if #kept > 0 then
