@@ -464,6 +464,21 @@ def test_a_redis_that_may_evict_keys_is_warned_of_and_no_password_is_shown(priva
             assert not [word for word in ("the-right-word", "the-wrong-word", "the-database-word") if word in said]
 
 
+@pytest.mark.parametrize("form", ["json", "text"])
+def test_a_notice_is_the_first_thing_a_worker_says(redis_url: str, slow: SlowWorker, form: str) -> None:
+    notice = "These stores are for trying out: what they hold goes with them"
+    with slow.running(REDIS_URL=redis_url, LOG_FORMAT=form, KAYAN_NOTICE=notice) as running:
+        wait_until_ready(lambda: running.output().index("worker" + ("." if form == "json" else " ") + "started"), 20, what="the worker")
+        first = running.output().splitlines()[0]
+        if form == "json":
+            said = json.loads(first)
+            assert (said["event"], said["level"], said["message"]) == ("worker.notice", "warning", notice)
+        else:
+            assert first.endswith(f"⚠️  {notice}")
+    done = kayan("queues", variables={"REDIS_URL": redis_url, "KAYAN_NOTICE": notice})
+    assert (done.returncode, notice in done.stdout + done.stderr) == (0, False)
+
+
 # -- small and quick -------------------------------------------------------------------------------------------------------------
 
 

@@ -191,6 +191,7 @@ def _json_lines(same: Event, each: Sequence[Event]) -> str:
 # -- people ----------------------------------------------------------------------------------------------------------------------
 
 _PHRASES: Final[dict[str, tuple[str, str]]] = {
+    "worker.notice": ("⚠️ ", "{message}"),
     "worker.started": ("🚀", "worker started: {slots}"),
     "worker.ready": ("🔄", "waiting for jobs"),
     "worker.draining": ("📴", "{signal} received: {running} running jobs have {grace_seconds:g} s to finish; once more exits at once"),

@@ -102,6 +102,8 @@ class Settings:
     health_host: str = "0.0.0.0"  # noqa: S104  the kubelet and Prometheus come from outside
     health_port: int | None = 8080
     """None: no health endpoint. 0: any free port."""
+    notice: str | None = None
+    """What whoever reads a worker's log should know before anything else."""
     log_level: str = "info"
     log_format: LogFormat = "json"
     warnings: tuple[str, ...] = ()
@@ -345,6 +347,7 @@ def _process(environment: Environment) -> dict[str, object]:
         "pod": _pod(environment),
         "health_host": environment.text("HEALTH_HOST", "0.0.0.0"),  # noqa: S104
         "health_port": None if off else environment.integer("HEALTH_PORT", 8080, 0, 65535),
+        "notice": environment.text("KAYAN_NOTICE"),
         "log_level": environment.choice("LOG_LEVEL", _LEVELS, "info" if production else "debug"),
         "log_format": environment.choice("LOG_FORMAT", {"auto": automatic, "json": "json", "text": "text"}, "auto"),
     }

@@ -49,6 +49,8 @@ def run_worker(roles: Sequence[Role], settings: Settings) -> int:
     Raises SettingsError when it cannot begin (no roles, a taken port, a processor that is not installed).
     """
     logs.configure(level=settings.log_level, form=settings.log_format, secrets=settings.secrets)
+    if settings.notice:
+        logs.get().warning("worker.notice", message=settings.notice)
     rehearsal = Rehearsal(roles)
     worker = Worker(roles, settings)
     if problems := rehearsal.problems():
