@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
@@ -11,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from app import as_role
+from kayan_workers.bull.options import JobOptions
 from kayan_workers.bull.queue import Queue
 from kayan_workers.bull.server import RedisAddress, Server
 from kayan_workers.edges import Edges
@@ -140,6 +142,37 @@ async def test_the_depth_is_read_from_redis_and_kept_for_a_moment(redis_url: str
     await server.close()
 
 
+async def oldest_waiting(queue: Queue) -> float:
+    """The gauge, in seconds, as Prometheus would read it now."""
+    metrics = Metrics()
+    assert await Depths({queue.name: queue}, metrics).refresh()
+    value = metrics.registry.get_sample_value("kayan_queue_oldest_waiting_seconds", {"queue": queue.name})
+    assert value is not None
+    return value
+
+
+async def test_the_age_of_the_next_job_counts_from_the_time_it_was_due(redis_url: str) -> None:
+    now = time.time() * 1000
+    server = Server(RedisAddress(url=redis_url))
+    queue = Queue("email", server)
+    assert await oldest_waiting(queue) == 0
+    delayed = await queue.add({}, options=JobOptions(timestamp_ms=round(now - 3_600_000), delay_ms=3_000_000))
+    assert await oldest_waiting(queue) == 0
+    await queue.promote(delayed.id)
+    assert await oldest_waiting(queue) == pytest.approx(600, abs=60)
+    await queue.pause()
+    assert await oldest_waiting(queue) == 0
+    await queue.resume()
+    await queue.add({}, options=JobOptions(timestamp_ms=round(now - 60_000)))
+    assert await oldest_waiting(queue) == pytest.approx(600, abs=60)
+    await server.commands.hset(f"bull:email:{delayed.id}", "processedOn", round(now - 120_000))
+    assert await oldest_waiting(queue) == pytest.approx(120, abs=60)
+    await queue.remove(delayed.id)
+    assert await oldest_waiting(queue) == pytest.approx(60, abs=50)
+    await queue.close()
+    await server.close()
+
+
 async def test_a_depth_that_cannot_be_read_stays_what_it_was_and_says_so() -> None:
     answers = [SimpleNamespace(waiting=5, active=0, completed=0, failed=0, delayed=0, paused=0, is_paused=False)]
 
@@ -148,6 +181,9 @@ async def test_a_depth_that_cannot_be_read_stays_what_it_was_and_says_so() -> No
             if not answers:
                 raise ConnectionError
             return answers.pop()
+
+        async def next_due_ms(self) -> float | None:
+            return None
 
     metrics = Metrics()
     depths = Depths({"email": Moody()}, metrics, keep_seconds=0)

@@ -29,9 +29,11 @@ _WAITING = (0.005, 0.025, 0.1, 0.5, 1, 5, 15, 30, 60, 300, 900, 3600, 21600)
 
 
 class Counted(Protocol):
-    """A queue that can say how many jobs stand in each state (``Queue.counts``)."""
+    """A queue that can say how many jobs stand in each state, and since when (Unix ms) the next one could have run (``Queue``)."""
 
     def counts(self) -> Awaitable[object]: ...
+
+    def next_due_ms(self) -> Awaitable[float | None]: ...
 
 
 class Metrics:
@@ -63,6 +65,8 @@ class Metrics:
         self._slots = Gauge("kayan_worker_slots", "Room for running jobs (or batches) in this process.", by_queue, registry=registry)
         self._running = Gauge("kayan_worker_jobs_running", "Jobs running in this process.", by_queue, registry=registry)
         self._depth = Gauge("kayan_queue_jobs", "Jobs of the whole queue by state.", ["queue", "state"], registry=registry)
+        waits = "How long the next waiting job has been due; 0 when none waits."
+        self._oldest = Gauge("kayan_queue_oldest_waiting_seconds", waits, by_queue, registry=registry)
         self._paused = Gauge("kayan_queue_paused", "1 while the queue is paused.", by_queue, registry=registry)
         self._read = Gauge("kayan_queue_depth_read_ok", "1 if the depth is fresh; 0: the last reading failed.", registry=registry)
         self.redis_up = Gauge("kayan_redis_up", "1 while Redis answers.", registry=registry)
@@ -79,6 +83,9 @@ class Metrics:
             if state in counts:
                 self._depth.labels(queue, state).set(counts[state])
         self._paused.labels(queue).set(counts.get("is_paused", 0))
+
+    def set_oldest_waiting(self, queue: str, seconds: float) -> None:
+        self._oldest.labels(queue).set(seconds)
 
     def set_depth_read(self, succeeded: bool) -> None:
         self._read.set(succeeded)
@@ -167,14 +174,18 @@ class Depths:
                 return True
             try:
                 async with asyncio.timeout(self._timeout_seconds):
-                    found = await asyncio.gather(*(queue.counts() for queue in self._queues.values()))
+                    counted = await asyncio.gather(*(queue.counts() for queue in self._queues.values()))
+                    due = await asyncio.gather(*(queue.next_due_ms() for queue in self._queues.values()))
             except Exception:  # unreachable, loading, refused: readiness tells which
                 self._metrics.set_depth_read(False)
                 return False
-            self.last = {name: _by_state(counts) for name, counts in zip(self._queues, found, strict=True)}
+            self.last = {name: _by_state(counts) for name, counts in zip(self._queues, counted, strict=True)}
             self._read_at = time.monotonic()
+            now_ms = time.time() * 1000
         for name, counts in self.last.items():
             self._metrics.set_depth(name, counts)
+        for name, due_ms in zip(self._queues, due, strict=True):
+            self._metrics.set_oldest_waiting(name, 0 if due_ms is None else max(0, now_ms - due_ms) / 1000)
         self._metrics.set_depth_read(True)
         return True
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from kayan_workers.bull.core import QueueCore
-from kayan_workers.bull.job import Job
+from kayan_workers.bull.job import Job, text_of
 from kayan_workers.bull.names import is_own_key
 from kayan_workers.bull.options import State
 
@@ -67,6 +67,21 @@ class Reader(QueueCore):
         """How many jobs stand in each state, and whether the queue is paused, read in one step. Wire: section 5."""
         waiting, active, completed, failed, delayed, paused, schedules, is_paused = await self.run("counts")
         return Counts(waiting, active, completed, failed, delayed, paused, schedules, bool(is_paused))
+
+    async def next_due_ms(self) -> float | None:
+        """Since when (Unix ms) the next waiting job could have run; None when nothing waits, as while the queue is paused.
+
+        That is its creation and its delay, or its last start or manual retry where it had one: promotion leaves no trace of its own in
+        the hash. First in, first out, the next job is the oldest; with priorities and lifo an older one may stand behind it.
+        """
+        job_id, *values = await self.run("next_waiting") or [None]
+        if job_id is None:
+            return None
+        names = (b"timestamp", b"opts", b"processedOn", b"retriedOn")
+        job = Job(self.name, text_of(job_id), {name: value for name, value in zip(names, values, strict=True) if value is not None})
+        delay = job.opts.get("delay")
+        due = job.timestamp_ms + (delay if isinstance(delay, int | float) else 0)
+        return max(due, job.processed_on_ms or 0, job.retried_on_ms or 0)
 
     async def is_paused(self) -> bool:
         """True while the queue is globally paused. Wire: 3.17."""
