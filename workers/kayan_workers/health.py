@@ -1,4 +1,4 @@
-"""One port for whoever watches a worker: ``/healthz`` (the loop runs), ``/readyz`` (it can work, or why not), ``/metrics``.
+"""One port for whoever watches a worker: ``/healthz`` (its loops turn), ``/readyz`` (it can work, or why not), ``/metrics``.
 
 Just enough HTTP for a kubelet and Prometheus: GET and HEAD, one answer a connection.
 """

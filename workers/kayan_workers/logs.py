@@ -197,6 +197,7 @@ _PHRASES: Final[dict[str, tuple[str, str]]] = {
     "worker.draining": ("📴", "{signal} received: {running} running jobs have {grace_seconds:g} s to finish; once more exits at once"),
     "worker.stopped": ("👋", "worker stopped"),
     "worker.killed": ("❌", "{signal} again: exiting at once"),
+    "worker.hung": ("❌", "{queue}: {loops} stands still for more than {seconds:g} s; /healthz says so until it goes on"),
     "worker.broken": ("❌", "the worker cannot go on: {error}"),
     "health.listening": ("📊", "health and metrics on port {port}: /healthz /readyz /metrics"),
     "queues.health": ("📊", "queues\n{table}"),

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 import uvloop
@@ -24,6 +24,7 @@ from kayan_workers.binding import Processors, Rehearsal
 from kayan_workers.bull.consumer import Consumer, ConsumerSettings
 from kayan_workers.bull.ending import end
 from kayan_workers.bull.locks import LockKeeper
+from kayan_workers.bull.pulse import Pulse
 from kayan_workers.bull.queue import Queue
 from kayan_workers.bull.server import Server
 from kayan_workers.bull.settle import Limiter
@@ -39,6 +40,8 @@ from kayan_workers.settings import Settings
 
 FIRST_REPORT_SECONDS = 10.0
 REPORT_SECONDS = 300.0
+HUNG_SECONDS = 120.0
+"""No step of a healthy loop takes so long: a call to Redis is given up after 23 s, an attempt to connect after a few for each node."""
 ECHO_SECONDS = 0.2
 """A signal that comes again this soon is the same one: some wrappers send it to a process and to its group."""
 
@@ -104,7 +107,8 @@ class Worker:
         self.consumers = [self._consumer(role, queues[role.queue], keeper) for role in self.roles]
         depths = Depths(queues, self.metrics)
         checks = self._checks()
-        health = self._health(checks, depths)
+        pulses = {"all queues": keeper.pulse, **{consumer.queue.name: consumer.pulse for consumer in self.consumers}}
+        health = self._health(checks, depths, pulses)
         self._listen_to_signals()
         self._listen_to_redis()
         await self._start_health(health)
@@ -175,11 +179,16 @@ class Worker:
             checks[STORAGE] = storage_check(self.edges, None if settings.storage_folder else settings.bucket, settings.aws_region)
         return checks
 
-    def _health(self, checks: dict[str, Check], depths: Depths) -> HealthServer:
+    def _health(self, checks: dict[str, Check], depths: Depths, pulses: Mapping[str, Pulse]) -> HealthServer:
         readiness = Readiness(checks)
+        told: set[str] = set()
 
         async def alive() -> Answer:
-            return Answer.json(True, {"alive": True, "seconds": round(time.monotonic() - self._began)})
+            hung = {queue: loops for queue, pulse in pulses.items() if (loops := pulse.hung(HUNG_SECONDS))}
+            for queue in hung.keys() - told:
+                self.log.error("worker.hung", queue=queue, loops=", ".join(hung[queue]), seconds=HUNG_SECONDS)
+            told.update(hung)
+            return Answer.json(not hung, {"alive": not hung, "seconds": round(time.monotonic() - self._began), "hung": hung})
 
         async def ready() -> Answer:
             problems = {"worker": "draining: it was told to stop"} if self.draining else await readiness.problems()
@@ -189,7 +198,7 @@ class Worker:
             await depths.refresh()
             return Answer(HTTPStatus.OK, self.metrics.exposition(), CONTENT_TYPE)
 
-        return HealthServer({"/healthz": alive, "/readyz": ready, "/metrics": metrics})
+        return HealthServer({"/healthz": alive, "/livez": alive, "/readyz": ready, "/metrics": metrics})
 
     async def _start_health(self, health: HealthServer) -> None:
         if self.settings.health_port is not None:

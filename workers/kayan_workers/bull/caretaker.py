@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kayan_workers.bull.keys import Keys
     from kayan_workers.bull.line import Line
     from kayan_workers.bull.observer import Observer
+    from kayan_workers.bull.pulse import Pulse
     from kayan_workers.bull.queue import Queue
     from kayan_workers.bull.server import Server
 
@@ -65,6 +66,7 @@ class Caretaker:
         guard_interval_ms: int,
         stalled_interval_ms: int,
         max_stalled_count: int,
+        pulse: Pulse,
     ) -> None:
         self._server = server
         self._household = household
@@ -72,6 +74,7 @@ class Caretaker:
         self._guard_ms = guard_interval_ms
         self._stalled_ms = stalled_interval_ms
         self._max_stalled = max_stalled_count
+        self._pulse = pulse
         self._office = self._keys.chore("caretaker")
         self._me = f"{pod}/{secrets.token_hex(6)}"
         self._next_due_ms = math.inf
@@ -88,9 +91,23 @@ class Caretaker:
                     await asyncio.sleep(random.uniform(0.1, 0.5))  # noqa: S311  jitter, not a secret
                 except Exception as error:  # a chore that cannot be done must not stop the work
                     self._household.observer.queue_warning(self._keys.queue, f"a chore of the queue failed, trying again: {error}")
+                self._rest()
                 await asyncio.sleep(random.uniform(0.5, 1) * _APPLY_SECONDS)  # noqa: S311
         finally:
+            self._rest()
             await self._resign()
+
+    def _beat(self) -> None:
+        self._pulse.beat("caretaker")
+
+    def _rest(self) -> None:
+        self._pulse.rest("caretaker")
+
+    async def _open_line(self) -> Line:
+        self._rest()
+        line = await self._household.open_line()
+        self._beat()
+        return line
 
     @property
     def _patience(self) -> float:
@@ -99,8 +116,9 @@ class Caretaker:
 
     async def _keep_office(self) -> bool:
         """Take or keep the office; whoever has it also promotes what is due, and learns what is due next."""
-        line = await self._household.open_line()
+        line = await self._open_line()
         while True:
+            self._beat()
             now = now_ms()
             held, score = await line.run(
                 _KEEP_OFFICE,
@@ -128,8 +146,10 @@ class Caretaker:
                 if self._stalled_ms and loop.time() >= stalled_at:
                     stalled_at = loop.time() + await self._recover() / 1000
                 if loop.time() >= repaired_at:
+                    self._beat()
                     await repeat.repair(self._household.queue)
                     repaired_at = loop.time() + _REPAIR_SECONDS
+                self._rest()
                 await self._doze(stalled_at - loop.time() if self._stalled_ms else math.inf)
                 if not await self._keep_office():
                     return
@@ -179,7 +199,7 @@ class Caretaker:
         observer, queue = self._household.observer, self._keys.queue
         going_on = 0
         while True:
-            line = await self._household.open_line()
+            line = await self._open_line()
             # The guard lives a little shorter than the interval: with both the same, every other pass would find it standing (W17).
             failed, stalled, forgiven, wait_ms, going_on = await line.run(
                 _STALLED,

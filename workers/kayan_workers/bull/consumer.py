@@ -28,6 +28,7 @@ from kayan_workers.bull.lanes import Lanes
 from kayan_workers.bull.line import Line
 from kayan_workers.bull.locks import LockKeeper
 from kayan_workers.bull.observer import Observer
+from kayan_workers.bull.pulse import Pulse
 from kayan_workers.bull.queue import Queue
 from kayan_workers.bull.running import ActiveJob
 from kayan_workers.bull.scripts import Script
@@ -95,6 +96,7 @@ class Consumer:
         """Lock token -> job, from the claim until the result is on its way to Redis."""
         self.fenced = False
         self.paused = False
+        self.pulse = Pulse()
         self._pod = (pod or socket.gethostname()).replace("@", "-")
         self._slots = Slots(
             self,
@@ -134,6 +136,7 @@ class Consumer:
             pod=self._pod,
             limiter=self.settings.limiter or settle.NO_LIMIT,
             metrics_minutes=self.settings.metrics_minutes,
+            pulse=self.pulse,
         )
         caretaker = Caretaker(
             server,
@@ -142,8 +145,9 @@ class Consumer:
             guard_interval_ms=self.settings.guard_interval_ms,
             stalled_interval_ms=self.settings.stalled_interval_ms,
             max_stalled_count=self.settings.max_stalled_count,
+            pulse=self.pulse,
         )
-        watch = Watch(server, self._lanes, self, pod=self._pod)
+        watch = Watch(server, self._lanes, self, pod=self._pod, pulse=self.pulse)
         lanes = asyncio.create_task(self._lanes.run(), name=f"lanes of {self.queue.name}")
         slots = asyncio.create_task(self._slots.run(), name=f"slots of {self.queue.name}")
         takers = [

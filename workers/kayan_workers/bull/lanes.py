@@ -28,11 +28,13 @@ from kayan_workers.bull.running import ActiveJob
 
 if TYPE_CHECKING:
     from kayan_workers.bull.keys import Keys
+    from kayan_workers.bull.pulse import Pulse
     from kayan_workers.bull.server import Server
 
 log = logging.getLogger(__name__)
 
-_LANES = 2
+_LANES = ("lane 1", "lane 2")
+_CONNECTION = "connection"
 _MOST_FINISHES = 250
 MOST_CLAIMS = 500
 _SWEEP_AGAIN_SECONDS = 3.0
@@ -89,6 +91,7 @@ class Lanes:
         pod: str,
         limiter: settle.Limiter,
         metrics_minutes: int,
+        pulse: Pulse,
     ) -> None:
         self._server = server
         self._crew = crew
@@ -97,6 +100,7 @@ class Lanes:
         self._pod = pod
         self._limiter = limiter
         self._metrics_minutes = metrics_minutes
+        self._pulse = pulse
         self._nonce = f"{pod}/{secrets.token_hex(6)}-"
         self._calls = 0
         self._under_way = 0
@@ -113,10 +117,11 @@ class Lanes:
 
     async def run(self) -> None:
         """Keep a connection and work it, until cancelled."""
-        lanes = [asyncio.create_task(self._lane(), name=f"lane of {self._keys.queue}") for _ in range(_LANES)]
+        lanes = [asyncio.create_task(self._lane(name), name=f"{name} of {self._keys.queue}") for name in _LANES]
         try:
             while True:
-                line = await self._server.line(self._keys.wait)
+                line = await self._server.line(self._keys.wait, on_try=lambda: self._pulse.beat(_CONNECTION))
+                self._pulse.beat(_CONNECTION)
                 try:
                     await self._prepare(line)
                 except (RedisError, OSError) as error:
@@ -124,6 +129,7 @@ class Lanes:
                     line.close()
                     await asyncio.sleep(1)
                     continue
+                self._pulse.rest(_CONNECTION)
                 self._line = line
                 self._connected.set()
                 self.wake()
@@ -136,6 +142,8 @@ class Lanes:
                 self._server.note_down(line.closed.result() or RedisConnectionError("closed"))
         finally:
             await end([*lanes, *self._tasks])
+            for loop in (_CONNECTION, *_LANES):
+                self._pulse.rest(loop)
             if self._line:
                 self._line.close()
 
@@ -223,13 +231,15 @@ class Lanes:
 
     # -- a lane --------------------------------------------------------------------------------------------------------------
 
-    async def _lane(self) -> None:
+    async def _lane(self, name: str) -> None:
         while True:
+            self._pulse.rest(name)
             line = await self.line()
             outcomes = self._take()
             # Results that wait to be written hold claims back: otherwise quick batches pile up in `active`, whose length every finish pays.
             want = 0 if self._done else self._crew.appetite(len(outcomes))
             if outcomes or want:
+                self._pulse.beat(name)
                 try:
                     await self._call(line, outcomes, want)
                     self._refusal.over()

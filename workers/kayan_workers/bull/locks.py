@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from kayan_workers.bull import scripts, settle
 from kayan_workers.bull.job import bytes_of
 from kayan_workers.bull.keys import Keys
+from kayan_workers.bull.pulse import Pulse
 from kayan_workers.bull.server import Server
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class LockKeeper:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._redis: Any = None
+        self.pulse = Pulse()
 
     def add(self, holder: Holder) -> None:
         """Renew what ``holder`` runs, from now on."""
@@ -74,7 +76,9 @@ class LockKeeper:
             for holder in list(self._holders):
                 jobs = [job for job in list(holder.running.values()) if job.renewed <= due]
                 for first in range(0, len(jobs), _MOST):
+                    self.pulse.beat("lock keeper")
                     self._renew(holder, jobs[first : first + _MOST])
+            self.pulse.rest("lock keeper")
 
     def _renew(self, holder: Holder, jobs: list[ActiveJob]) -> None:
         args: list[Any] = [holder.keys.base, holder.lock_ms]

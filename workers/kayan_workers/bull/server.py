@@ -208,12 +208,17 @@ class Server:
         pool = self.commands.connection_pool
         return pool.connection_class(**pool.connection_kwargs)
 
-    async def line(self, key: str, *, name: str | None = None, timeout: float | None = None) -> Line:
-        """Like ``open_line``, but tries for ever, with growing, jittered pauses, until Redis takes work. ``is_up`` says how it stands."""
+    async def line(
+        self, key: str, *, name: str | None = None, timeout: float | None = None, on_try: Callable[[], None] | None = None
+    ) -> Line:
+        """Like ``open_line``, but tries for ever, with growing, jittered pauses, until Redis takes work. ``is_up`` says how it stands,
+        ``on_try`` is called before each try."""
         pause = min(_FIRST_PAUSE * 2**self._relapses, _LONGEST_PAUSE)
         if self._relapses:
             await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311  jitter, not a secret
         while True:
+            if on_try is not None:
+                on_try()
             try:
                 line = await self.open_line(key, name=name, timeout=timeout)
                 await self._try_out(line, key)

@@ -22,6 +22,7 @@ from kayan_workers.bull.refusal import Refusal
 if TYPE_CHECKING:
     from kayan_workers.bull.keys import Keys
     from kayan_workers.bull.line import Line
+    from kayan_workers.bull.pulse import Pulse
     from kayan_workers.bull.server import Server
 
 _TAKE_TURN = scripts.load("take_turn")
@@ -54,7 +55,7 @@ class Watched(Protocol):
 class Watch:
     """Waits for jobs and claims them through the lanes."""
 
-    def __init__(self, server: Server, lanes: Lanes, watched: Watched, *, pod: str) -> None:
+    def __init__(self, server: Server, lanes: Lanes, watched: Watched, *, pod: str, pulse: Pulse) -> None:
         self._server = server
         self._lanes = lanes
         self._watched = watched
@@ -64,15 +65,24 @@ class Watch:
         self._turn: bytes = b""
         self._refusal = Refusal(watched.warn, "Redis refuses to let this worker watch the queue")
         self._line: Line | None = None
+        self._pulse = pulse
+
+    def _beat(self) -> None:
+        self._pulse.beat("watch")
+
+    def _rest(self) -> None:
+        self._pulse.rest("watch")
 
     async def run(self) -> None:
         """Watch until cancelled, on a connection of its own: the one that bears the name ``getWorkers()`` looks for."""
         try:
             while True:
-                self._line = await self._server.line(self._keys.wait, name=self._keys.client_name, timeout=TURN_SECONDS * 3)
+                name, timeout = self._keys.client_name, TURN_SECONDS * 3
+                self._line = await self._server.line(self._keys.wait, name=name, timeout=timeout, on_try=self._beat)
                 try:
                     await self._line.run(_TAKE_TURN, (self._keys.turn, self._keys.watcher), (_WATCHER_MS, self._who, self._pod))
                     while True:
+                        self._rest()
                         await self._watched.wants_more()
                         await self._lanes.line()  # a turn is of no use to whoever cannot claim
                         await self._wait_and_claim(self._line)
@@ -86,6 +96,7 @@ class Watch:
                     self._refusal.met(error)
                     await asyncio.sleep(random.uniform(0.5, 1))  # noqa: S311  jitter, not a secret
         finally:
+            self._rest()
             if self._line:
                 self._line.close()
             self._pass_on()
@@ -98,6 +109,7 @@ class Watch:
         self._turn = b""
 
     async def _wait_and_claim(self, line: Line) -> None:
+        self._beat()
         if not self._turn:
             answer = await line.send("BLPOP", self._keys.turn, TURN_SECONDS)
             if not answer:
@@ -106,11 +118,13 @@ class Watch:
                     await line.run(_TAKE_TURN, (self._keys.turn, self._keys.watcher), (_WATCHER_MS, self._who, ""))
                 return
             self._turn = answer[1]
+            self._beat()
         if not await line.send("BLMOVE", self._keys.wait, self._keys.wait, "RIGHT", "RIGHT", _WATCH_SECONDS):
             line.tell("SET", self._keys.watcher, self._who, "PX", _WATCHER_MS)
             return
         self._refusal.over()
         turn, self._turn = self._turn, b""
+        self._beat()
         await self._lanes.claim(self._watched.reserve(), turn)
         if self._watched.fenced:
             await asyncio.sleep(_FENCED_SECONDS)

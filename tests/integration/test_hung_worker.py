@@ -1,0 +1,82 @@
+"""A worker whose loop stands still says so on /healthz, and an outage of Redis is no such thing: it must never restart the fleet."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from at_work import queue_at
+from kayan import WorkerProcess
+from redis_process import RedisProcess
+from slow_worker import SlowWorker
+from waiting import wait_until
+
+NO_WATCHDOG = """
+from kayan_workers import worker
+from kayan_workers.bull.line import Line
+worker.HUNG_SECONDS = 9  # a watch in its order lasts 6.5 s
+Line._watch = lambda line: None  # the fault: a call on a dead connection is never given up
+"""
+SCALED_DOWN = """
+from kayan_workers import worker
+from kayan_workers.bull import server, watch
+worker.HUNG_SECONDS = 9
+server.Server.__init__.__kwdefaults__["call_timeout"] = 2.0
+server._LONGEST_PAUSE = watch.TURN_SECONDS = watch._WATCH_SECONDS = 1.0
+"""
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> SlowWorker:
+    return SlowWorker(tmp_path)
+
+
+def freeze(redis: RedisProcess, number: signal.Signals = signal.SIGSTOP) -> None:
+    """Connections stand, and nobody answers."""
+    assert redis.process is not None
+    os.kill(redis.process.pid, number)
+
+
+def is_alive(running: WorkerProcess) -> bool:
+    return running.get("/healthz")[0] == 200
+
+
+async def test_a_loop_that_waits_for_ever_is_named_on_healthz_and_in_the_log(private_redis: RedisProcess, slow: SlowWorker) -> None:
+    with slow.running(first=NO_WATCHDOG, REDIS_URL=private_redis.url) as running:
+        running.wait_for("redis.connected")
+        assert is_alive(running)
+        freeze(private_redis)
+        await wait_until(lambda: not is_alive(running), 30)
+        status, body = running.get("/livez")
+        hung = json.loads(body)["hung"]
+        assert (status, list(hung), "watch" in hung["slow"]) == (503, ["slow"], True), body
+        told = running.wait_for("worker.hung")
+        assert (told["queue"], "watch" in told["loops"]) == ("slow", True)
+        freeze(private_redis, signal.SIGCONT)
+        await wait_until(lambda: is_alive(running))
+        assert len(running.events("worker.hung")) == 1
+
+
+async def test_a_worker_is_alive_while_redis_hangs_or_is_away(private_redis: RedisProcess, slow: SlowWorker) -> None:
+    with slow.running(first=SCALED_DOWN, REDIS_URL=private_redis.url) as running:
+        running.wait_for("redis.connected")
+        freeze(private_redis)
+        running.wait_for("redis.lost")
+        await stays_alive(running, seconds=14)
+        private_redis.kill()
+        await stays_alive(running, seconds=14)
+        assert running.get("/readyz")[0] == 503
+        private_redis.start()
+        async with queue_at(private_redis.url, "slow") as queue:
+            await queue.add({})
+        running.wait_for("job.completed")
+        assert is_alive(running)
+
+
+async def stays_alive(running: WorkerProcess, *, seconds: float) -> None:
+    """Ask for longer than any loop may stand still; the first bad answer ends the wait."""
+    with pytest.raises(AssertionError, match="the last answer was False"):
+        await wait_until(lambda: not is_alive(running), seconds)
