@@ -32,14 +32,13 @@ from kayan_workers.edges import Edges
 from kayan_workers.errors import PermanentError, SettingsError
 from kayan_workers.given_up import GivenUp
 from kayan_workers.health import Answer, HealthServer
+from kayan_workers.health_table import HealthTable
 from kayan_workers.lifecycle import Lifecycle
 from kayan_workers.metrics import CONTENT_TYPE, Depths, Metrics
 from kayan_workers.processors.table import DATABASE, ROLES, STORAGE, Role
 from kayan_workers.readiness import Check, Readiness, database_check, redis_check, storage_check
 from kayan_workers.settings import Settings
 
-FIRST_REPORT_SECONDS = 10.0
-REPORT_SECONDS = 300.0
 HUNG_SECONDS = 120.0
 """No step of a healthy loop takes so long: a call to Redis is given up after 23 s, an attempt to connect after a few for each node."""
 ECHO_SECONDS = 0.2
@@ -113,7 +112,9 @@ class Worker:
         self._listen_to_redis()
         await self._start_health(health)
         self._say_hello()
-        aside = [asyncio.create_task(self._examine(), name="examine"), asyncio.create_task(self._report(depths), name="report")]
+        aside = [asyncio.create_task(self._examine(), name="examine")]
+        if logs.LEVELS[self.settings.log_level] <= logs.LEVELS["info"]:  # who logs no such line must not take the turn of one who does
+            aside.append(asyncio.create_task(self._health_table(depths).run(), name="health table"))
         if STORAGE in checks:
             aside.append(asyncio.create_task(self._examine_storage(checks[STORAGE]), name="examine storage"))
         try:
@@ -200,6 +201,10 @@ class Worker:
 
         return HealthServer({"/healthz": alive, "/livez": alive, "/readyz": ready, "/metrics": metrics})
 
+    def _health_table(self, depths: Depths) -> HealthTable:
+        labels = {role.queue: role.label for role in (*ROLES, *self.roles)}
+        return HealthTable(self.server, depths, prefix=self.settings.prefix, pod=self.settings.pod, labels=labels)
+
     async def _start_health(self, health: HealthServer) -> None:
         if self.settings.health_port is not None:
             port = await health.start(self.settings.health_host, self.settings.health_port)
@@ -245,17 +250,6 @@ class Worker:
             await check()
         except Exception as error:
             self.log.error("storage.unusable", error=str(error))
-
-    async def _report(self, depths: Depths) -> None:
-        """The health table of all queues: soon after the start, then every five minutes."""
-        labels = {role.queue: role.label for role in (*ROLES, *self.roles)}
-        await asyncio.sleep(FIRST_REPORT_SECONDS)
-        while True:
-            if await depths.refresh():
-                columns = ("waiting", "active", "completed", "failed", "delayed", "paused")
-                counts = {queue: {name: by_state[name] for name in columns} for queue, by_state in depths.last.items()}
-                self.log.info("queues.health", queues=counts, labels=labels)
-            await asyncio.sleep(REPORT_SECONDS)
 
     # -- signals and news ----------------------------------------------------------------------------------------------------
 

@@ -132,3 +132,8 @@ def fence(pod: str, keyspace: str = DEFAULT_PREFIX) -> str:
     """The fence of ``pod``: ``kayan:fence:<pod>``, with the hash tag of ``keyspace`` where there is one."""
     tag = _HASH_TAG.search(keyspace)
     return f"kayan:fence:{tag.group()}:{pod}" if tag else f"kayan:fence:{pod}"
+
+
+def health_table(prefix: str = DEFAULT_PREFIX) -> str:
+    """A short-lived string: the worker that has said the fleet's table of queues. Of all queues under ``prefix``."""
+    return f"kayan:health-table:{prefix}"
