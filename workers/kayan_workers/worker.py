@@ -35,6 +35,7 @@ from kayan_workers.health import Answer, HealthServer
 from kayan_workers.health_table import HealthTable
 from kayan_workers.lifecycle import Lifecycle
 from kayan_workers.metrics import CONTENT_TYPE, Depths, Metrics
+from kayan_workers.pong import answering
 from kayan_workers.processors.table import DATABASE, ROLES, STORAGE, Role
 from kayan_workers.readiness import Check, Readiness, database_check, redis_check, storage_check
 from kayan_workers.settings import Settings
@@ -147,8 +148,9 @@ class Worker:
         slots = self._slots(role)
         numbers = self.metrics.of(role.queue, slots)
         observer = Lifecycle(role.queue, numbers, level=self.settings.log_level, on_given_up=self.given_up.of(role, queue))
+        handler = answering(self.processors.handler(role), batch=role.batch > 1, pod=self.settings.pod)
         consumer = Consumer(
-            queue, self.processors.handler(role), concurrency=slots, batch=role.batch, spread=role.spread,
+            queue, handler, concurrency=slots, batch=role.batch, spread=role.spread,
             settings=self._consumer_settings(role), observer=observer, pod=self.settings.pod, keeper=keeper,
         )
         numbers.running.set_function(lambda: consumer.in_flight)

@@ -90,6 +90,10 @@ class ActiveJob(Job):
             self.options = _NO_OPTIONS
 
     @property
+    def raw_name(self) -> bytes:
+        return self._values[0] or b"__default__"
+
+    @property
     def raw_data(self) -> bytes:
         return self._values[1] or b"{}"
 

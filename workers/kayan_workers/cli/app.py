@@ -114,6 +114,26 @@ def check(
     raise typer.Exit(code)
 
 
+@app.command(rich_help_panel="Work", cls=Command)
+def ping(
+    roles: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(
+            metavar="[all | ROLE... | FAMILY...]", help="Which queues; all when none is named.", autocompletion=names.complete_roles
+        ),
+    ] = None,
+    timeout: Annotated[str, typer.Option("--timeout", "-t", metavar="TIME", help="How long to wait for all of them together.")] = "60s",
+    as_json: Json = False,
+) -> None:
+    """Ask each queue's workers for an answer: a job that does nothing, before all that wait. Exit code 1 when a queue has none."""
+    from kayan_workers.cli.ping import ping as ask
+
+    chosen = session.roles_named(roles or [names.ALL])
+    seconds = session.length_of_time(timeout, "--timeout")
+    code = session.run(lambda server, settings: ask(server, settings, roles=chosen, timeout_seconds=seconds, as_json=as_json))
+    raise typer.Exit(code)
+
+
 # -- look ------------------------------------------------------------------------------------------------------------------------
 
 
