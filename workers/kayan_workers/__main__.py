@@ -5,7 +5,9 @@ from __future__ import annotations
 
 def main() -> None:
     from kayan_workers.cli.app import app
+    from kayan_workers.mounted import adopt
 
+    adopt()
     app(prog_name="kayan")
 
 

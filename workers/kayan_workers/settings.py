@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from kayan_workers.bull.server import RedisAddress
 from kayan_workers.environment import Environment
 from kayan_workers.errors import SettingsError
+from kayan_workers.mounted import ADOPTED, FOLDERS, Mounted, mounted_in, read
 from kayan_workers.processors.cleaning.policy import RETENTIONS, SWITCHES, Policy, retention_variable, switch_variable
 from kayan_workers.processors.table import DATABASE, MAIL, ROLES, STORAGE, Role
 
@@ -106,6 +107,8 @@ class Settings:
     """What whoever reads a worker's log should know before anything else."""
     log_level: str = "info"
     log_format: LogFormat = "json"
+    mounted: Mounted | None = None
+    """The files out of which some of all this was read."""
     warnings: tuple[str, ...] = ()
     """What is odd about the environment, but hurts nobody."""
     secrets: tuple[str, ...] = field(default=(), repr=False)
@@ -125,7 +128,8 @@ class Settings:
     @classmethod
     def as_far_as_readable(cls, variables: Mapping[str, str] | None = None, roles: Sequence[Role] = ()) -> tuple[Settings, list[str]]:
         """The settings, with the defaults where a variable is no good, and what is wrong. Each problem begins with a variable's name."""
-        environment = Environment(os.environ if variables is None else variables)
+        variables = os.environ if variables is None else variables
+        environment = Environment(variables)
         values: dict[str, object] = {
             "redis": _redis(environment),
             **_queue(environment),
@@ -136,6 +140,7 @@ class Settings:
             **_mail(environment, roles),
             **_process(environment),
         }
+        values["mounted"] = _mounted(environment, variables)
         values["secrets"] = _secrets(environment)
         values["warnings"] = (*environment.warnings, *environment.suspicious(_OUR_PREFIXES))
         return cls(**values), environment.problems  # type: ignore[arg-type]
@@ -357,6 +362,13 @@ def _pod(environment: Environment) -> str:
     """A lock's token is ``<pod>/<random>`` and may hold no ``@``; a host may be called anything."""
     name = environment.text("POD_NAME") or environment.text("HOSTNAME") or socket.gethostname()
     return re.sub(r"[^A-Za-z0-9._-]", "-", name) or "localhost"
+
+
+def _mounted(environment: Environment, variables: Mapping[str, str]) -> Mounted | None:
+    environment.known |= {FOLDERS, ADOPTED}
+    for problem in read(environment.text(FOLDERS) or "")[1]:
+        environment.complain(problem)
+    return mounted_in(variables)
 
 
 def _secrets(environment: Environment) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import NoReturn
 
 from kayan_workers.errors import SettingsError
+from kayan_workers.mounted import adopt
 from kayan_workers.processors.table import ROLES
 from kayan_workers.settings import Settings
 
@@ -36,6 +37,7 @@ def main() -> NoReturn:
     signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
     slots, names = int(sys.argv[1]), sys.argv[2:]
     chosen = [role for role in ROLES if role.name in names]
+    adopt()
     try:
         settings = Settings.from_environment(roles=chosen)
         if slots:
