@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
 from types import SimpleNamespace
 
+import psycopg
 import pytest
 from app import as_role
 from kayan_workers.bull.options import JobOptions
@@ -21,6 +22,8 @@ from kayan_workers.health import Answer, HealthServer
 from kayan_workers.metrics import Depths, Metrics
 from kayan_workers.readiness import Readiness, database_check, redis_check
 from kayan_workers.settings import Settings
+from proxy import Proxy
+from waiting import wait_until
 
 
 @asynccontextmanager
@@ -77,16 +80,22 @@ async def test_a_taken_port_is_a_wrong_setting() -> None:
             await HealthServer({}).start("127.0.0.1", port)
 
 
-async def test_readiness_names_what_cannot_be_reached_and_forgets_it_when_it_can() -> None:
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
-    url = f"postgresql://kayan:hush@127.0.0.1:{port}/kayan"
+async def test_readiness_names_what_cannot_be_reached_and_forgets_it_when_it_can(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        info = connection.info
+        proxy = Proxy(info.port, info.host)
+        async with proxy:
+            pass  # whose port nobody listens on now
+        url = f"postgresql://{info.user}:{info.password or 'x'}@127.0.0.1:{proxy.port}/{info.dbname}"
     readiness = Readiness({"database": database_check(Edges(Settings(database_url=url)), url)})
     assert "cannot be reached" in (await readiness.problems())["database"]
-    listener = await asyncio.start_server(lambda _reader, writer: writer.close(), "127.0.0.1", port)
-    assert await readiness.problems() == {}
-    listener.close()
+    async with proxy:
+        await wait_until(lambda: _is_ready(readiness), 20)
+    assert proxy.accepted >= 2, "nobody logged in"
+
+
+async def _is_ready(readiness: Readiness) -> bool:
+    return await readiness.problems() == {}
 
 
 async def test_readiness_asks_the_database_itself_once_it_is_in_use(database_url: str) -> None:

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import logging
 import math
+import re
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,7 +26,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from kayan_workers.errors import SettingsError, TemporaryError
+from kayan_workers.errors import KayanError, SettingsError, TemporaryError
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
@@ -99,6 +101,14 @@ class Database:
             finally:
                 pool.putconn(connection)
 
+    def check(self) -> None:
+        """Log in once, apart from the pool, and begin a transaction. Raises TemporaryError with the reason and a remedy."""
+        try:
+            with self._translated(0), psycopg.connect(**self._parameters, autocommit=True) as connection:
+                connection.execute(self._begin(math.inf, None))
+        except TemporaryError as error:
+            raise TemporaryError(error.says, error.remedy or remedy(error.says)) from error
+
     def close(self) -> None:
         """Close every connection. Transactions that run are not waited for."""
         with self._lock:
@@ -170,6 +180,26 @@ def reason(error: BaseException) -> str:
     return lines[0].strip() if lines else type(error).__name__
 
 
+def remedy(said: str) -> str:
+    """What to do where PostgreSQL or libpq ``said`` that."""
+    for pattern, helps in _REMEDIES.items():
+        if re.search(pattern, said):
+            return helps
+    return "is PostgreSQL running, and is DATABASE_URL the same as the web app's?"
+
+
+_REMEDIES = {
+    'database ".*" does not exist': "mend the database's name in DATABASE_URL, or create it",
+    'role ".*" does not exist|authentication failed|no password supplied': "mend user and password in DATABASE_URL",
+    "is not permitted to log in": "let the server admit the user of DATABASE_URL (ALTER ROLE … LOGIN), or name another one",
+    "no pg_hba.conf entry": "let the server's pg_hba.conf admit us, or say ?sslmode=require in DATABASE_URL",
+    "too many (clients|connections)|connection slots": "lower DATABASE_POOL_SIZE, or raise the server's max_connections",
+    "SSL|certificate": "mend ?sslmode= and the certificates in DATABASE_URL",
+    "translate host name|name resolution|Name or service": "mend the host in DATABASE_URL",
+}
+"""For what they say when they name the cause themselves."""
+
+
 @lru_cache(maxsize=8)
 def _begin_statement(schema: str, statement_timeout_ms: int, lock_timeout_ms: int | None) -> sql.Composed:
     begin = sql.SQL(
@@ -203,3 +233,17 @@ def _split_prisma(url: str) -> tuple[dict[str, Any], dict[str, str]]:
         advice = "percent-encode special characters in user and password, and check the parameters after the question mark"
         raise SettingsError([f"DATABASE_URL: cannot be read as a PostgreSQL URL; {advice}"]) from None
     return keywords, prisma
+
+
+def main() -> None:
+    """Log in to the database whose URL stands on standard input, and end with 0, or with 1 and the reason. A process of its own, whose
+    driver goes with it."""
+    try:
+        Database(sys.stdin.read().strip(), pool_size=1, application_name="kayan-workers ready?").check()
+    except KayanError as error:
+        print(error)  # noqa: T201  to whoever started us
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 _SECONDS = 2.0
 _FRESH_SECONDS = 3.0
 _BUCKET_FRESH_SECONDS = 30.0
-_ASIDE_AGAIN_SECONDS = 15.0
-_ASIDE_SECONDS = 60.0
+ASIDE_AGAIN_SECONDS = 15.0
+"""How long bad news of a process that looked for us counts."""
+_ASIDE_SECONDS = 50.0
+_REACH_SECONDS = 5.0
 
 Check = Callable[[], Awaitable[None]]
 """Returns when all is well, raises when it is not."""
@@ -69,13 +71,16 @@ def redis_check(server: Server) -> Check:
 
 
 def database_check(edges: Edges, url: str) -> Check:
-    """Until a job has used the database, only whether something listens there: its driver is not loaded for a probe."""
+    """Until a job has used the database, a process of its own logs in, once, and from then on the question is whether something listens
+    there: the driver stays out of this process."""
     asking: asyncio.Future[None] | None = None
+    aside = _Aside("kayan_workers.database", told=url)
 
     async def check() -> None:
         nonlocal asking
         if "database" not in edges.__dict__:
             await _reach(url)
+            await aside.look()
             return
         if asking is None or asking.done():
             asking = _in_background(lambda: _ask(edges))
@@ -88,32 +93,49 @@ def storage_check(edges: Edges, bucket: str | None, region: str) -> Check:
     """Whether the bucket (None: a folder) can be used. Until a job has used it, a process of its own looks: boto3 stays out of this one."""
     asking: asyncio.Future[None] | None = None
     asked_at = float("-inf")
-    asked_aside = False
+    aside = _Aside("kayan_workers.storage", bucket, region) if bucket else None
 
     async def check() -> None:
-        nonlocal asking, asked_at, asked_aside
-        aside = bucket is not None and "storage" not in edges.__dict__
-        is_old = asking is not None and asking.done() and time.monotonic() - asked_at >= _good_for(asking, aside)
-        if asking is None or is_old or aside is not asked_aside:
-            asked_at, asked_aside = time.monotonic(), aside
-            asking = _in_background(lambda: _look_aside(bucket or "", region) if aside else edges.storage.check())
+        nonlocal asking, asked_at
+        if aside and "storage" not in edges.__dict__:
+            await aside.look()
+            return
+        if asking is None or _is_old(asking, asked_at, good=_BUCKET_FRESH_SECONDS, bad=_FRESH_SECONDS):
+            asked_at = time.monotonic()
+            asking = _in_background(lambda: edges.storage.check())
         await asyncio.shield(asking)
 
     return check
 
 
-def _good_for(answer: asyncio.Future[None], aside: bool) -> float:
-    """How many seconds an answer about the bucket counts. The other process is not started again for good news."""
-    if answer.exception() is not None:
-        return _ASIDE_AGAIN_SECONDS if aside else _FRESH_SECONDS
-    return float("inf") if aside else _BUCKET_FRESH_SECONDS
+class _Aside:
+    """A look by a process of its own, whose libraries go with it. It is started again after bad news, not after good."""
+
+    def __init__(self, module: str, *arguments: str, told: str = "") -> None:
+        """``told`` is what the process reads: secrets, which arguments are not."""
+        self._command = [sys.executable, "-P", "-m", module, *arguments]
+        self._told = told
+        self._looking: asyncio.Future[None] | None = None
+        self._looked_at = float("-inf")
+
+    async def look(self) -> None:
+        """Raises what the process said, as a TemporaryError."""
+        if self._looking is None or _is_old(self._looking, self._looked_at, good=float("inf"), bad=ASIDE_AGAIN_SECONDS):
+            self._looked_at = time.monotonic()
+            self._looking = _in_background(self._run)
+        await asyncio.shield(self._looking)
+
+    def _run(self) -> None:
+        done = subprocess.run(  # noqa: S603  ourselves
+            self._command, input=self._told, capture_output=True, text=True, timeout=_ASIDE_SECONDS, check=False
+        )
+        if done.returncode:
+            raise TemporaryError((done.stdout or done.stderr).strip()[-500:] or f"{self._command[-1]} ended with {done.returncode}")
 
 
-def _look_aside(bucket: str, region: str) -> None:
-    command = [sys.executable, "-P", "-m", "kayan_workers.storage", bucket, region]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_ASIDE_SECONDS, check=False)  # noqa: S603  ourselves
-    if done.returncode:
-        raise TemporaryError((done.stdout or done.stderr).strip()[-500:] or f"looking at bucket {bucket} ended with {done.returncode}")
+def _is_old(answer: asyncio.Future[None], asked_at: float, *, good: float, bad: float) -> bool:
+    """Whether it is time to ask again: good news counts for ``good`` seconds, bad for ``bad``."""
+    return answer.done() and time.monotonic() - asked_at >= (bad if answer.exception() else good)
 
 
 def _in_background(function: Callable[[], None]) -> asyncio.Future[None]:
@@ -153,10 +175,13 @@ async def _reach(url: str) -> None:
     host = host or query.get("host", [""])[0] or "localhost"
     port = port or int(query.get("port", ["5432"])[0])
     try:
-        if host.startswith("/"):
-            _reader, writer = await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
-        else:
-            _reader, writer = await asyncio.open_connection(host, port)
+        async with asyncio.timeout(_REACH_SECONDS):
+            if host.startswith("/"):
+                _reader, writer = await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+            else:
+                _reader, writer = await asyncio.open_connection(host, port)
+    except TimeoutError as error:
+        raise ConnectionError(f"{host}:{port} does not answer within {_REACH_SECONDS:g} s") from error
     except OSError as error:
         raise ConnectionError(f"{host}:{port} cannot be reached: {error.strerror or error}") from error
     writer.close()

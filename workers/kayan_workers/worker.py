@@ -35,13 +35,16 @@ from kayan_workers.health import Answer, HealthServer
 from kayan_workers.health_table import HealthTable
 from kayan_workers.lifecycle import Lifecycle
 from kayan_workers.metrics import CONTENT_TYPE, Depths, Metrics
+from kayan_workers.mounted import Mounted
 from kayan_workers.pong import answering
 from kayan_workers.processors.table import DATABASE, ROLES, STORAGE, Role
-from kayan_workers.readiness import Check, Readiness, database_check, redis_check, storage_check
+from kayan_workers.readiness import ASIDE_AGAIN_SECONDS, Check, Readiness, database_check, redis_check, storage_check
 from kayan_workers.settings import Settings
 
 HUNG_SECONDS = 120.0
 """No step of a healthy loop takes so long: a call to Redis is given up after 23 s, an attempt to connect after a few for each node."""
+SETTINGS_SECONDS = 5.0
+"""How often the mounted settings are looked at; the kubelet brings a change within a minute or so."""
 ECHO_SECONDS = 0.2
 """A signal that comes again this soon is the same one: some wrappers send it to a process and to its group."""
 
@@ -116,8 +119,10 @@ class Worker:
         aside = [asyncio.create_task(self._examine(), name="examine")]
         if logs.LEVELS[self.settings.log_level] <= logs.LEVELS["info"]:  # who logs no such line must not take the turn of one who does
             aside.append(asyncio.create_task(self._health_table(depths).run(), name="health table"))
-        if STORAGE in checks:
-            aside.append(asyncio.create_task(self._examine_storage(checks[STORAGE]), name="examine storage"))
+        edges = [name for name in (DATABASE, STORAGE) if name in checks]
+        aside += [asyncio.create_task(self._examine_edge(name, checks[name]), name=f"examine {name}") for name in edges]
+        if self.settings.mounted is not None:
+            aside.append(asyncio.create_task(self._watch_settings(self.settings.mounted), name="watch settings"))
         try:
             await self._consume()
         finally:
@@ -246,12 +251,40 @@ class Worker:
             except (RedisError, OSError):
                 await asyncio.sleep(1)
 
-    async def _examine_storage(self, check: Check) -> None:
-        """Say at the start what would otherwise be said by every job."""
-        try:
-            await check()
-        except Exception as error:
-            self.log.error("storage.unusable", error=str(error))
+    async def _examine_edge(self, name: str, check: Check) -> None:
+        """Say at the start what would otherwise be said by every job, and when it has been mended."""
+        unusable, usable, said = f"{name}.unusable", f"{name}.usable", ""
+        while True:
+            try:
+                await check()
+            except Exception as error:
+                if str(error) != said:
+                    said = str(error)
+                    self.log.error(unusable, error=said)
+                await asyncio.sleep(ASIDE_AGAIN_SECONDS)
+            else:
+                if said:
+                    self.log.info(usable)
+                return
+
+    async def _watch_settings(self, mounted: Mounted) -> None:
+        """Leave when a mounted file says something else than what we were started with: whoever starts us again, does so with that.
+        With files that we would not even start with, the worker goes on as it is."""
+        while True:
+            await asyncio.sleep(SETTINGS_SECONDS)
+            found = mounted.anew(os.environ)
+            if found is None:
+                continue
+            names, variables = found
+            try:
+                Settings.from_environment(variables, self.roles)
+            except SettingsError as error:
+                self.log.error("settings.wrong", variables=names, error=str(error))
+                continue
+            self.log.info("settings.changed", variables=names)
+            if not self.draining:
+                self._drain()
+            return
 
     # -- signals and news ----------------------------------------------------------------------------------------------------
 
@@ -264,13 +297,16 @@ class Worker:
         now = asyncio.get_running_loop().time()
         if now < self._told_at + ECHO_SECONDS:
             return
-        self._told_at = now
-        if self.draining:
+        told_before, self._told_at = self._told_at > -math.inf, now
+        if told_before:
             self.log.error("worker.killed", signal=number.name)
             sys.stdout.flush()
             os._exit(128 + number)
+        self._drain(signal=number.name)
+
+    def _drain(self, **why: str) -> None:
         running = sum(consumer.in_flight for consumer in self.consumers)
-        self.log.info("worker.draining", signal=number.name, running=running, grace_seconds=self.settings.grace_seconds)
+        self.log.info("worker.draining", **why, running=running, grace_seconds=self.settings.grace_seconds)
         self.stop()
 
     def _listen_to_redis(self) -> None:

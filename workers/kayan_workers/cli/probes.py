@@ -135,7 +135,7 @@ async def _queues(server: Server, settings: Settings, roles: Sequence[Role]) -> 
 
 def database(settings: Settings, roles: Sequence[Role]) -> str:
     from kayan_workers.cli.rights import require
-    from kayan_workers.database import Database
+    from kayan_workers.database import Database, remedy
     from kayan_workers.errors import TemporaryError
 
     assert settings.database_url is not None
@@ -145,28 +145,10 @@ def database(settings: Settings, roles: Sequence[Role]) -> str:
             version = connection.execute("SHOW server_version").fetchone()
             require(connection, roles, settings.cleanup)
     except TemporaryError as error:
-        raise Trouble(error.says, error.remedy or _database_remedy(error.says)) from error
+        raise Trouble(error.says, error.remedy or remedy(error.says)) from error
     finally:
         base.close()
     return f"version {version[0] if version else '?'}, the app's tables are there and may be used"
-
-
-def _database_remedy(said: str) -> str:
-    for pattern, remedy in _DATABASE_REMEDIES.items():
-        if re.search(pattern, said):
-            return remedy
-    return "is PostgreSQL running, and is DATABASE_URL the same as the web app's?"
-
-
-_DATABASE_REMEDIES = {
-    'database ".*" does not exist': "mend the database's name in DATABASE_URL, or create it",
-    'role ".*" does not exist|authentication failed|no password supplied': "mend user and password in DATABASE_URL",
-    "no pg_hba.conf entry": "let the server's pg_hba.conf admit us, or say ?sslmode=require in DATABASE_URL",
-    "too many (clients|connections)|connection slots": "lower DATABASE_POOL_SIZE, or raise the server's max_connections",
-    "SSL|certificate": "mend ?sslmode= and the certificates in DATABASE_URL",
-    "translate host name|name resolution|Name or service": "mend the host in DATABASE_URL",
-}
-"""What PostgreSQL and libpq say when they name the cause themselves."""
 
 
 def storage(settings: Settings) -> str:
