@@ -11,16 +11,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from servers import PROJECT, missing
-
 from cluster import timings
 from cluster.kube import Namespace, run
 from cluster.release import Release
+from servers import PROJECT, missing
 
 FAMILIES = ("media", "messaging", "analytics", "maintenance")
 STORES = ("redis:7", "postgres:17", "versity/versitygw:v1.8.0")
-
-pytest_plugins: list[str] = []
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -45,7 +42,7 @@ def cluster() -> None:
     run("make", "--directory", str(PROJECT), "images", timeout=1500)
     load = os.environ.get("KAYAN_TEST_CLUSTER_LOAD")
     if not load:
-        missing("KAYAN_TEST_CLUSTER_LOAD is not set: it is the command that brings local images into the cluster, `kind load docker-image`, say")
+        missing("KAYAN_TEST_CLUSTER_LOAD is not set: the command that brings local images into the cluster, `kind load docker-image`, say")
     run(*shlex.split(load), *(f"kayanlive/workers-{family}:{_version()}" for family in FAMILIES), *STORES, timeout=900)
 
 

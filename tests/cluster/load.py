@@ -11,10 +11,9 @@ from typing import Any
 import boto3
 import imageio_ffmpeg
 from botocore.config import Config
+from cluster.release import Release
 from redis import Redis
 from wire.peer import NodePeer
-
-from cluster.release import Release
 
 BUCKET = "kayan-demo"
 

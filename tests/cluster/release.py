@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from cluster.kube import Namespace, Object, ready, run, until
 from kayan_workers.processors.table import ROLES
 from redis import Redis
-
-from cluster.kube import Namespace, Object, ready, run, until
 
 CHART = Path(__file__).parents[2] / "charts"
 Values = Mapping[str, Any]
@@ -110,7 +109,8 @@ class Release:
 
     def logged(self, component: str) -> list[Object]:
         """The events of all pods of a worker that still exist, those on their way out too."""
-        return self.namespace.events("--selector=" + f"app.kubernetes.io/component={component}", "--container=worker", "--tail=-1", "--max-log-requests=50")
+        selector = f"--selector=app.kubernetes.io/component={component}"
+        return self.namespace.events(selector, "--container=worker", "--tail=-1", "--max-log-requests=50")
 
     # -- the demo's stores, from outside -------------------------------------------------------------------------------------
 
@@ -130,9 +130,12 @@ class Release:
 
     @contextlib.contextmanager
     def database(self) -> Iterator[psycopg.Connection[Any]]:
-        with self.namespace.forwarded(f"service/{self.name}-demo-postgres", 5432) as address:
-            with psycopg.connect(f"postgresql://kayan:{self.password()}@{address}/kayanlive", autocommit=True) as connection:
-                yield connection
+        password = self.password()
+        with (
+            self.namespace.forwarded(f"service/{self.name}-demo-postgres", 5432) as address,
+            psycopg.connect(f"postgresql://kayan:{password}@{address}/kayanlive", autocommit=True) as connection,
+        ):
+            yield connection
 
 
 def _rolled_out(deployment: Object) -> bool:

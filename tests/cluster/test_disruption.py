@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-
 from cluster import load, timings
 from cluster.kube import Namespace, last_end, run, until
 from cluster.release import QUICK, Release, merged, only, wait_finished
@@ -66,8 +65,9 @@ async def test_draining_a_node_moves_its_work_and_loses_nothing(release: Release
         async with load.producer(release, EMAIL) as node:
             mails = await load.add_many(node, EMAIL, load.mails(600))
         try:
-            drain = ("kubectl", "drain", node_name, "--pod-selector", f"app.kubernetes.io/component=email,app.kubernetes.io/instance={release.name}")
-            run(*drain, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout", "120s")
+            selector = f"app.kubernetes.io/component=email,app.kubernetes.io/instance={release.name}"
+            run("kubectl", "drain", node_name, "--pod-selector", selector, "--ignore-daemonsets",
+                "--delete-emptydir-data", "--timeout", "120s")  # fmt: skip
         finally:
             run("kubectl", "uncordon", node_name)
         release.wait_ready()
@@ -83,22 +83,28 @@ async def test_the_jobs_of_a_pod_that_is_killed_without_warning_finish_elsewhere
         pod = until(lambda: load.holder(redis, VARIANT, job_id), 30, what="the film is being worked")
         began = time.monotonic()
         release.namespace.kubectl("delete", "pod", pod, "--grace-period=0", "--force", check=False)
-        other = until(lambda: load.holder(redis, VARIANT, job_id) not in ("", pod) and load.holder(redis, VARIANT, job_id), 60, what="another pod has it")
+
+        def another() -> str:
+            now = load.holder(redis, VARIANT, job_id)
+            return "" if now == pod else now
+
+        other = until(another, 60, what="another pod has it")
         timings.note("pod killed with its job → job runs elsewhere (locks of 5 s)", time.monotonic() - began)
         assert [event["job_id"] for event in release.logged("variant") if event["event"] == "job.stalled"] == [job_id]
         wait_finished(redis, 240, (VARIANT,))
         assert job_id in redis.zrange(f"bull:{VARIANT}:completed", 0, -1), load.job(redis, VARIANT, job_id)
         assert other in release.namespace.pod_names("variant")
     with release.database() as connection:
-        rows = connection.execute('SELECT "variantType"::text FROM asset_variants WHERE "assetId" = %s ORDER BY 1', (load.FILM["assetId"],)).fetchall()
+        select = 'SELECT "variantType"::text FROM asset_variants WHERE "assetId" = %s ORDER BY 1'
+        rows = connection.execute(select, (load.FILM["assetId"],)).fetchall()
     assert [name for (name,) in rows] == ["MOBILE", "PREVIEW", "THUMBNAIL", "WEB_OPTIMIZED"], "one of each, though two pods worked on them"
 
 
 async def test_a_pod_that_runs_out_of_memory_says_so_and_its_job_is_done_when_there_is_more(
     new_release: Callable[..., Release], bull_installed: None
 ) -> None:
-    small = {"workers": {"email": {"resources": {"limits": {"memory": "110Mi"}}}}, "settings": {"maxStalledCount": 20}, "demo": {"seed": False}}
-    release = new_release().install(merged(only("email"), QUICK, small))
+    small = {"workers": {"email": {"resources": {"limits": {"memory": "110Mi"}}}}, "settings": {"maxStalledCount": 20}}
+    release = new_release().install(merged(only("email"), QUICK, small, {"demo": {"seed": False}}))
     big = "x" * 60_000_000
     mail = {"to": "lead@example.com", "subject": "Plans", "template": "", "data": {"html": "Hi", "text": "Hi"},
             "attachments": [{"filename": "plans.txt", "content": big, "contentType": "text/plain"}]}  # fmt: skip

@@ -7,11 +7,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from wire.peer import NodePeer
-
 from cluster import timings
 from cluster.kube import Namespace, restarts, until
 from cluster.release import QUEUES, WORKERS, Release, counted, wait_finished
+from wire.peer import NodePeer
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +53,8 @@ def test_helm_test_pings_every_queue(release: Release) -> None:
 
 def test_the_log_of_a_worker_has_a_line_for_each_step_of_a_job(release: Release) -> None:
     events = [event for event in release.logged("thumbnail") if event.get("queue") == "thumbnail-generation"]
-    by_job = {job_id: [event["event"] for event in events if event.get("job_id") == job_id] for job_id in {event.get("job_id") for event in events}}
-    assert ["job.started", "job.completed"] in by_job.values()
-    assert ["job.started", "job.failed"] in by_job.values(), "the demo's broken upload"
+    lives = [[event["event"] for event in events if event.get("job_id") == job_id] for job_id in {event.get("job_id") for event in events}]
+    assert ["job.started", "job.completed"] in lives
 
 
 def test_the_health_table_is_logged_once_for_the_whole_fleet(release: Release) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
 from cluster import load, timings
 from cluster.kube import CommandError, Namespace, Object, ready, until
 from cluster.release import Release, Values, merged, only
 
+WRONG_PASSWORD = "postgresql://kayan:wrong@{postgres}:5432/kayanlive"
 WITHIN = 75
 """Seconds: a minute for the pod to say so, and the time to start it."""
 
@@ -58,7 +58,7 @@ def said(release: Release, component: str) -> str:
 @pytest.mark.parametrize(
     ("wrong", "component", "words"),
     [
-        pytest.param({"DATABASE_URL": "postgresql://kayan:wrong@{postgres}:5432/kayanlive"}, "notification", "password authentication failed", id="password-of-the-database"),
+        pytest.param({"DATABASE_URL": WRONG_PASSWORD}, "notification", "password authentication failed", id="password-of-the-database"),
         pytest.param({"DATABASE_URL": None}, "notification", "DATABASE_URL is not set", id="key-missing"),
         pytest.param({"REDIS_PASSWORD": "wrong"}, "notification", "WRONGPASS", id="password-of-redis"),
         pytest.param({"AWS_SECRET_ACCESS_KEY": "wrong"}, "thumbnail", "AWS_SECRET_ACCESS_KEY", id="key-of-the-store"),
@@ -71,7 +71,7 @@ def test_a_wrong_secret_is_named_by_pods_that_are_not_ready_and_recover_when_it_
     host = f"{stores.name}-demo-postgres.{stores.namespace.name}.svc"
     put(release, secret(stores, **{name: value and value.format(postgres=host) for name, value in wrong.items()}))
     release.install(real(stores), only(component), wait=False)
-    until(lambda: words in said(release, component), WITHIN, what=f"a pod says {words}", trouble=lambda: release.trouble() + said(release, component))
+    until(lambda: words in said(release, component), WITHIN, what=f"a pod says {words}", trouble=release.trouble)
     assert not any(ready(pod) for pod in release.namespace.pods(component))
     release.namespace.apply(secret(stores))
     began = time.monotonic()
@@ -105,7 +105,8 @@ def test_what_cannot_be_reached_is_named_within_a_minute(
 def test_a_secret_that_is_not_there_is_named_too(stores: Release, new_release: Callable[..., Release]) -> None:
     release = new_release()
     release.install(real(stores), only("notification"), wait=False)
-    until(lambda: "DATABASE_URL is not set" in said(release, "notification"), WITHIN, what="the pod says what it lacks", trouble=release.trouble)
+    lacks = "DATABASE_URL is not set"
+    until(lambda: lacks in said(release, "notification"), WITHIN, what="the pod says what it lacks", trouble=release.trouble)
     put(release, secret(stores))
     release.wait_ready(timeout=400)
 

@@ -49,14 +49,13 @@ async def test_a_wrong_password_in_a_secret_is_told_and_its_correction_starts_th
         assert (status, "password authentication failed" in problems(running)["database"]) == (503, True)
         swap(secret, DATABASE_URL=role.at(), REDIS_URL=redis_url)
         assert running.wait_for("settings.changed")["variables"] == ["DATABASE_URL"]
-        assert running.exit_code() == 0
-        assert [event["event"] for event in running.events()][-2:] == ["worker.draining", "worker.stopped"]
+        running.wait_for("health.listening", count=2)
+        await is_ready(running)
+        names = [event["event"] for event in running.events()]
+        assert names.index("worker.draining") < names.index("worker.stopped") < len(names) - 1 - names[::-1].index("worker.started")
+        assert len(running.events("database.unusable")) == 1
         assert "wrong-as-can-be" not in running.output()
         assert role.password not in running.output()
-
-    with worker("analytics", variables=settings) as running:
-        await is_ready(running)
-        assert running.events("database.unusable") == []
 
 
 async def test_running_jobs_finish_before_a_worker_leaves_for_its_new_settings_and_a_signal_meanwhile_cuts_none_short(
@@ -80,6 +79,21 @@ async def test_running_jobs_finish_before_a_worker_leaves_for_its_new_settings_a
             assert running.exit_code() == 0
 
 
+async def test_a_worker_that_is_told_to_begins_anew_in_its_place_and_still_leaves_for_good(redis_url: str, database_url: str) -> None:
+    with worker("analytics", "--concurrency", "3", variables={"DATABASE_URL": database_url, "REDIS_URL": redis_url}) as running:
+        running.wait_for("worker.started")
+        running.signal(signal.SIGUSR2)
+        second = running.wait_for("worker.started", count=2)
+        assert (second["pid"], second["roles"]) == (running.process.pid, {"analytics": 3})
+        async with queue_at(redis_url, "analytics") as queue:
+            await queue.add({"type": "ASSET_VIEW", "assetId": "none", "data": {}, "timestamp": "2025-11-24T10:05:07.123Z"})
+            running.wait_for("job.started")
+        running.signal(signal.SIGUSR2)
+        running.signal(signal.SIGTERM)
+        assert running.exit_code() == 0
+        assert len(running.events("worker.started")) == 2
+
+
 async def test_a_worker_whose_files_say_the_same_goes_on_and_so_does_one_whose_new_files_are_no_good(
     redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
@@ -98,7 +112,7 @@ async def test_a_worker_whose_files_say_the_same_goes_on_and_so_does_one_whose_n
         assert running.events("settings.changed") == []
         swap(secret, DATABASE_URL=database_url, REDIS_URL=f"{redis_url}?socket_timeout=9")
         assert running.wait_for("settings.changed")["variables"] == ["REDIS_URL"]
-        assert running.exit_code() == 0
+        running.wait_for("worker.started", count=2)
 
 
 async def test_a_password_that_is_no_longer_right_is_told_by_a_worker_that_has_used_the_database(
@@ -143,8 +157,7 @@ async def test_a_wrong_password_of_redis_is_told_and_its_correction_starts_the_w
         await wait_until(lambda: "password" in problems(running).get("redis", ""))
         swap(secret, REDIS_PASSWORD="the-right-word")
         running.wait_for("settings.changed")
-        assert running.exit_code() == 0
-    with worker("analytics", variables=settings) as running:
+        running.wait_for("health.listening", count=2)
         await is_ready(running)
 
 
@@ -158,8 +171,7 @@ async def test_wrong_keys_of_the_bucket_are_told_and_the_right_ones_are_read_fro
         assert "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY" in running.wait_for("storage.unusable")["error"]
         assert "storage" in problems(running)
         swap(secret, AWS_ACCESS_KEY_ID=s3.access_key, AWS_SECRET_ACCESS_KEY=s3.secret_key)
-        assert running.exit_code() == 0
-    with worker("thumbnail", variables=settings) as running:
+        running.wait_for("health.listening", count=2)
         await is_ready(running)
 
 

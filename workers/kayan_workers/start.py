@@ -19,13 +19,16 @@ from kayan_workers.settings import Settings
 
 USAGE = 2
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+ANEW = signal.SIGUSR2
+"""A worker that hears it finishes its jobs and begins anew in its place."""
 
 
 def become_worker(roles: Sequence[str], concurrency: int | None) -> NoReturn:
     """Replace this process by a worker of these roles. Process id, standard streams and environment stay."""
     sys.stdout.flush()
     sys.stderr.flush()
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)  # one that comes while the new interpreter loads waits until somebody listens
+    # one that comes while the new interpreter loads waits until somebody listens
+    signal.pthread_sigmask(signal.SIG_BLOCK, {*SIGNALS, ANEW})
     # -P: the working directory is no place to import from, as it is none for the command itself.
     os.execv(sys.executable, [sys.executable, "-P", "-m", "kayan_workers.start", str(concurrency or 0), *roles])  # noqa: S606  ourselves
 
@@ -34,7 +37,8 @@ def main() -> NoReturn:
     """Run the worker. Arguments: slots of each queue (0: as the environment and the table say), then names of roles."""
     for number in SIGNALS:
         signal.signal(number, lambda *_: os._exit(0))  # nothing has begun: there is nothing to finish
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    signal.signal(ANEW, signal.SIG_IGN)  # nor to begin anew
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {*SIGNALS, ANEW})
     slots, names = int(sys.argv[1]), sys.argv[2:]
     chosen = [role for role in ROLES if role.name in names]
     adopt()
@@ -45,6 +49,8 @@ def main() -> NoReturn:
         from kayan_workers.worker import run_worker
 
         code = run_worker(chosen, settings)
+        if code is None:
+            become_worker(names, slots)
     except SettingsError as error:
         print(refusal(error), file=sys.stderr)  # noqa: T201  there is no log yet: it is one of the settings
         code = USAGE

@@ -49,8 +49,8 @@ ECHO_SECONDS = 0.2
 """A signal that comes again this soon is the same one: some wrappers send it to a process and to its group."""
 
 
-def run_worker(roles: Sequence[Role], settings: Settings) -> int:
-    """Work the queues of ``roles`` until a signal says to stop; returns the exit code.
+def run_worker(roles: Sequence[Role], settings: Settings) -> int | None:
+    """Work the queues of ``roles`` until a signal says to stop; returns the exit code, or None when the worker is to begin anew.
 
     Raises SettingsError when it cannot begin (no roles, a taken port, a processor that is not installed).
     """
@@ -66,13 +66,15 @@ def run_worker(roles: Sequence[Role], settings: Settings) -> int:
     gc.set_threshold(20_000)  # a batch makes thousands of objects at once: looking for rings every 700 takes a twelfth of all work
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(worker.run())
+    sys.stdout.flush()
+    if worker.begins_anew:
+        return None
     _leave(code)
     return code
 
 
 def _leave(code: int) -> None:
     """Python waits at its end for every thread; one that sits in a codec after the grace period must not keep us."""
-    sys.stdout.flush()
     stuck = [thread for thread in threading.enumerate() if thread is not threading.current_thread() and not thread.daemon]
     if any(thread.is_alive() and not _ends_soon(thread) for thread in stuck):
         os._exit(code)
@@ -100,6 +102,8 @@ class Worker:
         self.consumers: list[Consumer] = []
         self.code = 0
         self.draining = False
+        self.begins_anew = False
+        """Whether another worker is to follow in this process, once this one has left."""
         self._told_at = -math.inf
         self._began = time.monotonic()
 
@@ -268,8 +272,8 @@ class Worker:
                 return
 
     async def _watch_settings(self, mounted: Mounted) -> None:
-        """Leave when a mounted file says something else than what we were started with: whoever starts us again, does so with that.
-        With files that we would not even start with, the worker goes on as it is."""
+        """Begin anew when a mounted file says something else than what we were started with. With files that we would not even start
+        with, the worker goes on as it is."""
         while True:
             await asyncio.sleep(SETTINGS_SECONDS)
             found = mounted.anew(os.environ)
@@ -282,8 +286,7 @@ class Worker:
                 self.log.error("settings.wrong", variables=names, error=str(error))
                 continue
             self.log.info("settings.changed", variables=names)
-            if not self.draining:
-                self._drain()
+            self._begin_anew()
             return
 
     # -- signals and news ----------------------------------------------------------------------------------------------------
@@ -292,6 +295,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
+        loop.add_signal_handler(signal.SIGUSR2, self._begin_anew)
 
     def _on_signal(self, number: signal.Signals) -> None:
         now = asyncio.get_running_loop().time()
@@ -302,7 +306,14 @@ class Worker:
             self.log.error("worker.killed", signal=number.name)
             sys.stdout.flush()
             os._exit(128 + number)
+        self.begins_anew = False
         self._drain(signal=number.name)
+
+    def _begin_anew(self) -> None:
+        """Leave as on SIGTERM, for a worker with the settings and sources of that moment. Who was told to leave for good does so."""
+        if not self.draining:
+            self.begins_anew = True
+            self._drain()
 
     def _drain(self, **why: str) -> None:
         running = sum(consumer.in_flight for consumer in self.consumers)
