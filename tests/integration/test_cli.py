@@ -360,7 +360,7 @@ def test_the_tab_key_completes_what_may_stand_there(words: str, found: list[str]
 
 def test_every_help_speaks_of_kayan_and_not_of_pythons_types() -> None:
     top = [each.name or each.callback.__name__ for each in command_line.registered_commands if each.callback]
-    for command in ["", *top, "mail", "mail list", "mail preview"]:
+    for command in ["", *top, "mail", "mail list", "mail preview", "demo", "demo schema", "demo seed", "demo verify"]:
         text = kayan(*command.split(), "--help", variables={"COLUMNS": "140"}).stdout
         assert not re.search(r"<\w+(\[\w+\])?>|\{|\[\[|int range", text.replace("CONCURRENCY_<ROLE>", "")), text
     usages = {"worker": "all | ROLE... | FAMILY...", "retry": "QUEUE [ID...]", "job": "QUEUE ID", "check": "[ROLE... | FAMILY...]"}

@@ -322,6 +322,28 @@ class S3Storage:
                 if _code(error) not in {"NoSuchKey", "AccessDenied"}:
                     raise
 
+    def make_bucket(self) -> bool:
+        """Make the bucket unless it is there; returns whether it was made."""
+        from botocore.exceptions import ClientError
+
+        with self._trouble("making it"):
+            try:
+                self._client.head_bucket(Bucket=self.bucket)
+            except ClientError as error:
+                if _code(error) not in _MISSING | {"NoSuchBucket"}:
+                    raise
+            else:
+                return False
+            # Of us-east-1 alone S3 wants to hear nothing.
+            where: Any = {} if self.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
+            try:
+                self._client.create_bucket(Bucket=self.bucket, **where)
+            except ClientError as error:
+                if _code(error) != "BucketAlreadyOwnedByYou":
+                    raise
+                return False  # somebody was faster
+        return True
+
     @contextmanager
     def _saying_what_is_missing(self, key: str) -> Iterator[None]:
         """HEAD says 404 and no more, of a missing bucket as well as of a missing object; GET gives the reason."""

@@ -79,23 +79,6 @@ def worker(
 
 
 @app.command(rich_help_panel="Work", cls=Command)
-def demo(
-    keep: Annotated[Optional[str], typer.Option("--keep", metavar="FOLDER", help="Where the results go; else a temporary folder.")] = None,  # noqa: UP045
-) -> None:
-    """Run all seven queues on embedded servers and sample files, and check what came out. Needs nothing but this package."""
-    from pathlib import Path
-
-    from kayan_workers.demo.run import demo as run_demo
-    from kayan_workers.errors import SettingsError
-
-    try:
-        code = run_demo(Path(keep) if keep else None)
-    except SettingsError as error:
-        session.refuse_environment(error)
-    raise typer.Exit(code)
-
-
-@app.command(rich_help_panel="Work", cls=Command)
 def check(
     roles: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -132,6 +115,72 @@ def ping(
     seconds = session.length_of_time(timeout, "--timeout")
     code = session.run(lambda server, settings: ask(server, settings, roles=chosen, timeout_seconds=seconds, as_json=as_json))
     raise typer.Exit(code)
+
+
+# -- demo ------------------------------------------------------------------------------------------------------------------------
+
+demo = typer.Typer(
+    cls=Commands, invoke_without_command=True, subcommand_metavar="[COMMAND]",
+    help="Run all seven queues on embedded servers and sample files, and check what came out. Needs nothing but this package.\n\n"
+    "On servers that are there already: `kayan demo seed`, then `kayan demo verify`.",
+)  # fmt: skip
+app.add_typer(demo, name="demo", rich_help_panel="Work")
+
+Wait = Annotated[str, typer.Option("--wait", metavar="TIME", help="How long to wait for all that has to be there first: 90s, 5m.")]
+
+
+@demo.callback()
+def demo_itself(
+    context: typer.Context,
+    keep: Annotated[Optional[str], typer.Option("--keep", metavar="FOLDER", help="Where the results go; else a temporary folder.")] = None,  # noqa: UP045
+) -> None:
+    if context.invoked_subcommand is not None:
+        if keep is not None:
+            session.fail(f"--keep belongs to `kayan demo` alone, not to {context.invoked_subcommand}", session.USAGE)
+        return
+    from pathlib import Path
+
+    from kayan_workers.demo.run import demo as run_demo
+    from kayan_workers.errors import SettingsError
+
+    try:
+        code = run_demo(Path(keep) if keep else None)
+    except SettingsError as error:
+        session.refuse_environment(error)
+    raise typer.Exit(code)
+
+
+@demo.command(name="schema", cls=Command)
+def demo_schema(
+    out: Annotated[Optional[str], typer.Option("--out", "-o", metavar="FILE", help="Write it there; else it is printed.")] = None,  # noqa: UP045
+) -> None:
+    """Write the app's tables as SQL, for the folder of which an empty PostgreSQL runs every file when it starts."""
+    from kayan_workers.cli.demo import write_schema
+
+    with session.to_a_reader_who_may_leave():
+        write_schema(out)
+
+
+@demo.command(name="seed", cls=Command)
+def demo_seed(wait: Wait = "120s") -> None:
+    """Fill the Redis, database and bucket that the environment names: tables and bucket if they are missing, files, rows, jobs.
+
+    Once: a second time it does nothing. A database with anybody's users in it is refused."""
+    from kayan_workers.cli.demo import on_given_servers
+    from kayan_workers.demo.given import seed
+
+    on_given_servers(seed, wait_seconds=session.length_of_time(wait, "--wait"))
+
+
+@demo.command(name="verify", cls=Command)
+def demo_verify(wait: Wait = "5m") -> None:
+    """Wait until the workers have done the jobs of `kayan demo seed`, and check what came out, as `kayan demo` does.
+
+    The mails themselves are elsewhere: it checks to whom the workers say they went."""
+    from kayan_workers.cli.demo import on_given_servers
+    from kayan_workers.demo.given import verify
+
+    on_given_servers(verify, wait_seconds=session.length_of_time(wait, "--wait"))
 
 
 # -- look ------------------------------------------------------------------------------------------------------------------------

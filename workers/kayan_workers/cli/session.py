@@ -103,17 +103,17 @@ def length_of_time(text: str, option: str) -> float:
         fail(f"{option}: {error}", USAGE)
 
 
-def run(command: Callable[[Server, Settings], Awaitable[T]], *, interrupted: int = INTERRUPTED) -> T:
+def run(command: Callable[[Server, Settings], Awaitable[T]], *, roles: Sequence[Role] = (), interrupted: int = INTERRUPTED) -> T:
     """Run an async command with a Redis server; every expected error becomes one line and an exit code.
 
-    ``interrupted`` is the exit code after Ctrl-C: 0 where that is the way to end.
+    ``roles`` are those whose settings it needs. ``interrupted`` is the exit code after Ctrl-C: 0 where that is the way to end.
     """
     from redis.exceptions import RedisError, ResponseError
 
     from kayan_workers.bull.ending import heard
     from kayan_workers.bull.errors import QueueUnreachable
 
-    settings = settings_for()
+    settings = settings_for(roles)
 
     async def connected() -> T:
         from kayan_workers.bull.server import Server

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -43,14 +44,16 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Where to look. ``failed`` holds the failed jobs of each queue as they stand in Redis."""
+    """Where to look. ``failed`` holds the failed jobs of each queue as they stand in Redis. Without an ``outbox`` (None: it lies elsewhere,
+    or there is none) the workers' record says which mails went out. ``temp_dir`` takes pictures while they are looked at."""
 
     world: World
     planned: Sequence[Planned]
     connection: psycopg.Connection
     storage: Storage
-    outbox: Path
+    outbox: Path | None
     failed: dict[str, list[Job]]
+    temp_dir: Path | None = None
 
     def rows(self, query: LiteralString, *values: Any) -> list[tuple[Any, ...]]:
         return self.connection.execute(query, values).fetchall()
@@ -183,6 +186,9 @@ def _mails(evidence: Evidence, outcome: Outcome) -> None:
     """Each recipient of each mail job found one message of their own in the outbox, with nothing left unfilled."""
     jobs = [job for job in evidence.planned if job.queue == "email" and not job.fails]
     wanted = Counter(address for job in jobs for address in ([job.data["to"]] if isinstance(job.data["to"], str) else job.data["to"]))
+    if evidence.outbox is None:
+        _recorded_mails(evidence, outcome, wanted)
+        return
     messages = [_message(path) for path in sorted(evidence.outbox.glob("*.eml"))]
     outcome.expect("mails in the outbox by recipient", Counter(str(message["To"]) for message in messages), wanted)
     for message in messages:
@@ -190,6 +196,19 @@ def _mails(evidence: Evidence, outcome: Outcome) -> None:
     attached = sorted(part.get_filename() or "" for message in messages for part in message.iter_attachments())
     outcome.expect("attachments", attached, ["plan.bin", "schedule.csv"])
     outcome.produced["mails"] = len(messages)
+
+
+_SENT = "SELECT recipient FROM kayan_workers.mails WHERE queue = 'email' AND starts_with(job_id, 'demo-') AND sent_at IS NOT NULL"
+
+
+def _recorded_mails(evidence: Evidence, outcome: Outcome, wanted: Counter[str]) -> None:
+    """As far as can be told without the mails: the workers have written down each recipient, by the SHA-256 of the address."""
+    there = evidence.rows("SELECT to_regclass('kayan_workers.mails') IS NOT NULL")[0][0]
+    sent = evidence.rows(_SENT) if there else []
+    by_digest = {hashlib.sha256(address.encode()).hexdigest(): address for address in wanted}
+    found = Counter(by_digest.get(digest, "somebody else") for (digest,) in sent)
+    outcome.expect("mails recorded as sent by recipient", found, wanted)
+    outcome.produced["mails"] = found.total()
 
 
 def _message(path: Path) -> email.message.EmailMessage:
@@ -260,7 +279,7 @@ def _picture(evidence: Evidence, key: str) -> tuple[str | None, int, int]:
     """Format, width and height of a stored picture, read by Pillow; (None, 0, 0) for what is none or is not there."""
     from PIL import Image, UnidentifiedImageError
 
-    with tempfile.NamedTemporaryFile() as file:
+    with tempfile.NamedTemporaryFile(dir=evidence.temp_dir) as file:
         try:
             evidence.storage.download(key, Path(file.name))
             with Image.open(file.name) as picture:

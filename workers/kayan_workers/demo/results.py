@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kayan_workers.demo.summary import Places
 from kayan_workers.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -47,6 +48,15 @@ class Results:
     @property
     def worker_log(self) -> Path:
         return self.folder / "worker.log"
+
+    def places(self) -> Places:
+        """What is where, for people."""
+        return Places(f"Where to look, in {self.folder}:", {
+            "objects/": "the object store: assets/ as uploaded, thumbnails/, variants/ and previews as made from them",
+            "outbox/": "every mail as an .eml file, which any mail program opens",
+            "tables/": "the rows of the app's tables, as CSV",
+            "worker.log": "what the worker said meanwhile",
+        })
 
 
 @contextmanager

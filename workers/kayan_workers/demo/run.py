@@ -10,10 +10,8 @@ import asyncio
 import os
 import signal
 import sys
-import time
-from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -21,16 +19,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from kayan_workers.bull.queue import Queue
-from kayan_workers.bull.reader import Counts
 from kayan_workers.bull.server import RedisAddress, Server
-from kayan_workers.demo import jobs, progress, summary
+from kayan_workers.demo import jobs, queues, schema, summary
 from kayan_workers.demo.check import Evidence, Outcome, look
 from kayan_workers.demo.interrupts import Interrupts
 from kayan_workers.demo.results import Results, prepare, save_tables
 from kayan_workers.demo.servers import Servers, embedded_servers, require_wheels
 from kayan_workers.demo.summary import Finished
 from kayan_workers.demo.world import World, build_world
-from kayan_workers.processors.table import ROLES
 from kayan_workers.storage import FolderStorage, Storage
 
 if TYPE_CHECKING:
@@ -40,7 +36,6 @@ WORKER = ("-m", "kayan_workers", "worker", "all")
 PATIENCE_SECONDS = 180.0
 """How long the jobs may take on a slow machine."""
 STOP_SECONDS = 30.0
-_LOOK_EVERY_SECONDS = 0.2
 
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONPATH", "FFMPEG_BIN")
 """What the worker keeps of our environment: nobody's real Redis, database or bucket may slip in."""
@@ -83,17 +78,20 @@ class _Demo:
             self.console.print("Making sample files and the app's tables …")
             world = await asyncio.to_thread(self._build_world, connection)
             planned = jobs.plan(world)
-            async with self._queues() as queues:
+            server = Server(RedisAddress(url=self.servers.redis_url))
+            async with AsyncExitStack() as stack:
+                stack.push_async_callback(server.close)
+                open_queues = await stack.enter_async_context(queues.opened(server))
                 for job in planned:
                     self.interrupts.check()
-                    await queues[job.queue].add(job.data, options=job.options)
-                self.console.print(f"{len(planned)} jobs wait in {len(queues)} queues. Starting: kayan worker all", highlight=False)
-                trouble = await self._work(queues, Counter(job.queue for job in planned))
-                finished = {name: Finished(await queue.jobs("completed"), await queue.jobs("failed")) for name, queue in queues.items()}
+                    await open_queues[job.queue].add(job.data, options=job.options)
+                self.console.print(f"{len(planned)} jobs wait in {len(open_queues)} queues. Starting: kayan worker all", highlight=False)
+                trouble = await self._work(open_queues, planned)
+                finished = await queues.finished(open_queues)
             outcome = self._check(connection, world, planned, finished)
             outcome.differences[:0] = trouble
             save_tables(connection, self.results)
-        summary.show(self.console, finished, outcome, self.results)
+        summary.show(self.console, finished, outcome, self.results.places())
         return 1 if outcome.differences else 0
 
     def _build_world(self, connection: psycopg.Connection) -> World:
@@ -101,6 +99,7 @@ class _Demo:
 
         folder = self.temp_dir / "samples"
         folder.mkdir()
+        schema.make_missing(connection)
         return build_world(connection, self.storage, make_samples(folder))
 
     def _check(
@@ -109,19 +108,9 @@ class _Demo:
         failed = {queue: list(its.failed) for queue, its in finished.items()}
         return look(Evidence(world, planned, connection, self.storage, self.results.outbox, failed))
 
-    @asynccontextmanager
-    async def _queues(self) -> AsyncIterator[dict[str, Queue]]:
-        server = Server(RedisAddress(url=self.servers.redis_url))
-        async with AsyncExitStack() as stack:
-            stack.push_async_callback(server.close)
-            queues = {role.queue: Queue(role.queue, server, defaults=jobs.COMMON) for role in ROLES}
-            for queue in queues.values():
-                stack.push_async_callback(queue.close)
-            yield queues
-
     # -- the worker ----------------------------------------------------------------------------------------------------------
 
-    async def _work(self, queues: Mapping[str, Queue], planned: Mapping[str, int]) -> list[str]:
+    async def _work(self, open_queues: Mapping[str, Queue], planned: Sequence[jobs.Planned]) -> list[str]:
         """Run a worker until all jobs are finished; returns what went wrong with the worker itself."""
         with self.results.worker_log.open("wb") as log:
             worker = await asyncio.create_subprocess_exec(
@@ -130,28 +119,19 @@ class _Demo:
             )
             self.interrupts.worker_group = worker.pid
             try:
-                trouble = await self._watch(worker, queues, planned)
+                trouble = await queues.watch(
+                    self.console, open_queues, planned, seconds=PATIENCE_SECONDS, trouble=lambda: self._trouble_with(worker)
+                )
             finally:
                 stopped = await _stop(worker)
                 self.interrupts.worker_group = None
-        return trouble or stopped
+        return [f"{trouble}: {self._last_words()}"] if trouble else stopped
 
-    async def _watch(
-        self, worker: asyncio.subprocess.Process, queues: Mapping[str, Queue], planned: Mapping[str, int]
-    ) -> list[str]:
-        given_up = time.monotonic() + PATIENCE_SECONDS
-        with progress.shown(self.console, planned) as display:
-            while True:
-                self.interrupts.check()
-                counts = {name: await queue.counts() for name, queue in queues.items()}
-                display.update(counts)
-                if all(_is_finished(its) for its in counts.values()):
-                    return []
-                if worker.returncode is not None:
-                    return [f"the worker ended with exit code {worker.returncode} before the jobs were done: {self._last_words()}"]
-                if time.monotonic() > given_up:
-                    return [f"the jobs were not done after {PATIENCE_SECONDS:.0f} s: {self._last_words()}"]
-                await asyncio.sleep(_LOOK_EVERY_SECONDS)
+    def _trouble_with(self, worker: asyncio.subprocess.Process) -> str | None:
+        self.interrupts.check()
+        if worker.returncode is None:
+            return None
+        return f"the worker ended with exit code {worker.returncode} before the jobs were done"
 
     def _environment(self) -> dict[str, str]:
         temp_dir = self.temp_dir / "worker"
@@ -174,10 +154,6 @@ class _Demo:
     def _last_words(self) -> str:
         lines = self.results.worker_log.read_text(errors="replace").splitlines()
         return "\n    ".join(["its last lines are", *(line[:300] for line in lines[-5:])]) if lines else "it said nothing"
-
-
-def _is_finished(counts: Counts) -> bool:
-    return not (counts.waiting or counts.active or counts.delayed or counts.paused)
 
 
 async def _stop(worker: asyncio.subprocess.Process) -> list[str]:

@@ -11,9 +11,16 @@ from rich.table import Table
 
 from kayan_workers.bull.job import Job
 from kayan_workers.demo.check import Outcome
-from kayan_workers.demo.results import Results
 
 _MOST_DIFFERENCES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where to look at what came of it all."""
+
+    head: str
+    rows: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +47,7 @@ def span_seconds(jobs: Sequence[Job]) -> float:
     return (max(ends) - min(starts)) / 1000 if starts and ends else 0.0
 
 
-def show(console: Console, finished: Mapping[str, Finished], outcome: Outcome, results: Results) -> None:
+def show(console: Console, finished: Mapping[str, Finished], outcome: Outcome, places: Places) -> None:
     """Print the summary."""
     console.print()
     console.print(_by_queue(finished))
@@ -49,14 +56,9 @@ def show(console: Console, finished: Mapping[str, Finished], outcome: Outcome, r
     produced = ", ".join(f"{count} {what}" for what, count in outcome.produced.items())
     console.print(f"Produced: {produced}.", highlight=False, soft_wrap=True)
     _show_failures(console, finished, on_purpose=not outcome.differences)
-    console.print(f"\nWhere to look, in {results.folder}:", highlight=False, soft_wrap=True)
-    for path, what in (
-        ("objects/", "the object store: assets/ as uploaded, thumbnails/, variants/ and previews as made from them"),
-        ("outbox/", "every mail as an .eml file, which any mail program opens"),
-        ("tables/", "the rows of the app's tables, as CSV"),
-        ("worker.log", "what the worker said meanwhile"),
-    ):
-        console.print(f"  {path:<12}{what}", highlight=False, soft_wrap=True)
+    console.print(f"\n{places.head}", highlight=False, soft_wrap=True)
+    for place, what in places.rows.items():
+        console.print(f"  {place:<{max(map(len, places.rows)) + 2}}{what}", highlight=False, soft_wrap=True)
     console.print()
     if outcome.differences:
         console.print(f"[bold red]{len(outcome.differences)} things are not as they should be:[/]")

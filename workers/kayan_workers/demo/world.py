@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, LiteralString
 
@@ -97,8 +96,7 @@ class Outlived:
 
 
 def build_world(connection: psycopg.Connection, storage: Storage, samples: Iterable[Sample]) -> World:
-    """Create the app's tables in an empty database and fill them; returns what is there."""
-    connection.execute(files("kayan_workers.demo").joinpath("schema.sql").read_bytes())
+    """Fill the app's tables, which are empty, and the store; returns what is there."""
     now = datetime.now(tz=UTC).replace(microsecond=0)
     rows = _Rows(connection, now)
     people = {who: rows.user(who, name) for who, name in PEOPLE.items()}
