@@ -9,7 +9,7 @@ PINS := workers/requirements/development.txt
 INSTALLED := $(VENV)/.installed
 UV_VERSION := 0.13.9
 FAMILIES := media messaging analytics maintenance operator
-PIN := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 --quiet --generate-hashes --no-annotate --no-header \
+PIN := $(BIN)/uv pip compile --universal --python-version 3.11 --quiet --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
@@ -51,8 +51,11 @@ fuzz: install ## mutate the test corpus for ten minutes and look for files that 
 
 pins: install ## resolve the pinned dependencies anew (after a change of pyproject.toml)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	$(PIN) --extra development --upgrade --output-file $(PINS)
-	for family in $(FAMILIES); do $(PIN) --extra $$family --constraint $(PINS) --output-file workers/requirements/$$family.txt || exit 1; done
+	$(PIN) pyproject.toml --extra development --upgrade --output-file $(PINS)
+	for family in $(FAMILIES); do \
+	  $(PIN) pyproject.toml --extra $$family --constraint $(PINS) --output-file workers/requirements/$$family.txt || exit 1; \
+	done
+	printf 'hatchling\nsetuptools\n' | $(PIN) - --constraint $(PINS) --output-file workers/requirements/build.txt
 
 clean: ## remove .venv, build/ and caches
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -29,6 +29,14 @@ def test_a_family_installs_the_versions_that_were_tested_and_all_that_its_extra_
     assert {re.split(r"[\[<>=;]", wanted)[0] for wanted in EXTRAS[family]} <= own.keys()
 
 
+def test_images_are_built_with_the_tools_that_were_tested_and_little_else() -> None:
+    tools = pins("build")
+
+    assert tools.items() <= pins("development").items()
+    assert {"hatchling", "setuptools"} <= tools.keys()
+    assert not tools.keys() & pins("analytics").keys()
+
+
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.txt")), ids=lambda file: file.stem)
 def test_every_pin_has_a_hash_and_no_address(file: Path) -> None:
     text = file.read_text()
