@@ -2,6 +2,9 @@
 #
 # PYTHON=/path/to/python3.13   which interpreter makes .venv (default: the first suitable one found)
 # PYTEST="-k thumbnail"        more arguments for pytest
+# IMAGES_REGISTRY=host/        what the names of images begin with
+# PYTHON_IMAGE=python:3.13-…   the base of the images (default: what their Dockerfiles say)
+# FAMILIES="media messaging"   which images, which pins
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,11 +12,15 @@ PINS := workers/requirements/development.txt
 INSTALLED := $(VENV)/.installed
 UV_VERSION := 0.13.9
 FAMILIES := media messaging analytics maintenance operator
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REVISION = $(shell git rev-parse HEAD)
+IMAGES_REGISTRY :=
+DOCKER_BUILD := docker build
 PIN := $(BIN)/uv pip compile --universal --python-version 3.11 --quiet --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench chaos fuzz pins clean
+.PHONY: help install demo test lint bench chaos fuzz images pins clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -48,6 +55,12 @@ chaos: install ## 100,000 jobs while workers are killed and Redis restarts; prin
 
 fuzz: install ## mutate the test corpus for ten minutes and look for files that harm a worker
 	$(BIN)/python tests/corpus fuzz --minutes 10
+
+images: ## build the container images kayanlive/workers-FAMILY:VERSION
+	for family in $(FAMILIES); do \
+	  DOCKER_BUILDKIT=1 $(DOCKER_BUILD) --file images/$$family/Dockerfile --tag $(IMAGES_REGISTRY)kayanlive/workers-$$family:$(VERSION) \
+	    --build-arg VERSION=$(VERSION) --build-arg REVISION=$(REVISION) $(addprefix --build-arg PYTHON_IMAGE=,$(PYTHON_IMAGE)) . || exit 1; \
+	done
 
 pins: install ## resolve the pinned dependencies anew (after a change of pyproject.toml)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 COMMAND = (sys.executable, "-m", "kayan_workers")
-_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "FFMPEG_BIN")
+_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "TZ", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONPYCACHEPREFIX", "FFMPEG_BIN", "DOCKER_HOST")
 """What a test's process keeps of our environment: nobody's real Redis, database or bucket may slip in."""
 
 

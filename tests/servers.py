@@ -24,13 +24,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import psycopg
 import pytest
 import redis
 import redis_process
 from waiting import wait_until_ready
+
+if TYPE_CHECKING:
+    from testcontainers.core.network import Network
 
 PROJECT = Path(__file__).parent.parent
 BUILD = PROJECT / "build"
@@ -277,14 +280,18 @@ def _remove_abandoned(engine: Any) -> None:
 
 
 @contextlib.contextmanager
-def container(image: str, port: int, environment: dict[str, str] | None = None, command: str = "") -> Iterator[str]:
-    """A container of ``image``; yields ``host:port`` of its one published port."""
+def container(
+    image: str, port: int, environment: dict[str, str] | None = None, command: str = "", *, network: Network | None = None, alias: str = ""
+) -> Iterator[str]:
+    """A container of ``image``; yields ``host:port`` of its one published port. In ``network``, others find it under the name ``alias``."""
     from testcontainers.core.config import testcontainers_config
     from testcontainers.core.container import DockerContainer
 
     testcontainers_config.ryuk_disabled = True  # it watches over containers from one of its own, whose image may not be at hand
     labels = {_MACHINE: platform.node(), _RUN: str(os.getpid())}
     box = DockerContainer(image).with_exposed_ports(port).with_kwargs(labels=labels)
+    if network:
+        box.with_network(network).with_network_aliases(alias)
     for name, value in (environment or {}).items():
         box.with_env(name, value)
     if command:
