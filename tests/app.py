@@ -108,11 +108,23 @@ class App:
 
 @contextmanager
 def app_of(database_url: str) -> Iterator[App]:
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    """The app at a test's database, which is its own: whoever owns the tables, although ``database_url`` may name the fleet's role."""
+    with psycopg.connect(owner_of(database_url), autocommit=True) as connection:
         yield App(connection)
+
+
+_OWNERS: dict[str, str] = {}
+"""By database of a test, its owner as a URL has it."""
 
 
 def as_role(database_url: str, role: str) -> str:
     """The URL with another user, such as the fixture ``lesser_role``."""
     parts = urlsplit(database_url)
+    _OWNERS.setdefault(parts.path, parts.netloc)
     return urlunsplit(parts._replace(netloc=f"{role}:hush-hush@{parts.netloc.rpartition('@')[2]}"))
+
+
+def owner_of(database_url: str) -> str:
+    """The URL with the user who owns the database and may do everything in it: for what a test prepares and looks at."""
+    parts = urlsplit(database_url)
+    return urlunsplit(parts._replace(netloc=_OWNERS.get(parts.path, parts.netloc)))

@@ -18,6 +18,10 @@ import psycopg
 import pytest
 import redis_process
 import servers
+from app import as_role
+from kayan_workers.cli.grants import grants
+from kayan_workers.cli.names import chosen_roles
+from kayan_workers.processors.table import ROLES
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
@@ -82,38 +86,64 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def database_template(postgres_url: str) -> Iterator[str]:
-    """The name of a database with the app's tables, from which every test's own is copied."""
+def fleet_roles(postgres_url: str) -> Iterator[dict[str, str]]:
+    """Database roles for the code under test, by the queues that it may work: ``all``, a family, or one."""
+    names = dict.fromkeys(["all", *(role.family for role in ROLES), *(role.name for role in ROLES)])
+    roles = {name: f"kayan_{name}_{secrets.token_hex(4)}" for name in names}
+    _administer(postgres_url, *(f"CREATE ROLE {role} LOGIN PASSWORD 'hush-hush'" for role in roles.values()))
+    yield roles
+    _administer(postgres_url, f"DROP ROLE {', '.join(roles.values())}")
+
+
+@pytest.fixture(scope="session")
+def database_template(postgres_url: str, fleet_roles: dict[str, str]) -> Iterator[str]:
+    """The name of a database with the app's tables, from which each test has a copy. Nobody may do more than ``kayan grants`` says."""
     name = f"kayan_template_{secrets.token_hex(4)}"
     _administer(postgres_url, f'CREATE DATABASE "{name}"')
-    with psycopg.connect(_database(postgres_url, name), autocommit=True) as connection:
-        connection.execute(SCHEMA.read_text())  # type: ignore[arg-type]
+    scripts = [grants(chosen_roles([queues]), to=role) for queues, role in fleet_roles.items()]
+    _administer(_database(postgres_url, name), SCHEMA.read_text(), "REVOKE ALL ON SCHEMA public FROM PUBLIC", *scripts)
     yield name
     _administer(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
-def database_url(postgres_url: str, database_template: str) -> Iterator[str]:
-    """The URL of a fresh database with the app's tables, empty."""
+def owner_url(postgres_url: str, database_template: str) -> Iterator[str]:
+    """The URL of a fresh database with the app's tables, empty, as their owner. For tests that need more than a worker may."""
     name = f"kayan_test_{secrets.token_hex(6)}"
-    _administer(postgres_url, f'CREATE DATABASE "{name}" TEMPLATE "{database_template}"')
+    create, narrow = f'CREATE DATABASE "{name}" TEMPLATE "{database_template}"', f'REVOKE TEMPORARY ON DATABASE "{name}" FROM PUBLIC'
+    _administer(postgres_url, create, narrow)
     yield _database(postgres_url, name)
     _administer(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
-def lesser_role(database_url: str) -> Iterator[str]:
+def rights() -> str:
+    """Which queues the code under test may work, as far as the database is concerned. Tests of one queue say so."""
+    return "all"
+
+
+@pytest.fixture
+def database_url(owner_url: str, fleet_roles: dict[str, str], rights: str) -> str:
+    """The URL of a fresh database with the app's tables, empty, as a role that ``kayan grants`` made for the queues of ``rights``.
+
+    What a test prepares and looks at goes through ``app.app_of`` or ``app.owner_of``.
+    """
+    return as_role(owner_url, fleet_roles[rights])
+
+
+@pytest.fixture
+def lesser_role(owner_url: str) -> Iterator[str]:
     """A role of the fresh database that owns nothing and may do nothing but connect; ``app.as_role`` makes its URL."""
     name = f"lesser_{secrets.token_hex(4)}"
-    _administer(database_url, f"CREATE ROLE {name} LOGIN PASSWORD 'hush-hush'")
+    _administer(owner_url, f"CREATE ROLE {name} LOGIN PASSWORD 'hush-hush'")
     yield name
-    _administer(database_url, f"DROP OWNED BY {name} CASCADE")
-    _administer(database_url, f"DROP ROLE {name}")
+    _administer(owner_url, f"DROP OWNED BY {name} CASCADE", f"DROP ROLE {name}")
 
 
-def _administer(url: str, statement: str) -> None:
+def _administer(url: str, *statements: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(statement)  # type: ignore[arg-type]
+        for statement in statements:
+            connection.execute(statement)  # type: ignore[arg-type]
 
 
 def _database(url: str, name: str) -> str:

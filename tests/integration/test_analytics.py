@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
-from app import App, SomeEdges, app_of
+from app import App, SomeEdges, app_of, owner_of
 from doubles import FakeJob
 from kayan_workers import ledger
 from kayan_workers.database import Database
@@ -30,6 +30,11 @@ NESTED: dict[str, Any] = {}
 for _ in range(5000):
     NESTED = {"in": NESTED}
 NOON_AS_STORED = datetime.fromisoformat(NOON).replace(tzinfo=None)
+
+
+@pytest.fixture
+def rights() -> str:
+    return "analytics"
 
 
 @pytest.fixture
@@ -376,7 +381,7 @@ async def test_what_is_deleted_between_the_look_and_the_insert_takes_no_batch_do
     gone, others, user, leaver = app.asset(), app.asset(), app.user(), app.user()
     work = [(event("ASSET_VIEW", assetId=others, userId=user), job()) for _ in range(30)]
     work[5] = (event("ASSET_VIEW", assetId=gone, userId=leaver), job())
-    with psycopg.connect(database_url) as somebody:
+    with psycopg.connect(owner_of(database_url)) as somebody:
         somebody.execute('DELETE FROM "User" WHERE id = %s' if deleted == "user" else "DELETE FROM assets WHERE id = %s",
                          (leaver if deleted == "user" else gone,))
         batch = asyncio.create_task(asyncio.to_thread(process_batch, work, edges))
@@ -402,7 +407,7 @@ async def test_two_batches_that_wait_for_each_other_both_count(app: App, edges: 
         app.insert("asset_analytics", id=derive_id("asset_analytics", asset, "2025-11-24"), assetId=asset, date="2025-11-24")
     first, second = sorted((first, second), key=lambda asset: derive_id("asset_analytics", asset, "2025-11-24"))
     work = [(event("ASSET_VIEW", assetId=asset), job()) for asset in (first, second) for _ in range(5)]
-    with psycopg.connect(database_url) as somebody:
+    with psycopg.connect(owner_of(database_url)) as somebody:
         somebody.execute("SET deadlock_timeout TO '60s'")  # so that it is ours that PostgreSQL ends
         somebody.execute('UPDATE asset_analytics SET views = views + 1 WHERE "assetId" = %s', (second,))
         batch = asyncio.create_task(asyncio.to_thread(process_batch, work, edges))
@@ -424,7 +429,7 @@ def test_events_of_a_counter_that_somebody_holds_are_put_off_and_the_others_coun
     held, others, user = app.asset(), [app.asset() for _ in range(9)], app.user()
     app.insert("asset_analytics", assetId=held, date="2025-11-24", views=5)
     work = [(event("ASSET_VIEW", assetId=asset, userId=user), job()) for _ in range(12) for asset in (*others, held)]
-    with psycopg.connect(database_url) as somebody:
+    with psycopg.connect(owner_of(database_url)) as somebody:
         somebody.execute("UPDATE asset_analytics SET views = views + 1")
         outcomes = process_batch(work, edges)
         somebody.commit()
@@ -443,7 +448,7 @@ async def test_a_connection_lost_in_mid_batch_is_everybodys_temporary_error_and_
     asset = app.asset()
     app.insert("asset_analytics", assetId=asset, date="2025-11-24", views=5)
     work = [(event("ASSET_VIEW", assetId=asset, userId=app.user()), job()) for _ in range(30)]
-    with psycopg.connect(database_url) as somebody:
+    with psycopg.connect(owner_of(database_url)) as somebody:
         somebody.execute("UPDATE asset_analytics SET views = views + 1")
         batch = asyncio.create_task(asyncio.to_thread(process_batch, work, edges))
         cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kayan-test' AND wait_event_type = 'Lock'"

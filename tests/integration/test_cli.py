@@ -20,7 +20,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
-from app import as_role
+from app import as_role, owner_of
 from at_work import queue_at, working
 from kayan import COMMAND, environment, kayan
 from kayan_workers.bull.options import JobOptions, Repeat
@@ -545,7 +545,7 @@ def test_check_finds_missing_tables_and_a_bucket_that_is_not_there(run: Kayan, p
     ("role", "table"), [("notification", "notification_preferences"), ("analytics", "search_history"), ("cleanup", "asset_share_links")]
 )
 def test_check_finds_each_table_that_the_apps_migrations_forget(run: Kayan, database_url: str, role: str, table: str) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(owner_of(database_url), autocommit=True) as connection:
         connection.execute(f"DROP TABLE {table} CASCADE")  # type: ignore[arg-type]
     found = findings(run("check", role, "--json", code=1, DATABASE_URL=database_url))
     assert found["PostgreSQL"]["says"] == f"these tables are missing: {table}"
@@ -582,7 +582,7 @@ def test_check_tests_no_other_server_in_place_of_one_whose_address_is_malformed(
 def remedied(run: Kayan, database_url: str, lesser_role: str, *arguments: str, **settings: str) -> list[str]:
     """What check says of PostgreSQL, each time its remedy has been followed, until it is content."""
     said = []
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(owner_of(database_url), autocommit=True) as connection:
         for _ in range(5):
             done = kayan("check", *arguments, "--json", variables={"DATABASE_URL": as_role(database_url, lesser_role), **settings})
             found = findings(done)["PostgreSQL"]
@@ -596,18 +596,17 @@ def remedied(run: Kayan, database_url: str, lesser_role: str, *arguments: str, *
 def test_check_names_the_rights_that_a_database_role_lacks_and_the_grants_that_give_them(
     run: Kayan, redis_url: str, database_url: str, lesser_role: str
 ) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
-        connection.execute("REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC")
-    schema, tables, own = remedied(run, database_url, lesser_role, "notification", REDIS_URL=redis_url)
+    with psycopg.connect(owner_of(database_url), autocommit=True) as connection:
+        connection.execute("DROP SCHEMA kayan_workers")
+    schema, tables, own = remedied(run, database_url, lesser_role, "notification", "analytics", REDIS_URL=redis_url)
     assert schema == f"the database role {lesser_role} may not use schema public"
-    assert tables.startswith(f"the database role {lesser_role} lacks SELECT on User, SELECT on meetings, SELECT on milestones")
+    assert tables.startswith(f"the database role {lesser_role} lacks SELECT on User, INSERT, SELECT on asset_activities, ")
     assert "INSERT, SELECT on notifications" in tables
     assert "may not create the schema kayan_workers" in own
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(owner_of(database_url), autocommit=True) as connection:
         connection.execute("ALTER SCHEMA kayan_workers OWNER TO CURRENT_USER")
         connection.execute(f"REVOKE ALL ON SCHEMA kayan_workers FROM {lesser_role}")  # type: ignore[arg-type]
-    [own] = remedied(run, database_url, lesser_role, "notification", REDIS_URL=redis_url)
+    [own] = remedied(run, database_url, lesser_role, "analytics", REDIS_URL=redis_url)
     assert "may not use the schema kayan_workers" in own
 
 

@@ -15,8 +15,8 @@ from psycopg import sql
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url, pool_size=2, application_name="kayan-test", wait_seconds=1)
+def database(owner_url: str) -> Iterator[Database]:
+    database = Database(owner_url, pool_size=2, application_name="kayan-test", wait_seconds=1)
     yield database
     database.close()
 
@@ -81,24 +81,24 @@ def test_savepoints_work_inside_the_transaction(database: Database) -> None:
     assert users(database) == ["u1", "u2"]
 
 
-def test_the_session_is_in_utc_whatever_the_server_prefers(database: Database, database_url: str) -> None:
-    run(database_url, f'ALTER DATABASE "{name_of(database_url)}" SET timezone TO \'Asia/Riyadh\'')
+def test_the_session_is_in_utc_whatever_the_server_prefers(database: Database, owner_url: str) -> None:
+    run(owner_url, f'ALTER DATABASE "{name_of(owner_url)}" SET timezone TO \'Asia/Riyadh\'')
 
     with database.transaction() as connection:
         assert connection.execute("SHOW timezone").fetchone() == ("UTC",)
 
 
-def test_a_server_that_prefers_serializable_transactions_does_not_break_upserts(database: Database, database_url: str) -> None:
-    run(database_url, f'ALTER DATABASE "{name_of(database_url)}" SET default_transaction_isolation TO serializable')
+def test_a_server_that_prefers_serializable_transactions_does_not_break_upserts(database: Database, owner_url: str) -> None:
+    run(owner_url, f'ALTER DATABASE "{name_of(owner_url)}" SET default_transaction_isolation TO serializable')
 
     with database.transaction() as connection:
         assert connection.execute("SHOW transaction_isolation").fetchone() == ("read committed",)
 
 
-def test_prismas_schema_becomes_the_search_path_and_its_other_parameters_are_understood(database_url: str) -> None:
-    run(database_url, 'CREATE SCHEMA "App Tables"; CREATE TABLE "App Tables".only_here ()')
+def test_prismas_schema_becomes_the_search_path_and_its_other_parameters_are_understood(owner_url: str) -> None:
+    run(owner_url, 'CREATE SCHEMA "App Tables"; CREATE TABLE "App Tables".only_here ()')
     url = with_parameters(
-        database_url, "schema=App%20Tables&connection_limit=5&pool_timeout=10&pgbouncer=true&socket_timeout=7&statement_cache_size=0"
+        owner_url, "schema=App%20Tables&connection_limit=5&pool_timeout=10&pgbouncer=true&socket_timeout=7&statement_cache_size=0"
     )
     database = Database(url, pool_size=1, application_name="kayan-test")
 
@@ -172,34 +172,34 @@ def test_a_crowded_pool_is_a_temporary_error_that_says_so(database: Database) ->
         pytest.fail("the pool holds two")
 
 
-def test_connections_that_died_while_idle_are_replaced_without_a_word(database: Database, database_url: str) -> None:
+def test_connections_that_died_while_idle_are_replaced_without_a_word(database: Database, owner_url: str) -> None:
     with database.transaction() as connection, database.transaction():
         add_user(connection, "u1")
 
-    run(database_url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kayan-test'")
+    run(owner_url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kayan-test'")
 
     assert users(database) == ["u1"]
 
 
-def test_a_connection_cut_in_the_middle_is_a_temporary_error_and_nothing_of_it_stays(database: Database, database_url: str) -> None:
+def test_a_connection_cut_in_the_middle_is_a_temporary_error_and_nothing_of_it_stays(database: Database, owner_url: str) -> None:
     with pytest.raises(TemporaryError), database.transaction() as connection:
         add_user(connection, "u1")
-        run(database_url, f"SELECT pg_terminate_backend({connection.info.backend_pid})")
+        run(owner_url, f"SELECT pg_terminate_backend({connection.info.backend_pid})")
         add_user(connection, "u2")
 
     assert users(database) == []
 
 
-def test_a_statement_over_its_time_limit_is_a_temporary_error(database_url: str) -> None:
-    database = Database(with_parameters(database_url, "socket_timeout=0.05"), pool_size=1, application_name="kayan-test")
+def test_a_statement_over_its_time_limit_is_a_temporary_error(owner_url: str) -> None:
+    database = Database(with_parameters(owner_url, "socket_timeout=0.05"), pool_size=1, application_name="kayan-test")
 
     with pytest.raises(TemporaryError, match="statement timeout"), database.transaction() as connection:
         connection.execute("SELECT pg_sleep(5)")
     database.close()
 
 
-def test_the_loser_of_a_deadlock_gets_a_temporary_error(database: Database, database_url: str) -> None:
-    run(database_url, f'ALTER DATABASE "{name_of(database_url)}" SET deadlock_timeout TO \'50ms\'')
+def test_the_loser_of_a_deadlock_gets_a_temporary_error(database: Database, owner_url: str) -> None:
+    run(owner_url, f'ALTER DATABASE "{name_of(owner_url)}" SET deadlock_timeout TO \'50ms\'')
     with database.transaction() as connection:
         add_user(connection, "u1")
         add_user(connection, "u2")

@@ -23,6 +23,7 @@ from typing import Any
 import psycopg
 import pytest
 import ses_server
+from app import owner_of
 from doubles import FakeJob
 from kayan_workers import deliveries
 from kayan_workers.binding import Processors
@@ -45,6 +46,11 @@ AWAY = Refusal("ServiceUnavailable", "Try later", 503)
 NO_DATABASE = "postgresql://nobody@127.0.0.1:1/none"
 
 Send = Callable[["EmailJob"], Any]
+
+
+@pytest.fixture
+def rights() -> str:
+    return "email"
 
 
 @dataclass
@@ -512,7 +518,7 @@ def test_a_database_that_drops_its_connections_while_ses_takes_the_mail_causes_n
     send(a_job(WELCOME))
 
     def cut(mail: object) -> None:
-        with psycopg.connect(database_url, autocommit=True) as connection:
+        with psycopg.connect(owner_of(database_url), autocommit=True) as connection:
             connection.execute(CUT_ALL_OTHERS)
 
     ses.on_accept = cut

@@ -15,7 +15,7 @@ import kayan
 import msgspec
 import psycopg
 import pytest
-from app import App, SomeEdges, app_of
+from app import App, SomeEdges, app_of, owner_of
 from at_work import queue_at
 from doubles import FakeJob
 from kayan_workers.bull.options import JobOptions
@@ -114,7 +114,7 @@ async def test_what_a_killed_worker_had_committed_and_not_reported_is_not_counte
     variables = settings(redis_url, database_url)
     async with queue_at(redis_url, "analytics", defaults=KEEP) as queue:
         await queue.add_bulk([{"data": one} for one in events])
-    with psycopg.connect(database_url) as somebody, kayan.worker("analytics", variables=variables) as first:
+    with psycopg.connect(owner_of(database_url)) as somebody, kayan.worker("analytics", variables=variables) as first:
         somebody.execute("UPDATE asset_analytics SET views = 0")
         waiting = f"SELECT {_OUR_SESSIONS} AND wait_event_type = 'Lock'"
         await wait_until(lambda: app.connection.execute(waiting).rowcount == 1, 30, what="the batch to wait for the counter")

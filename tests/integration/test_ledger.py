@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+import psycopg
 import pytest
 from doubles import FakeJob
 from kayan_workers import deliveries, ledger
@@ -16,6 +17,16 @@ from kayan_workers.errors import PermanentError, TemporaryError
 @pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     database = Database(database_url, pool_size=16, application_name="kayan-test")
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def bare_database(owner_url: str) -> Iterator[Database]:
+    """As an owner, where no administrator has made the workers' schema: whoever needs it first does."""
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA kayan_workers")
+    database = Database(owner_url, pool_size=16, application_name="kayan-test")
     yield database
     database.close()
 
@@ -73,14 +84,14 @@ def test_no_jobs_are_no_entries(database: Database) -> None:
         assert ledger.record_many_once(connection, [], "counted") == set()
 
 
-def test_the_first_use_by_many_workers_at_once_makes_one_ledger(database: Database) -> None:
+def test_the_first_use_by_many_workers_at_once_makes_one_ledger(bare_database: Database) -> None:
     together = threading.Barrier(12)
     outcomes: list[object] = []
 
     def first_use() -> None:
         together.wait(10)
         try:
-            outcomes.append(record(database, FakeJob()))
+            outcomes.append(record(bare_database, FakeJob()))
         except Exception as error:
             outcomes.append(error)
 
@@ -91,10 +102,10 @@ def test_the_first_use_by_many_workers_at_once_makes_one_ledger(database: Databa
         thread.join()
 
     assert outcomes == [True] * 12
-    assert entries(database) == 12
+    assert entries(bare_database) == 12
 
 
-def test_ledger_and_list_of_mails_may_be_the_first_in_their_schema_at_once(database: Database) -> None:
+def test_ledger_and_list_of_mails_may_be_the_first_in_their_schema_at_once(bare_database: Database) -> None:
     together = threading.Barrier(12)
     outcomes: list[object] = []
 
@@ -102,10 +113,10 @@ def test_ledger_and_list_of_mails_may_be_the_first_in_their_schema_at_once(datab
         together.wait(10)
         try:
             if int(job.id) % 2:
-                outcomes.append(record(database, job))
+                outcomes.append(record(bare_database, job))
             else:
                 delivery = deliveries.Delivery(job.queue, job.id, job.timestamp_ms, "0" * 64, f"<{job.id}@example.com>")
-                outcomes.append(deliveries.claim(database, delivery, job.cancelled) is deliveries.Claim.NEW)
+                outcomes.append(deliveries.claim(bare_database, delivery, job.cancelled) is deliveries.Claim.NEW)
         except Exception as error:
             outcomes.append(error)
 
@@ -161,15 +172,15 @@ def test_a_ledger_that_was_never_needed_has_nothing_to_trim(database: Database) 
         assert ledger.TABLE.trim(connection, datetime.now(UTC)) == 0
 
 
-def test_a_role_that_may_not_create_schemas_is_told_what_an_administrator_should_run(database: Database) -> None:
-    with pytest.raises(TemporaryError, match="CREATE SCHEMA kayan_workers AUTHORIZATION"), database.transaction() as connection:
+def test_a_role_that_may_not_create_schemas_is_told_what_an_administrator_should_run(bare_database: Database) -> None:
+    with pytest.raises(TemporaryError, match="CREATE SCHEMA kayan_workers AUTHORIZATION"), bare_database.transaction() as connection:
         connection.execute("CREATE ROLE kayan_limited")
         connection.execute("SET LOCAL ROLE kayan_limited")
         ledger.record_once(connection, FakeJob(), "counted")
 
 
-def test_the_ledger_works_in_a_schema_that_an_administrator_made(database: Database) -> None:
-    with pytest.raises(PermanentError), database.transaction() as connection:
+def test_the_ledger_works_in_a_schema_that_an_administrator_made(bare_database: Database) -> None:
+    with pytest.raises(PermanentError), bare_database.transaction() as connection:
         connection.execute("CREATE ROLE kayan_limited")
         connection.execute("CREATE SCHEMA kayan_workers AUTHORIZATION kayan_limited")
         connection.execute("SET LOCAL ROLE kayan_limited")

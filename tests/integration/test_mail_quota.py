@@ -28,6 +28,11 @@ PAYLOAD: dict[str, Any] = {"template": "welcome", "data": SAMPLE_VARIABLES["welc
 
 
 @pytest.fixture
+def rights() -> str:
+    return "email"
+
+
+@pytest.fixture
 def ses() -> Iterator[SesServer]:
     with ses_server.running() as server:
         yield server

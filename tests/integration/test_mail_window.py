@@ -21,6 +21,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import ses_server
+from app import owner_of
 from kayan import environment
 from kayan_workers.mail.samples import SAMPLE_VARIABLES
 from ses_server import Accepted, Quota, SesServer
@@ -88,6 +89,11 @@ def ses() -> Iterator[SesServer]:
 
 
 @pytest.fixture
+def rights() -> str:
+    return "email"
+
+
+@pytest.fixture
 def workers(ses: SesServer, database_url: str, redis_url: str) -> Iterator[list[Workers]]:
     variables = environment(
         REDIS_URL=redis_url, DATABASE_URL=database_url, AWS_ENDPOINT_URL_SES=ses.url, AWS_ACCESS_KEY_ID="test",
@@ -114,7 +120,7 @@ def by_job(ses: SesServer) -> dict[str, list[Accepted]]:
 
 def deliveries_of(database_url: str) -> dict[str, tuple[bool, bool]]:
     """By job: whether it may have gone out twice, and whether it is recorded as sent."""
-    with psycopg.connect(database_url) as connection:
+    with psycopg.connect(owner_of(database_url)) as connection:
         found = connection.execute("SELECT job_id, maybe_twice, sent_at IS NOT NULL FROM kayan_workers.mails").fetchall()
     return {job_id: (maybe_twice, sent) for job_id, maybe_twice, sent in found}
 

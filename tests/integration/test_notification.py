@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
-from app import App, SomeEdges, app_of
+from app import App, SomeEdges, app_of, owner_of
 from doubles import FakeJob
 from kayan_workers.database import Database
 from kayan_workers.errors import PermanentError, TemporaryError
@@ -21,6 +21,11 @@ from waiting import wait_until
 NESTED: dict[str, Any] = {}
 for _ in range(5000):
     NESTED = {"in": NESTED}
+
+
+@pytest.fixture
+def rights() -> str:
+    return "notification"
 
 
 @pytest.fixture
@@ -260,7 +265,7 @@ async def test_a_task_deleted_between_the_look_and_the_insert_fails_its_own_noti
     user, project = app.user(), app.project()
     gone, kept = app.task(project), app.task(project)
     work = [(note(user, projectId=project, taskId=gone if place in (3, 17) else kept), job()) for place in range(40)]
-    with psycopg.connect(database_url) as somebody:
+    with psycopg.connect(owner_of(database_url)) as somebody:
         somebody.execute("DELETE FROM tasks WHERE id = %s", (gone,))
         batch = asyncio.create_task(asyncio.to_thread(process_batch, work, edges))
         waiting = "SELECT FROM pg_stat_activity WHERE application_name = 'kayan-test' AND wait_event_type = 'Lock'"

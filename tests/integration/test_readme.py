@@ -13,7 +13,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from app import App
+from app import App, owner_of
 from kayan import kayan, worker
 from kayan_workers.cli.app import app as command_line
 from kayan_workers.metrics import STATES, Metrics
@@ -59,7 +59,7 @@ def test_the_queue_that_the_readme_adds_in_three_steps_works(
     objects = tmp_path / "objects"
     (objects / "assets").mkdir(parents=True)
     (objects / "assets/stand.png").write_bytes(b"the bytes of a picture")
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(owner_of(database_url), autocommit=True) as connection:
         asset_id = App(connection).asset(fileKey="assets/stand.png")
     variables = {
         "PYTHONPATH": str(project_with_the_example), "REDIS_URL": redis_url, "DATABASE_URL": database_url,
@@ -78,7 +78,7 @@ def test_the_queue_that_the_readme_adds_in_three_steps_works(
     unknown, malformed = sorted(event["error"] for event in running.events("job.failed"))
     assert unknown == "checksum of asset nobody: there is no such asset"
     assert "$.assetId" in malformed
-    with psycopg.connect(database_url) as connection:
+    with psycopg.connect(owner_of(database_url)) as connection:
         [(checksum,)] = connection.execute("SELECT checksum FROM assets WHERE id = %s", (asset_id,)).fetchall()
     assert checksum == hashlib.md5(b"the bytes of a picture").hexdigest()
 

@@ -12,16 +12,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from app import App, as_role
+from app import App, owner_of
 from at_work import queue_at
 from kayan import WorkerProcess, kayan, worker
 from kayan_workers.bull.options import JobOptions
 from kayan_workers.bull.queue import Queue
 from kayan_workers.cli.adding import APP_OPTIONS
-from kayan_workers.cli.rights import RIGHTS
 from kayan_workers.worker import ECHO_SECONDS
 from PIL import Image
-from psycopg import sql
 from redis import Redis as SyncRedis
 from redis.asyncio import Redis
 from redis_process import RedisProcess
@@ -48,13 +46,13 @@ def variables(redis_url: str, database_url: str, tmp_path: Path) -> dict[str, st
 
 
 async def test_one_worker_carries_a_job_of_every_queue_to_its_effect_with_no_more_rights_than_check_asks_for(
-    redis_url: str, database_url: str, lesser_role: str, tmp_path: Path
+    redis_url: str, database_url: str, tmp_path: Path
 ) -> None:
     key = "assets/2025/11/V1StGXR8_Z-Booth_render.png"
     picture = tmp_path / "objects" / key
     picture.parent.mkdir(parents=True)
     Image.new("RGB", (640, 480), "teal").save(picture)
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(owner_of(database_url), autocommit=True) as connection:
         app = App(connection)
         user = app.user()
         asset = app.asset(fileKey=key)
@@ -69,12 +67,7 @@ async def test_one_worker_carries_a_job_of_every_queue_to_its_effect_with_no_mor
             "cleanup": {"type": "TEMP_FILES"},
         }
         tidying = ("EXPIRED_LINKS", "OLD_VARIANTS", "OLD_ANALYTICS")
-        us = sql.Identifier(lesser_role)
-        connection.execute(sql.SQL("CREATE SCHEMA kayan_workers AUTHORIZATION {}").format(us))
-        for table, rights in (right for tables in RIGHTS.values() for right in tables.items()):
-            wanted = sql.SQL(rights.replace(" ", ", "))  # type: ignore[arg-type]
-            connection.execute(sql.SQL("GRANT {} ON {} TO {}").format(wanted, sql.Identifier(table), us))
-        with worker("all", variables=variables(redis_url, as_role(database_url, lesser_role), tmp_path)) as running:
+        with worker("all", variables=variables(redis_url, database_url, tmp_path)) as running:
             for name, data in jobs.items():
                 async with app_queue(redis_url, name) as queue:
                     await queue.add(data)
@@ -198,7 +191,7 @@ def _connections(client: SyncRedis) -> int:
 async def test_a_bucket_that_is_not_there_is_told_at_the_start_and_on_readyz_and_fails_no_job_for_good(
     redis_url: str, database_url: str, s3: S3Server
 ) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(owner_of(database_url), autocommit=True) as connection:
         asset = App(connection).asset()
     settings = {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "AWS_S3_BUCKET": f"{s3.bucket}-typo",
                 "AWS_ENDPOINT_URL_S3": s3.endpoint, "AWS_ACCESS_KEY_ID": s3.access_key, "AWS_SECRET_ACCESS_KEY": s3.secret_key}  # fmt: skip

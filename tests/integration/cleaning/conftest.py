@@ -13,6 +13,11 @@ from kayan_workers.storage import FolderStorage, S3Storage
 
 
 @pytest.fixture
+def rights() -> str:
+    return "cleanup"
+
+
+@pytest.fixture
 def app(database_url: str) -> Iterator[App]:
     with app_of(database_url) as app:
         yield app

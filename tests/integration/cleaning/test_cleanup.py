@@ -210,6 +210,8 @@ def test_a_cleanup_nobody_wants_any_more_stops_between_two_batches_and_accounts_
 
 def test_without_the_right_to_remember_it_nothing_is_removed(app: App, edges: SomeEdges, database_url: str, lesser_role: str) -> None:
     app.share_link(app.asset(), expiresAt=YESTERDAY)
+    app.connection.execute("DROP SCHEMA kayan_workers")
+    app.connection.execute(f"GRANT USAGE ON SCHEMA public TO {lesser_role}")  # type: ignore[arg-type]
     app.connection.execute(f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {lesser_role}")  # type: ignore[arg-type]
     edges.database = Database(as_role(database_url, lesser_role), pool_size=1, application_name="kayan-test")
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from app import App, as_role
+from app import App, as_role, owner_of
 from at_work import queue_at
 from integration.cleaning.tidying import YESTERDAY, pending
 from kayan import kayan, worker
@@ -165,13 +165,14 @@ async def _outcome(queue: Any, job_id: str) -> tuple[dict[str, Any], list[str]]:
     return (json.loads(value) if isinstance(value, str) else value), rows
 
 
-def test_check_asks_for_the_rights_that_retention_needs_and_for_no_more(
+def test_check_asks_for_the_rights_that_retentions_and_switches_need_and_for_no_more(
     app: App, database_url: str, lesser_role: str, settings: dict[str, str], redis_url: str
 ) -> None:
-    app.connection.execute("CREATE SCHEMA kayan_workers")
+    app.connection.execute(f"GRANT USAGE ON SCHEMA public TO {lesser_role}")  # type: ignore[arg-type]
     app.connection.execute(f"GRANT USAGE, CREATE ON SCHEMA kayan_workers TO {lesser_role}")  # type: ignore[arg-type]
-    tables = "assets, asset_variants, asset_share_links, asset_analytics"
+    tables = "assets, asset_variants, asset_share_links, asset_analytics, invitations"
     app.connection.execute(f"GRANT SELECT, UPDATE, DELETE ON {tables} TO {lesser_role}")  # type: ignore[arg-type]
+    app.connection.execute("DROP TABLE asset_external_links")  # which an app may lack
     variables = settings | {"DATABASE_URL": as_role(database_url, lesser_role), "REDIS_URL": redis_url}
 
     def said(**more: str) -> dict[str, Any]:
@@ -179,9 +180,16 @@ def test_check_asks_for_the_rights_that_retention_needs_and_for_no_more(
         return next(finding for finding in found if finding["name"] == "PostgreSQL")
 
     assert said()["verdict"] == "ok"
+    app.connection.execute(f"REVOKE UPDATE ON invitations FROM {lesser_role}")  # type: ignore[arg-type]
+    assert said()["says"].endswith("lacks UPDATE on invitations")
+    assert 'GRANT UPDATE ("status", "updatedAt") ON "public"."invitations"' in said()["remedy"]
+    app.connection.execute(f'GRANT UPDATE (status) ON invitations TO {lesser_role}')  # type: ignore[arg-type]
+    assert said()["verdict"] == "failed"  # not yet all of its columns
+    assert said(KAYAN_CLEANUP_EXPIRED_INVITATIONS="off")["verdict"] == "ok"
+    app.connection.execute("DROP TABLE invitations")
     lacking = said(KAYAN_RETENTION_SEARCH_HISTORY_DAYS="90")
     assert lacking["says"].endswith("lacks DELETE, SELECT, UPDATE on search_history")
-    with psycopg.connect(database_url, autocommit=True) as owner:
+    with psycopg.connect(owner_of(database_url), autocommit=True) as owner:
         owner.execute(lacking["remedy"].partition(" run: ")[2])
     assert said(KAYAN_RETENTION_SEARCH_HISTORY_DAYS="90")["verdict"] == "ok"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from app import App, SomeEdges
+from app import App, SomeEdges, owner_of
 from doubles import FakeJob
 from integration.cleaning.tidying import AN_HOUR_AGO, IN_AN_HOUR, YESTERDAY, cleanup, gone
 from kayan_workers.processors.cleaning import run
@@ -63,7 +63,7 @@ def test_links_that_expire_at_one_moment_go_however_many_batches_they_fill(
 def test_a_link_that_somebody_else_holds_is_left_to_the_next_run(app: App, edges: SomeEdges, database_url: str) -> None:
     asset = app.asset()
     held, free = app.share_link(asset, expiresAt=AN_HOUR_AGO), app.share_link(asset, expiresAt=AN_HOUR_AGO)
-    with psycopg.connect(database_url) as somebody:
+    with psycopg.connect(owner_of(database_url)) as somebody:
         somebody.execute('UPDATE asset_share_links SET "viewCount" = 1 WHERE id = %s', [held])
 
         assert [found["id"] for found in cleanup("EXPIRED_LINKS", edges)["listed"]] == [free]
@@ -133,7 +133,7 @@ def test_invitations_nobody_answered_expire_and_no_others(app: App, edges: SomeE
 
 def test_an_invitation_that_is_sent_again_meanwhile_stays_open(app: App, edges: SomeEdges, database_url: str) -> None:
     invited = invitation(app)
-    with psycopg.connect(database_url) as somebody:
+    with psycopg.connect(owner_of(database_url)) as somebody:
         somebody.execute("UPDATE invitations SET expires = now() + interval '2 days' WHERE id = %s", [invited])
 
         assert gone(cleanup("EXPIRED_INVITATIONS", edges)) == {}

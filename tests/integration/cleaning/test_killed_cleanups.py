@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 from app import App, SomeEdges
 from integration.cleaning.tidying import AN_HOUR_AGO, IN_AN_HOUR, cleanup, days_ago, pending
+from kayan_workers import ledger
+from kayan_workers.database import Database
 from kayan_workers.objects import derived_key
 from kayan_workers.processors.cleaning.policy import KINDS, RETENTIONS, SWITCHES, Policy
 from kayan_workers.storage import FolderStorage
@@ -92,8 +94,9 @@ def victims() -> Iterator[list[subprocess.Popen[str]]]:
 class World:
     """Five due things of a kind, and two that are not."""
 
-    def __init__(self, app: App, storage: FolderStorage) -> None:
+    def __init__(self, app: App, storage: FolderStorage, database: Database) -> None:
         self.app = app
+        self.database = database
         self.storage = storage
         self.asset = app.asset(fileKey="assets/original.png")
         self.user = app.user()
@@ -149,10 +152,8 @@ class World:
         return self._count("assets", """"processingStatus" = 'PROCESSING'""", """"updatedAt" < now() - interval '1 day'""")
 
     def own_records(self) -> State:
-        self.app.connection.execute("CREATE SCHEMA kayan_workers")
-        from kayan_workers import ledger
-
-        ledger.TABLE.make_sure_it_exists(self.app.connection)
+        with self.database.transaction() as connection:
+            ledger.TABLE.make_sure_it_exists(connection)
         for number in range(DUE + 2):
             age = "31 days" if number < DUE else "1 day"
             self.app.connection.execute(
@@ -213,7 +214,7 @@ async def test_a_second_run_finishes_what_a_killed_one_began(
     app: App, edges: SomeEdges, storage: FolderStorage, database_url: str, tmp_path: Path, victims: list[subprocess.Popen[str]],
     kind: str, point: str, times: int,
 ) -> None:  # fmt: skip
-    world = World(app, storage)
+    world = World(app, storage, edges.database)
     left = world.fill(kind)
     assert left() == (DUE, 2)
     victim = subprocess.Popen([sys.executable, "-c", WORKER], cwd=TESTS, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

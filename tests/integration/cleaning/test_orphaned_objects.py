@@ -12,7 +12,7 @@ import msgspec
 import psycopg
 import pytest
 import servers
-from app import App, SomeEdges
+from app import App, SomeEdges, owner_of
 from doubles import FakeJob
 from integration.cleaning.tidying import cleanup, gone, stayed
 from kayan_workers.assets import VariantType
@@ -171,7 +171,7 @@ def test_an_object_whose_asset_somebody_is_changing_is_left_to_the_next_run(
 ) -> None:
     key = store(key_of(app.asset()))
 
-    with psycopg.connect(database_url) as somebody:
+    with psycopg.connect(owner_of(database_url)) as somebody:
         somebody.execute("SELECT FROM assets FOR UPDATE")
         assert stayed(cleanup("ORPHANED_OBJECTS", edges)) == {"object": 1}
 

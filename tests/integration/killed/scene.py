@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import psycopg
-from app import App
+from app import App, owner_of
 from at_work import queue_at
 from kayan import WorkerProcess, worker
 from kayan_workers.bull.keys import Keys
@@ -184,7 +184,7 @@ class Writing:
 
     @asynccontextmanager
     async def prepared(self, scene: Scene) -> AsyncIterator[Arrival]:
-        with psycopg.connect(scene.database_url) as somebody:
+        with psycopg.connect(owner_of(scene.database_url)) as somebody:
             somebody.execute(sql.SQL("LOCK TABLE {} IN SHARE MODE").format(sql.Identifier(self.table)))
             yield lambda: wait_until(lambda: scene.connections("wait_event_type = 'Lock'"), PATIENCE, what=f"a wait for {self.table}")
 
@@ -198,7 +198,7 @@ class Unreported:
 
     @asynccontextmanager
     async def prepared(self, scene: Scene) -> AsyncIterator[Arrival]:
-        with psycopg.connect(scene.database_url) as somebody:
+        with psycopg.connect(owner_of(scene.database_url)) as somebody:
             somebody.execute(sql.SQL("LOCK TABLE {} IN SHARE MODE").format(sql.Identifier(self.table)))
 
             async def come() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from app import as_role, owner_of
 from doubles import FakeJob
 from kayan_workers.codecs.codecs import Codecs
 from kayan_workers.database import Database
@@ -48,6 +49,8 @@ class World:
     codecs: Codecs
     temp_dir: Path
     database_url: str
+    databases: dict[str, Database]
+    """By role, as who may do what its queue needs and no more."""
     jobs: list[FakeJob] = field(default_factory=list)
 
     def upload(self, content: Path | bytes, file_type: str, mime_type: str, name: str = "file.bin", **columns: Any) -> Upload:
@@ -75,7 +78,7 @@ class World:
         return job
 
     def execute(self, statement: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
-        with psycopg.connect(self.database_url, autocommit=True, row_factory=dict_row) as connection:
+        with psycopg.connect(owner_of(self.database_url), autocommit=True, row_factory=dict_row) as connection:
             cursor = connection.execute(statement, parameters)
             return list(cursor.fetchall()) if cursor.description else []
 
@@ -111,16 +114,18 @@ class World:
 
 
 @pytest.fixture
-def world(database_url: str, tmp_path: Path) -> Iterator[World]:
-    database = Database(database_url, pool_size=4, application_name="kayan-test")
+def world(owner_url: str, database_url: str, fleet_roles: dict[str, str], tmp_path: Path) -> Iterator[World]:
+    urls = {role: as_role(owner_url, fleet_roles[role]) for role in ("media", "asset", "thumbnail", "variant")}
+    databases = {role: Database(url, pool_size=4, application_name="kayan-test") for role, url in urls.items()}
     temp_dir = tmp_path / "temp"
     temp_dir.mkdir()
     ffmpeg = Ffmpeg()
     codecs = Codecs(temp_dir, ffmpeg, processes=2, memory_mb=1024, threads=2)
-    world = World(FolderStorage(tmp_path / "store"), database, ffmpeg, codecs, temp_dir, database_url)
+    world = World(FolderStorage(tmp_path / "store"), databases["media"], ffmpeg, codecs, temp_dir, database_url, databases)
     yield world
     codecs.close()
-    database.close()
+    for database in databases.values():
+        database.close()
     assert list(temp_dir.iterdir()) == [], "a job left temporary files behind"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,8 @@ def run(processor: ModuleType, world: World, payload: dict[str, Any], **options:
     [role] = [role for role in ROLES if role.module == processor.__name__]
     job = world.job(queue=role.queue, **options)
     job.raw_data = json.dumps(payload).encode()  # type: ignore[attr-defined]
-    return Processors([role], world).handler(role)(job)  # type: ignore[arg-type]
+    edges = replace(world, database=world.databases[role.name])
+    return Processors([role], edges).handler(role)(job)  # type: ignore[arg-type]
 
 
 def last_job(world: World) -> FakeJob:

@@ -98,6 +98,29 @@ def check(
 
 
 @app.command(rich_help_panel="Work", cls=Command)
+def grants(
+    roles: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(
+            metavar="[ROLE... | FAMILY...]", help="What these need; all when none is named.", autocompletion=names.complete_roles
+        ),
+    ] = None,
+    role: Annotated[str, typer.Option("--role", metavar="NAME", help="The role of PostgreSQL that gets it.")] = "kayan_workers",
+    schema: Annotated[str, typer.Option("--schema", metavar="NAME", help="Where the app's tables are.")] = "public",
+    create: Annotated[bool, typer.Option("--create", help="Make that role if it is not there, without a password.")] = False,
+) -> None:
+    """Print the SQL that gives a database role what these queues need and no more. Connects to nothing."""
+    from kayan_workers.cli.grants import BadName
+    from kayan_workers.cli.grants import grants as script
+
+    chosen = session.roles_named(roles or [names.ALL])
+    try:
+        text = script(chosen, to=role, schema=schema, create=create)
+    except BadName as error:
+        session.fail(str(error), session.USAGE)
+    with session.to_a_reader_who_may_leave():
+        print(text)
+@app.command(rich_help_panel="Work", cls=Command)
 def ping(
     roles: Annotated[
         Optional[list[str]],  # noqa: UP045

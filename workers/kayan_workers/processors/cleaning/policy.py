@@ -35,6 +35,11 @@ class Policy:
     orphaned_percent: float = 10
     """The largest share of the objects under our folders that can plausibly be orphans."""
 
+    @property
+    def variables(self) -> list[str]:
+        """The variables of all that it switches on or sets."""
+        return [*map(switch_variable, sorted(self.on)), *map(retention_variable, sorted(self.retention_days))]
+
     def allow(self, kind: str, *, dry_run: bool) -> None:
         """Raises PermanentError for a kind that is switched off, with the switch's name. Looking is always allowed."""
         if kind == "RETENTION" and not self.retention_days:
