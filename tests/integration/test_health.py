@@ -16,6 +16,7 @@ from app import as_role
 from kayan_workers.bull.options import JobOptions
 from kayan_workers.bull.queue import Queue
 from kayan_workers.bull.server import RedisAddress, Server
+from kayan_workers.database import AllBusyError, Database
 from kayan_workers.edges import Edges
 from kayan_workers.errors import SettingsError
 from kayan_workers.health import Answer, HealthServer
@@ -108,6 +109,37 @@ async def test_readiness_asks_the_database_itself_once_it_is_in_use(database_url
     wrong = Edges(Settings(database_url="postgresql://nobody@127.0.0.1:1/none"))
     _ = wrong.database
     assert list(await Readiness({"database": database_check(wrong, "")}).problems()) == ["database"]
+    edges.close()
+
+
+async def test_an_idle_worker_lets_go_of_its_connections_although_it_is_asked_whether_it_is_ready(owner_url: str) -> None:
+    edges = Edges(Settings(database_url=owner_url))
+    database = edges.__dict__["database"] = Database(owner_url, pool_size=4, application_name="kayan idle", idle_seconds=1)
+    check = database_check(edges, owner_url)
+
+    def held() -> int:
+        found = watcher.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'kayan idle'").fetchone()
+        return int(found[0]) if found else -1
+
+    async def none_are_held_while_it_is_asked() -> bool:
+        await check()
+        return held() == 0
+
+    with psycopg.connect(owner_url, autocommit=True) as watcher:
+        with database.transaction(), database.transaction(), database.transaction():
+            assert held() == 3
+        await wait_until(none_are_held_while_it_is_asked, timeout=20)
+        with database.transaction():  # the next job finds it as the first did
+            assert held() == 1
+    edges.close()
+
+
+async def test_a_worker_whose_every_connection_is_at_work_is_ready(database_url: str) -> None:
+    edges = Edges(Settings(database_url=database_url))
+    with edges.database.transaction(), edges.database.transaction():
+        with pytest.raises(AllBusyError, match="all 2 connections stayed busy"), edges.database.transaction(wait_seconds=0.05):
+            pytest.fail("two are all that a process may have unless it is told otherwise")
+        assert await Readiness({"database": database_check(edges, database_url)}).problems() == {}
     edges.close()
 
 

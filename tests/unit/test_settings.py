@@ -105,6 +105,11 @@ def test_libpqs_own_forms_of_a_url_are_fine(url: str) -> None:
     assert Settings.from_environment({"DATABASE_URL": url}).database_url == url
 
 
+def test_a_process_holds_two_connections_to_the_database_unless_told_otherwise() -> None:
+    assert Settings.from_environment(ENOUGH).database_pool_size == Settings().database_pool_size == 2
+    assert Settings.from_environment(ENOUGH | {"DATABASE_POOL_SIZE": "7"}).database_pool_size == 7
+
+
 def test_a_folder_is_used_only_when_asked_for_by_name(tmp_path: Path) -> None:
     settings = Settings.from_environment(ENOUGH | {"KAYAN_STORAGE": f"folder:{tmp_path}", "KAYAN_MAIL": f"outbox:{tmp_path}/mail"}, ROLES)
     assert (settings.storage_folder, settings.outbox) == (tmp_path, tmp_path / "mail")

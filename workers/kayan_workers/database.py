@@ -14,6 +14,7 @@ import math
 import re
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -43,11 +44,16 @@ _PROGRAM_LIMIT = "54"  # SQLSTATE class: a value too long for its index, a state
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3, "tcp_user_timeout": 30_000}
 
 
+class AllBusyError(TemporaryError):
+    """The server is there, but every connection of ours stayed busy."""
+
+
 class Database:
     """A pool of at most ``pool_size`` connections, shared by all threads of the process.
 
     ``url`` is what the web app calls DATABASE_URL; ``?schema=`` becomes the search path (``public`` when absent).
     ``wait_seconds`` is how long a transaction may wait for a connection, a restarting server included.
+    When nothing has been asked of it for ``idle_seconds``, no connection is left.
     Raises SettingsError when the URL cannot be understood; never connects before the first transaction.
     """
 
@@ -60,12 +66,15 @@ class Database:
         wait_seconds: float = 15.0,
         connect_timeout_seconds: int = 5,
         statement_timeout_seconds: float = 30.0,
+        idle_seconds: float = 60.0,
     ) -> None:
         address, prisma = _split_prisma(url)
         defaults = {"application_name": application_name, "connect_timeout": connect_timeout_seconds, "client_encoding": "UTF8"}
         self._parameters: dict[str, Any] = {**_KEEPALIVE, **defaults, **address}
         self._pool_size = pool_size
         self._wait_seconds = wait_seconds
+        self._idle_seconds = idle_seconds
+        self._used_at = time.monotonic()
         seconds = float(prisma.get("socket_timeout") or statement_timeout_seconds)
         self._statement_seconds = seconds
         self._schema = prisma.get("schema") or "public"
@@ -75,17 +84,24 @@ class Database:
 
     @contextmanager
     def transaction(
-        self, *, wait_seconds: float | None = None, statement_seconds: float = math.inf, lock_seconds: float | None = None
+        self,
+        *,
+        wait_seconds: float | None = None,
+        statement_seconds: float = math.inf,
+        lock_seconds: float | None = None,
+        counts_as_use: bool = True,
     ) -> Iterator[Connection]:
         """Lend a connection inside one transaction: committed when the block ends, rolled back when it raises.
 
         For whoever has less time than others: ``wait_seconds`` is how long to wait for a connection, ``statement_seconds`` how long a
-        statement may take, ``lock_seconds`` how long it may wait for one lock.
+        statement may take, ``lock_seconds`` how long it may wait for one lock. Who only watches is no use: ``counts_as_use``.
 
         Raises TemporaryError when the server cannot be reached, gives up on us, or asks for another try (deadlock, serialization,
         time limit). A block that swallowed an error of the server cannot commit: PostgreSQL would answer COMMIT with a silent rollback.
         """
         patience = self._wait_seconds if wait_seconds is None else wait_seconds
+        if counts_as_use:
+            self._used_at = time.monotonic()
         with self._translated(patience):
             pool = self._pool()
             connection = self._checked_out(pool, patience, self._begin(statement_seconds, lock_seconds))
@@ -100,6 +116,13 @@ class Database:
                 raise
             finally:
                 pool.putconn(connection)
+                if counts_as_use:
+                    self._used_at = time.monotonic()
+
+    @property
+    def in_use(self) -> bool:
+        """False when connections that are left should be let go: who watches may ask no more, or they would stay for ever."""
+        return time.monotonic() - self._used_at < self._idle_seconds / 2
 
     def check(self) -> None:
         """Log in once, apart from the pool, and begin a transaction. Raises TemporaryError with the reason and a remedy."""
@@ -123,11 +146,15 @@ class Database:
                 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
                 self._opened = ConnectionPool(
                     kwargs={**self._parameters, "autocommit": True, "prepare_threshold": None},
-                    min_size=0, max_size=self._pool_size, max_idle=60.0, num_workers=2,
+                    min_size=0, max_size=self._pool_size, max_idle=self._let_go_every_seconds(), num_workers=2,
                     timeout=self._wait_seconds, reconnect_timeout=self._wait_seconds, open=False,
                 )
                 self._opened.open()
             return self._opened
+
+    def _let_go_every_seconds(self) -> float:
+        """The pool lets go of one connection each time that so long not all were needed; all have half of the idle time for it."""
+        return self._idle_seconds / 2 / (self._pool_size + 1)
 
     def _begin(self, statement_seconds: float, lock_seconds: float | None) -> sql.Composed:
         lock_ms = None if lock_seconds is None else round(lock_seconds * 1000)
@@ -153,8 +180,7 @@ class Database:
         try:
             yield
         except PoolTimeout as error:
-            why, remedy = self._why_none_came(wait_seconds)
-            raise TemporaryError(f"database {self._name}: {why}", remedy) from error
+            raise self._why_none_came(wait_seconds) from error
         except psycopg.Error as error:
             error.args = (reason(error),)  # whoever shows it, in a log or to the app's users, shows nobody's row
             if isinstance(error, _MAY_HEAL) and not (error.sqlstate or "").startswith(_PROGRAM_LIMIT):
@@ -164,13 +190,14 @@ class Database:
                 raise TemporaryError(f"database {self._name}: {reason(error)}", remedy) from error
             raise
 
-    def _why_none_came(self, waited_seconds: float) -> tuple[str, str]:
+    def _why_none_came(self, waited_seconds: float) -> TemporaryError:
         """The pool only says that time ran out; one direct attempt tells a crowded pool from a server that is gone."""
         try:
             psycopg.connect(**self._parameters).close()
         except psycopg.Error as error:
-            return reason(error), ""
-        return f"all {self._pool_size} connections stayed busy for {waited_seconds:g} s", "raise DATABASE_POOL_SIZE, or run fewer slots"
+            return TemporaryError(f"database {self._name}: {reason(error)}")
+        says = f"all {self._pool_size} connections stayed busy for {waited_seconds:g} s"
+        return AllBusyError(f"database {self._name}: {says}", "raise DATABASE_POOL_SIZE, or run fewer slots")
 
 
 def reason(error: BaseException) -> str:

@@ -71,14 +71,14 @@ def redis_check(server: Server) -> Check:
 
 
 def database_check(edges: Edges, url: str) -> Check:
-    """Until a job has used the database, a process of its own logs in, once, and from then on the question is whether something listens
-    there: the driver stays out of this process."""
+    """While no job uses the database, only whether something listens there, and once, from a process of its own, whether we may log in:
+    no driver is loaded and no connection held for a probe."""
     asking: asyncio.Future[None] | None = None
     aside = _Aside("kayan_workers.database", told=url)
 
     async def check() -> None:
         nonlocal asking
-        if "database" not in edges.__dict__:
+        if "database" not in edges.__dict__ or not edges.database.in_use:
             await _reach(url)
             await aside.look()
             return
@@ -162,7 +162,9 @@ def _in_background(function: Callable[[], None]) -> asyncio.Future[None]:
 
 
 def _ask(edges: Edges) -> None:
-    with edges.database.transaction(wait_seconds=_SECONDS / 2) as connection:
+    from kayan_workers.database import AllBusyError
+
+    with contextlib.suppress(AllBusyError), edges.database.transaction(wait_seconds=_SECONDS / 2, counts_as_use=False) as connection:
         connection.execute("SELECT 1")
 
 

@@ -69,7 +69,7 @@ class Settings:
     rates: Mapping[str, Rate] = field(default_factory=dict)
 
     database_url: str | None = field(default=None, repr=False)
-    database_pool_size: int = 4
+    database_pool_size: int = 2
 
     storage_folder: Path | None = None
     """A folder instead of a bucket; only ever set by name."""
@@ -249,7 +249,7 @@ def _database(environment: Environment, roles: Sequence[Role]) -> dict[str, obje
     url = environment.url("DATABASE_URL", ("postgresql", "postgres"), DATABASE_EXAMPLE)
     if needing and url is None:
         environment.required("DATABASE_URL", f"{needing} to PostgreSQL, the web app's own database", DATABASE_EXAMPLE)
-    return {"database_url": url, "database_pool_size": environment.integer("DATABASE_POOL_SIZE", 4, 1, 100)}
+    return {"database_url": url, "database_pool_size": environment.integer("DATABASE_POOL_SIZE", 2, 1, 100)}
 
 
 def _storage(environment: Environment, roles: Sequence[Role]) -> dict[str, object]:

@@ -120,6 +120,8 @@ def grants(
         session.fail(str(error), session.USAGE)
     with session.to_a_reader_who_may_leave():
         print(text)
+
+
 @app.command(rich_help_panel="Work", cls=Command)
 def ping(
     roles: Annotated[
