@@ -3,17 +3,20 @@ Names and labels
   kayan.fullname          what every object's name starts with
   kayan.name              the chart's name in labels
   kayan.componentName     <fullname>-<component>, at most 63 characters        (dict "root" $ "component" "thumbnail")
-  kayan.labels            all labels of an object                              (the same)
+  kayan.shortened         a name that fits and is still nobody else's          (dict "name" $name "length" 40)
+  kayan.labels            all labels of an object                              (dict "root" $ "component" "thumbnail", perhaps "extra" a map)
   kayan.podLabels         those of its pods                                    (the same, and "family": what its network policy goes by)
   kayan.selectorLabels    those that never change                              (dict "root" $ "component" "thumbnail")
-  kayan.metadata          name, namespace, labels and annotations              (the same)
+  kayan.releaseLabels     those that every pod of the release has
+  kayan.annotations       an object's annotations, where there are any         (dict "root" $, perhaps "extra" a map)
+  kayan.metadata          name, namespace, labels and annotations              (dict "root" $ "component" …, perhaps "name", "labels", "annotations")
   kayan.serviceAccount    the name of a family's service account               (dict "root" $ "family" "media")
   kayan.image             the full reference of a family's image               (the same)
 
 Decisions
   kayan.demo              "true" when the chart brings stores of its own
   kayan.workers           the enabled workers, each merged with workerDefaults, as YAML
-  kayan.memoryLimit       the memory a worker needs at most, from its codec processes
+  kayan.memoryLimit       the limit `auto`: what a worker needs at most          (an entry of kayan.workers)
   kayan.cloudMetadata     "true" when a family's pods may reach the cloud's metadata address
 
 Pods
@@ -33,7 +36,16 @@ Pods
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" }}
 {{- else }}
 {{- $name := include "kayan.name" . }}
-{{- ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) | trunc 40 | trimSuffix "-" }}
+{{- include "kayan.shortened" (dict "name" (ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name)) "length" 40) }}
+{{- end }}
+{{- end }}
+
+{{- /* Cutting alone would give two long releases of one namespace the same names. */ -}}
+{{- define "kayan.shortened" -}}
+{{- if gt (len .name) .length }}
+{{- printf "%s-%s" (.name | trunc (int (sub .length 7)) | trimSuffix "-") (sha256sum .name | trunc 6) }}
+{{- else }}
+{{- .name }}
 {{- end }}
 {{- end }}
 
@@ -41,40 +53,46 @@ Pods
 {{- printf "%s-%s" (include "kayan.fullname" .root) .component | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{- define "kayan.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "kayan.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
-app.kubernetes.io/component: {{ .component }}
+{{- /* Labels and names are written by toYaml or quote: a release may be called 1e3, a worker `on`, which YAML takes for something else. */ -}}
+{{- define "kayan.releaseLabels" -}}
+app.kubernetes.io/name: {{ include "kayan.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
-{{- define "kayan.labels" -}}
-{{ include "kayan.selectorLabels" . }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: kayan-live
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
+{{- define "kayan.selectorLabels" -}}
+{{ include "kayan.releaseLabels" .root }}
+app.kubernetes.io/component: {{ .component | quote }}
 {{- end }}
+
+{{- /* Maps are merged and never written one after the other: a key that came twice is refused by strict readers. */ -}}
+{{- define "kayan.labels" -}}
+{{- $labels := include "kayan.selectorLabels" . | fromYaml }}
+{{- $_ := set $labels "app.kubernetes.io/version" .root.Chart.AppVersion }}
+{{- $_ := set $labels "app.kubernetes.io/part-of" "kayan-live" }}
+{{- $_ := set $labels "app.kubernetes.io/managed-by" .root.Release.Service }}
+{{- $_ := set $labels "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") }}
+{{- toYaml (mergeOverwrite $labels (deepCopy (.root.Values.commonLabels | default dict)) (deepCopy (.extra | default dict))) }}
 {{- end }}
 
 {{- /* A new version of the chart alone is no reason for new pods, so its labels are not on them. */ -}}
 {{- define "kayan.podLabels" -}}
-{{ include "kayan.selectorLabels" . }}
-app.kubernetes.io/part-of: kayan-live
-workers.kayanlive.com/family: {{ .family }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
+{{- $labels := include "kayan.selectorLabels" . | fromYaml }}
+{{- $_ := set $labels "app.kubernetes.io/part-of" "kayan-live" }}
+{{- $_ := set $labels "workers.kayanlive.com/family" .family }}
+{{- toYaml (mergeOverwrite $labels (deepCopy (.root.Values.commonLabels | default dict)) (deepCopy (.extra | default dict))) }}
+{{- end }}
+
+{{- define "kayan.annotations" -}}
+{{- with mergeOverwrite (deepCopy (.root.Values.commonAnnotations | default dict)) (deepCopy (.extra | default dict)) }}
+annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
 {{- define "kayan.metadata" -}}
-name: {{ include "kayan.componentName" . }}
-namespace: {{ .root.Release.Namespace }}
-labels: {{- include "kayan.labels" . | nindent 2 }}
-{{- with .root.Values.commonAnnotations }}
-annotations: {{- toYaml . | nindent 2 }}
-{{- end }}
+name: {{ .name | default (include "kayan.componentName" .) | quote }}
+namespace: {{ .root.Release.Namespace | quote }}
+labels: {{- include "kayan.labels" (dict "root" .root "component" .component "extra" .labels) | nindent 2 }}
+{{- include "kayan.annotations" (dict "root" .root "extra" .annotations) }}
 {{- end }}
 
 {{- define "kayan.serviceAccount" -}}
@@ -88,7 +106,7 @@ annotations: {{- toYaml . | nindent 2 }}
 
 {{- define "kayan.image" -}}
 {{- $image := index .root.Values.images .family }}
-{{- $repository := list .root.Values.images.registry $image.repository | compact | join "/" }}
+{{- $repository := list (trimSuffix "/" (.root.Values.images.registry | default "")) $image.repository | compact | join "/" }}
 {{- if $image.digest }}
 {{- printf "%s@%s" $repository $image.digest }}
 {{- else }}
@@ -122,10 +140,13 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 
 {{- /* 120 MB for the worker; each codec process and its ffmpeg may ask for `memoryMb` beside 80 MB of their own. A tenth for the kernel's
-       share. Kubernetes ends the whole container when it outgrows its limit, so the limit is what it may need, and not what it usually does. */ -}}
+       share. Kubernetes ends the whole container when it outgrows its limit, so the limit is what it may need, and not what it usually does. The others never hold more than a batch. */ -}}
 {{- define "kayan.memoryLimit" -}}
-{{- $processes := int .codec.processes }}
-{{- printf "%dMi" (div (mul (add 120 (mul $processes 2 (add 80 (int .codec.memoryMb)))) 11) 10) }}
+{{- if eq .family "media" }}
+{{- printf "%dMi" (div (mul (add 120 (mul (int .codec.processes) 2 (add 80 (int .codec.memoryMb)))) 11) 10) }}
+{{- else -}}
+256Mi
+{{- end }}
 {{- end }}
 
 {{- define "kayan.cloudMetadata" -}}
@@ -153,7 +174,7 @@ capabilities: {drop: [ALL]}
 {{- with .Values.images.pullSecrets }}
 imagePullSecrets:
 {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- end }}
@@ -179,16 +200,16 @@ imagePullSecrets:
 {{- end }}
 - name: secrets
   secret:
-    secretName: {{ include "kayan.secretName" .root }}
+    secretName: {{ include "kayan.secretName" .root | quote }}
     optional: true
     defaultMode: 0440
     items:
     {{- range $variables }}
-      - {key: {{ index $.root.Values.secret.keys . | default . | quote }}, path: {{ . }}}
+      - {key: {{ get ($.root.Values.secret.keys | default dict) . | default . | quote }}, path: {{ . }}}
     {{- end }}
 {{- with .root.Values.redis.tls.secretName }}
 - name: redis-tls
-  secret: {secretName: {{ . }}, defaultMode: 0440}
+  secret: {secretName: {{ . | quote }}, defaultMode: 0440}
 {{- end }}
 {{- end }}
 

@@ -13,7 +13,7 @@
 {{- define "kayan.ports.redis" -}}
 {{- $ports := list }}
 {{- range .Values.redis.sentinel.hosts }}
-{{- $ports = append $ports (regexFind "[0-9]+$" . | default "26379") }}
+{{- $ports = append $ports (regexFind ":[0-9]+$" . | trimPrefix ":" | default "26379") }}
 {{- end }}
 {{- if .Values.redis.url }}
 {{- $ports = append $ports (include "kayan.port" (dict "url" .Values.redis.url "default" "6379")) }}
@@ -29,11 +29,11 @@
 
 {{- define "kayan.ports.storage" -}}
 {{- /* 443 also where the store is another: the role of the pod comes from AWS's STS. */ -}}
-{{- include "kayan.port" (dict "url" .Values.storage.endpoint "default" (ternary "80" "443" (hasPrefix "http://" .Values.storage.endpoint))) }},443
+{{- include "kayan.port" (dict "url" .Values.storage.endpoint "default" (ternary "80" "443" (hasPrefix "http://" (.Values.storage.endpoint | default "")))) }},443
 {{- end }}
 
 {{- define "kayan.ports.mail" -}}
-{{- include "kayan.port" (dict "url" .Values.mail.endpoint "default" (ternary "80" "443" (hasPrefix "http://" .Values.mail.endpoint))) }},443
+{{- include "kayan.port" (dict "url" .Values.mail.endpoint "default" (ternary "80" "443" (hasPrefix "http://" (.Values.mail.endpoint | default "")))) }},443
 {{- end }}
 
 {{- define "kayan.port" -}}

@@ -1,8 +1,21 @@
 {{- /*
   kayan.workerEnvironment   what one worker is told beside the settings of all   (dict "root" $ "worker" $worker)
+  kayan.ownEnvironment      the chart's part of that                             (the same)
   kayan.placement           where a pod may run, from an entry of values
 */ -}}
+{{- /* A variable of extraEnv takes the place of the chart's own: a name that came twice is an error to Helm 4. */ -}}
 {{- define "kayan.workerEnvironment" -}}
+{{- $extra := .worker.extraEnv | default list }}
+{{- $replaced := list }}
+{{- range $extra }}{{ $replaced = append $replaced .name }}{{ end }}
+{{- $variables := list }}
+{{- range include "kayan.ownEnvironment" . | fromYamlArray }}
+{{- if not (has .name $replaced) }}{{ $variables = append $variables . }}{{ end }}
+{{- end }}
+{{- toYaml (concat $variables $extra) }}
+{{- end }}
+
+{{- define "kayan.ownEnvironment" -}}
 {{- $worker := .worker }}
 {{- include "kayan.environment" .root }}
 - {name: KAYAN_GRACE_SECONDS, value: {{ $worker.graceSeconds | int | quote }}}
@@ -34,9 +47,6 @@
 {{- if .root.Values.development.syncSources }}
 - {name: PYTHONPATH, value: /source}
 {{- end }}
-{{- with $worker.extraEnv }}
-{{ toYaml . }}
-{{- end }}
 {{- end }}
 
 {{- define "kayan.placement" -}}
@@ -50,9 +60,9 @@ tolerations: {{- toYaml . | nindent 2 }}
 affinity: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- with .runtimeClassName }}
-runtimeClassName: {{ . }}
+runtimeClassName: {{ . | quote }}
 {{- end }}
 {{- end }}
