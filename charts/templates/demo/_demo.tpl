@@ -1,7 +1,23 @@
 {{- /*
-  kayan.demoPod        what the pods of the demo's stores have in common   (dict "root" $ "user" 999)
-  kayan.demoPassword   the stores' password as a variable                 (dict "root" $ "variable" "POSTGRES_PASSWORD")
+  kayan.demoPod                 what the pods of the demo's stores have in common   (dict "root" $ "user" 999)
+  kayan.demoAnnotations         their annotations: a new password makes new stores, as empty as any that restarted
+  kayan.demoPassword            the stores' password
+  kayan.demoPasswordVariable    the same as a variable                             (dict "root" $ "variable" "POSTGRES_PASSWORD")
 */ -}}
+{{- /* Kept over upgrades, as long as Helm may look into the cluster; `helm template` may not, and makes a new one each time. Drawn once for all
+       templates. */ -}}
+{{- define "kayan.demoPassword" -}}
+{{- if not (hasKey .Values.demo "drawnPassword") }}
+{{- $old := dig "data" dict (lookup "v1" "Secret" .Release.Namespace (include "kayan.secretName" .) | default dict) }}
+{{- $_ := set .Values.demo "drawnPassword" (index $old "DEMO_PASSWORD" | default "" | b64dec | default (randAlphaNum 24)) }}
+{{- end }}
+{{- .Values.demo.drawnPassword }}
+{{- end }}
+
+{{- define "kayan.demoAnnotations" -}}
+checksum/password: {{ include "kayan.demoPassword" . | sha256sum }}
+{{- end }}
+
 {{- define "kayan.demoPod" -}}
 automountServiceAccountToken: false
 enableServiceLinks: false
@@ -15,7 +31,7 @@ securityContext:
 {{- include "kayan.pullSecrets" .root }}
 {{- end }}
 
-{{- define "kayan.demoPassword" -}}
+{{- define "kayan.demoPasswordVariable" -}}
 - name: {{ .variable }}
-  valueFrom: {secretKeyRef: {name: {{ include "kayan.secretName" .root }}, key: DEMO_PASSWORD}}
+  valueFrom: {secretKeyRef: {name: {{ include "kayan.secretName" .root | quote }}, key: DEMO_PASSWORD}}
 {{- end }}
