@@ -102,6 +102,14 @@ def test_a_namespace_for_restricted_pods_admits_every_object_and_every_pod_witho
     assert tried(restricted, "create", pods) == ""
 
 
+def test_a_release_of_an_odd_name_is_taken_as_well(restricted: Namespace) -> None:
+    odd = {"workers": {"on": {"family": "analytics", "roles": ["analytics"]}, "analytics": None}, "commonLabels": {"number": "1e3"}}
+    chart = render(merged(STORES, odd), namespace=restricted.name, release="1e3")
+    restricted.apply(*chart.of("ServiceAccount"))
+
+    assert tried(restricted, "apply", list(chart.objects)) == ""
+
+
 def test_a_pod_with_more_rights_would_not_be_admitted(restricted: Namespace) -> None:
     chart = render(STORES, namespace=restricted.name)
     restricted.apply(*chart.of("ServiceAccount"))

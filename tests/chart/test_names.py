@@ -110,10 +110,10 @@ def test_the_release_and_its_namespace_may_be_called_what_they_like() -> None:
     assert renamed.workers()["email"]["metadata"]["name"] == "kayan-fleet-email"
 
 
-@pytest.mark.parametrize("stores", [{}, EVERYTHING], ids=["demo", "everything"])
-def test_what_yaml_takes_for_a_number_or_a_switch_stays_a_text(stores: Object) -> None:
+@pytest.mark.parametrize(("stores", "fullname"), [({}, "null"), (EVERYTHING, "1234")], ids=["demo", "everything"])
+def test_what_yaml_takes_for_a_number_or_a_switch_stays_a_text(stores: Object, fullname: str) -> None:
     odd = {
-        "fullnameOverride": "1234", "commonLabels": {"a": "1e3", "b": "null"}, "images": {"pullSecrets": ["0x1f"]},
+        "fullnameOverride": fullname, "commonLabels": {"a": "1e3", "b": "null"}, "images": {"pullSecrets": ["0x1f"]},
         "workers": {"on": {"family": "analytics", "roles": ["analytics"]}, "analytics": None},
         "workerDefaults": {"priorityClassName": "1.0", "runtimeClassName": "1e3"},
         "serviceAccounts": {"media": {"name": "1e5"}},

@@ -216,6 +216,7 @@ WRONG: list[tuple[Object, str]] = [
     ({"demo": {"enabled": False}}, "demo.enabled is false, but not: redis.host"),
     (merged(STORES, {"demo": {"enabled": True}}), "The demo's stores are for trying out alone: set demo.enabled=false, or name none"),
     ({"redis": {"password": "p"}}, "redis.password is set, but no Redis, database or bucket is named"),
+    ({"fullnameOverride": "1e3"}, "The demo's Services would be called 1e3-demo-…, and a Service's name begins with a letter"),
     ({"storage": {"endpoint": "https://minio"}}, "storage.endpoint is set, but no Redis"),
     (merged(EXTERNAL, {"secret": {"existingSecret": "s"}}), "a Secret is yours or the External Secrets operator's. Choose one"),
     (merged(STORES, {"redis": {"password": "p"}}), "redis.password is set, and a Secret that the chart does not make"),
