@@ -1,7 +1,8 @@
-"""What the chart gives to Prometheus, run by Prometheus's own programs and held against what a worker exports."""
+"""What the chart gives to Prometheus and Grafana, run by Prometheus's own programs and held against what a worker exports."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 from chart.fleet import LONG, QUEUES, fleet, pod_of, series, worker
-from chart.prometheus import STEP, Prometheus, Series, Settings, alerts, promtool, rendered, rules, scraping, trial
+from chart.prometheus import CHART, STEP, Prometheus, Series, Settings, alerts, promtool, rendered, rules, scraping, trial
 from kayan import worker as worker_process
 from kayan_workers.bull.queue import Queue
 from kayan_workers.bull.server import RedisAddress, Server
@@ -18,6 +19,7 @@ from servers import PROJECT
 from waiting import wait_until
 
 EMAIL = pod_of("email")
+DASHBOARD: dict[str, Any] = json.loads((CHART / "files/dashboard.json").read_text())
 
 
 class Case(NamedTuple):
@@ -135,6 +137,7 @@ def never_fires(series: Series, settings: Settings | None = None, *, namespace: 
 
 def test_monitoring_is_off_unless_asked_for() -> None:
     assert rendered("PrometheusRule") == rendered("PodMonitor") == []
+    assert not [found for found in rendered("ConfigMap") if "dashboard" in found["metadata"]["name"]]
 
 
 def test_promtool_has_nothing_against_the_rules(tmp_path: Any) -> None:
@@ -278,6 +281,63 @@ def test_the_readme_lists_the_same_alerts() -> None:
     assert rows == [(name, plain(alert["expr"]), alert["for"]) for name, alert in alerts(rules()).items()]
 
 
+# -- the dashboard ---------------------------------------------------------------------------------------------------------------
+
+
+def panels() -> list[dict[str, Any]]:
+    return [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+
+
+def dashboard_expressions() -> list[tuple[str, str, str]]:
+    """Panel, expression and legend, with the variables chosen as somebody would."""
+    chosen = {"$namespace": "live", "$queue": ".*", "$__rate_interval": "10s"}
+    found = []
+    for panel in panels():
+        for target in panel["targets"]:
+            expression = target["expr"]
+            for name, value in chosen.items():
+                expression = expression.replace(name, value)
+            found.append((panel["title"], expression, target["legendFormat"]))
+    return found
+
+
+def test_the_dashboard_reaches_grafana_as_it_is_in_the_file() -> None:
+    annotations = {"commonAnnotations": {"team": "media"}, "monitoring.dashboard.annotations": {"grafana_folder": "Kayan"}}
+    settings = {"monitoring.dashboard.enabled": True, **annotations}
+    [found] = [found for found in rendered("ConfigMap", settings) if found["metadata"]["name"] == "kayan-workers-dashboard"]
+    assert found["metadata"]["labels"]["grafana_dashboard"] == "1"
+    assert found["metadata"]["annotations"] == {"grafana_folder": "Kayan", "team": "media"}
+    assert json.loads(found["data"]["kayan-workers.json"]) == DASHBOARD
+
+
+def test_every_panel_says_what_it_shows_in_which_unit_and_has_its_own_place() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        place = panel["gridPos"]
+        cells = {(place["x"] + x, place["y"] + y) for x in range(place["w"]) for y in range(place["h"])}
+        assert not cells & taken
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
+    for panel in panels():
+        assert panel["title"]
+        assert panel["description"]
+        assert panel["fieldConfig"]["defaults"]["unit"]
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+
+
+def test_the_dashboard_asks_whichever_prometheus_and_namespace_are_chosen() -> None:
+    assert [variable["name"] for variable in DASHBOARD["templating"]["list"]] == ["datasource", "namespace", "queue"]
+    for panel in panels():
+        assert {target["datasource"]["uid"] for target in panel["targets"]} == {"${datasource}"}
+        for target in panel["targets"]:
+            assert 'namespace="$namespace"' in target["expr"]
+
+
+def test_the_dashboard_names_only_alerts_that_there_are() -> None:
+    named = set(re.findall(r"Kayan[A-Z]\w+", " ".join(panel["description"] for panel in panels())))
+    assert named <= set(alerts(rules()))
+
+
 # -- a real worker, scraped by a real Prometheus ---------------------------------------------------------------------------------
 
 SELECTOR = re.compile(r"\b((?:kayan|process)_\w+)\{[^}]*\}")
@@ -306,7 +366,7 @@ def prometheus(variables: dict[str, str]) -> Iterator[Prometheus]:
         yield found
 
 
-async def test_a_real_worker_exports_all_that_the_rules_ask_for(prometheus: Prometheus, redis_url: str) -> None:
+async def test_a_real_worker_answers_every_question_of_the_dashboard_and_the_rules(prometheus: Prometheus, redis_url: str) -> None:
     started = 'kayan_jobs_started_total{queue="email"}'
     await wait_until(lambda: prometheus.query(started), 30)
     server = Server(RedisAddress(url=redis_url))
@@ -319,6 +379,13 @@ async def test_a_real_worker_exports_all_that_the_rules_ask_for(prometheus: Prom
     for alert in alerts(rules()).values():
         for selector in selectors(alert["expr"]):
             assert prometheus.series(selector), f"no worker exports {selector}"
+    for title, expression, legend in dashboard_expressions():
+        for selector in selectors(expression):
+            assert prometheus.series(selector), f"{title}: no worker exports {selector}"
+        answer = prometheus.query(expression)
+        assert answer, f"{title}: no answer to {expression}"
+        for row in answer:
+            assert set(re.findall(r"{{(\w+)}}", legend)) <= set(row["metric"]), f"{title}: {legend} of {row['metric']}"
 
 
 async def test_a_real_prometheus_takes_the_rules_and_fires_none_over_an_idle_worker(prometheus: Prometheus) -> None:
