@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from at_work import queue_at
-from kayan import WorkerProcess
-from redis_process import RedisProcess
+from kayan import WorkerProcess, kayan
+from redis_process import ClusterGroup, RedisProcess
 from slow_worker import SlowWorker
 from waiting import wait_until
 
@@ -25,6 +25,7 @@ from kayan_workers import worker
 from kayan_workers.bull import server, watch
 worker.HUNG_SECONDS = 9
 server.Server.__init__.__kwdefaults__["call_timeout"] = 2.0
+server._TRY_SECONDS = 3.0
 server._LONGEST_PAUSE = watch.TURN_SECONDS = watch._WATCH_SECONDS = 1.0
 """
 
@@ -74,6 +75,31 @@ async def test_a_worker_is_alive_while_redis_hangs_or_is_away(private_redis: Red
             await queue.add({})
         running.wait_for("job.completed")
         assert is_alive(running)
+
+
+async def test_a_worker_lives_through_an_outage_of_a_whole_cluster(slow: SlowWorker) -> None:
+    """All nodes hang, then all are gone, then all are back; the second try to connect comes while none answers."""
+    cluster = ClusterGroup()
+    try:
+        cluster.start()
+        settings = {"REDIS_URL": cluster.url, "REDIS_CLUSTER": "true", "BULL_PREFIX": "{bull}"}
+        with slow.running(first=SCALED_DOWN, **settings) as running:
+            running.wait_for("redis.connected")
+            for node in cluster.nodes:
+                freeze(node)
+            running.wait_for("redis.lost")
+            await stays_alive(running, seconds=14)
+            for node in cluster.nodes:
+                node.kill()
+            await stays_alive(running, seconds=5)
+            unreachable = kayan("ping", "email", variables=settings)
+            assert (unreachable.returncode, unreachable.stderr[:12], "Traceback" in unreachable.stderr) == (1, "kayan: Redis", False)
+            for node in cluster.nodes:
+                node.start()
+            running.wait_for("redis.connected", count=2, timeout=60)
+            assert is_alive(running)
+    finally:
+        cluster.remove()
 
 
 async def stays_alive(running: WorkerProcess, *, seconds: float) -> None:

@@ -42,7 +42,7 @@ from kayan_workers.readiness import ASIDE_AGAIN_SECONDS, Check, Readiness, datab
 from kayan_workers.settings import Settings
 
 HUNG_SECONDS = 120.0
-"""No step of a healthy loop takes so long: a call to Redis is given up after 23 s, an attempt to connect after a few for each node."""
+"""No step of a healthy loop takes so long: a call to Redis is given up after 23 s, a try to connect after a minute."""
 SETTINGS_SECONDS = 5.0
 """How often the mounted settings are looked at; the kubelet brings a change within a minute or so."""
 ECHO_SECONDS = 0.2

@@ -21,7 +21,7 @@ import redis.asyncio as aredis
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoPermissionError, ReadOnlyError, RedisError
+from redis.exceptions import AuthenticationError, NoPermissionError, ReadOnlyError, RedisClusterException, RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -39,6 +39,8 @@ CALL_TIMEOUT = 15.0
 CLOCKS_APART_MS = 2000
 """How far our clock may be from Redis's before it is worth a word: every time on the wire is its writer's."""
 
+_TRY_SECONDS = 60.0
+"""How long one try to connect may take: a cluster's nodes are asked one after another, and everybody who asks waits for the one before."""
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 5.0
 _STEADY_SECONDS = 5.0
@@ -103,6 +105,26 @@ class RedisAddress:
         return options
 
 
+class _Cluster(aredis.RedisCluster):
+    """redis-py's own error for a cluster of which no node answers is none of its RedisErrors: nobody here would take it for an outage."""
+
+    async def initialize(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().initialize(*args, **options)
+        except RedisClusterException as error:
+            raise redis.exceptions.ConnectionError(str(error)) from error
+
+
+class _BlockingCluster(redis.RedisCluster):
+    """The same, for threads: it looks for its nodes when it is made."""
+
+    def __init__(self, **options: Any) -> None:
+        try:
+            super().__init__(**options)
+        except RedisClusterException as error:
+            raise redis.exceptions.ConnectionError(str(error)) from error
+
+
 class Server:
     """The one way to Redis. Clients are made when first asked for; nothing connects before it must."""
 
@@ -139,7 +161,7 @@ class Server:
             )
             return group.master_for(self.address.sentinel_master)  # type: ignore[no-untyped-call]
         if self.address.cluster:
-            return redis.RedisCluster(**_for_cluster(options))
+            return _BlockingCluster(**_for_cluster(options))
         return redis.Redis(**options)
 
     def _client(self, *, client_name: str | None = None, socket_timeout: float | None = None) -> Any:
@@ -156,7 +178,7 @@ class Server:
             )
             return group.master_for(self.address.sentinel_master)
         if self.address.cluster:
-            return aredis.RedisCluster(**_for_cluster(options))
+            return _Cluster(**_for_cluster(options))
         return aredis.Redis(**options)
 
     def _options(self) -> dict[str, Any]:
@@ -220,13 +242,16 @@ class Server:
             if on_try is not None:
                 on_try()
             try:
-                line = await self.open_line(key, name=name, timeout=timeout)
-                await self._try_out(line, key)
+                async with asyncio.timeout(_TRY_SECONDS):
+                    line = await self.open_line(key, name=name, timeout=timeout)
+                    await self._try_out(line, key)
             except (TimeoutError, RedisError, OSError) as error:
                 if (task := asyncio.current_task()) and task.cancelling():
                     raise asyncio.CancelledError from error  # whoever makes connections may turn a cancellation into an error of its own
-                self.note_down(error)
+                self.note_down(error if str(error) else TimeoutError(f"no connection within {_TRY_SECONDS:g} s"))
                 if self.address.cluster:
+                    if on_try is not None:
+                        on_try()
                     await self._forget_cluster()
                 await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311
                 pause = min(pause * 2, _LONGEST_PAUSE)
@@ -248,8 +273,9 @@ class Server:
 
     async def _forget_cluster(self) -> None:
         """Ask the cluster again for its nodes: a failover may have moved the slot."""
-        with contextlib.suppress(RedisError, OSError):
-            await self.commands.aclose()
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            async with asyncio.timeout(_TRY_SECONDS):
+                await self.commands.aclose()
 
     # -- state ---------------------------------------------------------------------------------------------------------------
 
