@@ -24,6 +24,7 @@ from kayan_workers.cli.names import chosen_roles
 from kayan_workers.processors.table import ROLES
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
+from wire import node_packages
 
 SCHEMA = Path(__file__).parent.parent / "workers/kayan_workers/demo/schema.sql"
 
@@ -149,6 +150,18 @@ def _administer(url: str, *statements: str) -> None:
 def _database(url: str, name: str) -> str:
     """``url`` with another database's name."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+# -- Bull ------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def bull_installed() -> None:
+    """Bull 4.16.5 and a Node for it."""
+    try:
+        node_packages.install()
+    except servers.UnavailableError as error:
+        servers.missing(str(error))
 
 
 # -- S3 --------------------------------------------------------------------------------------------------------------------------

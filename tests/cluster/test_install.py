@@ -47,7 +47,7 @@ def test_the_notes_and_each_workers_first_line_say_that_the_stores_are_for_tryin
 
 
 def test_helm_test_pings_every_queue(release: Release) -> None:
-    said = release.helm("test", release.name, "--logs", "--timeout", "150s")
+    said = release.helm("test", release.name, "--timeout", "150s")
     assert "Phase:          Succeeded" in said
 
 

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 from kayan_workers.bull.queue import Queue
-from servers import UnavailableError, missing
-from wire import node_packages
 from wire.party import Party, Worker
 from wire.peer import NodePeer
 from wire.worker_process import WorkerProcess
@@ -16,14 +14,6 @@ from wire.worker_process import WorkerProcess
 pytest.register_assert_rewrite("wire.whole_life")
 
 NewNode = Callable[..., Awaitable[NodePeer]]
-
-
-@pytest.fixture(scope="session")
-def bull_installed() -> None:
-    try:
-        node_packages.install()
-    except UnavailableError as error:
-        missing(str(error))
 
 
 @pytest.fixture
