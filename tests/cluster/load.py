@@ -83,7 +83,7 @@ def pictures(release: Release, count: int) -> list[dict[str, Any]]:
     with release.database() as connection:
         rows = connection.execute(
             """SELECT id, "fileKey", type::text, "mimeType", "originalName" FROM assets
-               WHERE type = 'IMAGE' AND "processingStatus" = 'COMPLETED' ORDER BY id"""
+               WHERE "originalName" IN ('Stand photo.jpg', 'logo.png', 'render.webp') ORDER BY id"""
         ).fetchall()
     names = ("assetId", "fileKey", "fileType", "mimeType", "originalFilename")
     return [dict(zip(names, rows[number % len(rows)], strict=True)) for number in range(count)]
@@ -92,6 +92,12 @@ def pictures(release: Release, count: int) -> list[dict[str, Any]]:
 def job(redis: Redis, queue: str, job_id: str) -> dict[str, str]:
     """A job's hash."""
     return dict(redis.hgetall(f"bull:{queue}:{job_id}"))
+
+
+def not_completed(redis: Redis, queue: str, job_ids: Sequence[str]) -> dict[str, str]:
+    """Those of the jobs that are not completed, and why they failed."""
+    completed = set(redis.zrange(f"bull:{queue}:completed", 0, -1))
+    return {job_id: job(redis, queue, job_id).get("failedReason", "not finished") for job_id in job_ids if job_id not in completed}
 
 
 def holder(redis: Redis, queue: str, job_id: str) -> str:
