@@ -20,10 +20,10 @@ PIN := $(BIN)/uv pip compile --universal --python-version 3.11 --quiet --generat
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint bench chaos fuzz images pins clean
+.PHONY: help install demo test test-cluster lint bench chaos fuzz images pins clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 install: $(INSTALLED) ## make .venv with the pinned dependencies and this project in it
 
@@ -41,6 +41,13 @@ demo: install ## run all seven queues on embedded servers and sample files, and 
 
 test: install ## run the tests on real servers
 	$(BIN)/pytest $(PYTEST)
+
+test-cluster: install ## run the tests of a cluster in one that kind makes, and remove it
+	@command -v kind >/dev/null || { echo "kind is not installed; with a cluster of your own: set KUBECONFIG and KAYAN_TEST_CLUSTER_LOAD," \
+	  "the command that brings local images into it, and run make test PYTEST=tests/cluster"; exit 1; }
+	kind create cluster --name kayan-test --kubeconfig $(CURDIR)/build/kind.kubeconfig --wait 180s
+	KUBECONFIG=$(CURDIR)/build/kind.kubeconfig KAYAN_TEST_CLUSTER_LOAD="kind load docker-image --name kayan-test" \
+	  $(BIN)/pytest tests/cluster $(PYTEST); code=$$?; kind delete cluster --name kayan-test; exit $$code
 
 lint: install ## ruff, mypy --strict and the import layers
 	$(BIN)/ruff check .
