@@ -158,9 +158,9 @@ labels: {{- include "kayan.labels" (dict "root" .root "component" .component "ex
 
 {{- define "kayan.podSecurity" -}}
 runAsNonRoot: true
-runAsUser: 10001
-runAsGroup: 10001
-fsGroup: 10001
+{{- range $name, $id := .Values.podSecurityContext }}
+{{ $name }}: {{ int64 $id }}
+{{- end }}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 

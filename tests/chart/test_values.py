@@ -100,7 +100,7 @@ def test_whatever_has_a_default_is_required_so_that_an_older_release_s_values_ar
         if isinstance(value, dict) and closed(path) and path[:1] != ("workers",):
             node = PLACES[path] if path else SCHEMA
             needed = {key for key, default in value.items() if default not in ("", {}, None) and not isinstance(default, list)}
-            if path[-1:] not in (("resources",), ("livenessProbe",), ("readinessProbe",), ("startupProbe",)):
+            if path[-1:] not in (("resources",), ("livenessProbe",), ("readinessProbe",), ("startupProbe",), ("podSecurityContext",)):
                 assert set(node.get("required", [])) - {"create"} == needed - {"create"}, ".".join(path)
 
 

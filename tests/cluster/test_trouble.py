@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -60,7 +61,7 @@ def said(release: Release, component: str) -> str:
     [
         pytest.param({"DATABASE_URL": WRONG_PASSWORD}, "notification", "password authentication failed", id="password-of-the-database"),
         pytest.param({"DATABASE_URL": None}, "notification", "DATABASE_URL is not set", id="key-missing"),
-        pytest.param({"REDIS_PASSWORD": "wrong"}, "notification", "WRONGPASS", id="password-of-redis"),
+        pytest.param({"REDIS_PASSWORD": "wrong"}, "notification", "invalid username-password pair", id="password-of-redis"),
         pytest.param({"AWS_SECRET_ACCESS_KEY": "wrong"}, "thumbnail", "AWS_SECRET_ACCESS_KEY", id="key-of-the-store"),
     ],
 )
@@ -95,7 +96,7 @@ def test_what_cannot_be_reached_is_named_within_a_minute(
     release.install(real(stores), only(component), values, wait=False)
 
     def named() -> list[Object]:
-        lines = [event for pod in release.namespace.pod_names(component) for event in release.namespace.events(pod)]
+        lines = [json.loads(line) for line in said(release, component).splitlines() if line.startswith("{")]
         return [event for event in lines if event["level"] == "error" and words in str(event)]
 
     until(named, WITHIN, what=f"an error names {words}", trouble=lambda: release.trouble() + said(release, component))
