@@ -107,8 +107,9 @@ labels: {{- include "kayan.labels" (dict "root" .root "component" .component "ex
 {{- define "kayan.image" -}}
 {{- $image := index .root.Values.images .family }}
 {{- $repository := list (trimSuffix "/" (.root.Values.images.registry | default "")) $image.repository | compact | join "/" }}
+{{- $tagged := list $repository $image.tag | compact | join ":" }}
 {{- if $image.digest }}
-{{- printf "%s@%s" $repository $image.digest }}
+{{- printf "%s@%s" $tagged $image.digest }}
 {{- else }}
 {{- printf "%s:%s" $repository ($image.tag | default .root.Chart.AppVersion) }}
 {{- end }}

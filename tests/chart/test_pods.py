@@ -153,12 +153,12 @@ def test_a_worker_can_be_left_out(how: str) -> None:
     assert "email" not in ping.spec["containers"][0]["args"]
 
 
-def test_a_digest_wins_over_a_tag_and_without_either_it_is_the_charts_version() -> None:
+def test_a_digest_pins_a_tag_and_without_either_it_is_the_charts_version() -> None:
     digest = "sha256:" + "a1" * 32
     chart = render(merged(STORES, {"images": {"media": {"tag": "1.2", "digest": digest}, "messaging": {"tag": "20261130"}}}))
 
     images = {name: chart.worker(name).spec["containers"][0]["image"] for name in chart.workers()}
-    assert images["thumbnail"] == f"kayanlive/workers-media@{digest}"
+    assert images["thumbnail"] == f"kayanlive/workers-media:1.2@{digest}"
     assert images["email"] == "kayanlive/workers-messaging:20261130"
     assert images["analytics"] == "kayanlive/workers-analytics:0.1.0"
 
