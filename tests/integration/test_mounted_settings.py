@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
-from app import App
+from app import App, owner_of
 from at_work import queue_at
 from kayan import WorkerProcess, kayan, worker
 from password import RoleWithPassword, role_with_password
@@ -22,7 +22,7 @@ from waiting import wait_until
 
 @pytest.fixture
 def role(database_url: str) -> Iterator[RoleWithPassword]:
-    with role_with_password(database_url) as role:
+    with role_with_password(owner_of(database_url)) as role:
         yield role
 
 
@@ -63,7 +63,7 @@ async def test_running_jobs_finish_before_a_worker_leaves_for_its_new_settings_a
 ) -> None:
     secret = mount(tmp_path / "secret", DATABASE_URL=database_url, EMAIL_FROM="a@kayan.example")
     settings = {"KAYAN_SETTINGS_DIR": str(secret), "REDIS_URL": redis_url, "KAYAN_STORAGE": f"folder:{tmp_path / 'objects'}"}
-    with psycopg.connect(database_url) as blocking, worker("analytics", variables=settings) as running:
+    with psycopg.connect(owner_of(database_url)) as blocking, worker("analytics", variables=settings) as running:
         asset = App(blocking).asset()
         blocking.commit()
         blocking.execute("LOCK TABLE asset_analytics")
@@ -182,7 +182,7 @@ async def test_a_codec_process_hears_of_no_file(redis_url: str, database_url: st
     notes.parent.mkdir(parents=True)
     notes.write_text("notes")
     settings = {"KAYAN_SETTINGS_DIR": str(secret), "REDIS_URL": redis_url, "KAYAN_STORAGE": f"folder:{tmp_path / 'objects'}"}
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(owner_of(database_url), autocommit=True) as connection:
         asset = App(connection).asset(fileKey=key)
     with worker("asset", variables=settings) as running:
         async with queue_at(redis_url, "asset-processing") as queue:
