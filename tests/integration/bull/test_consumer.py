@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from at_work import queue_at, server_at, working
@@ -15,6 +16,7 @@ from kayan_workers.bull.options import Backoff, JobOptions
 from kayan_workers.bull.server import RedisAddress, Server
 from kayan_workers.bull.settle import Limiter
 from kayan_workers.errors import NotNowError, PermanentError, TemporaryError
+from proxy import Proxy
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -405,6 +407,69 @@ async def test_local_pause_stops_claims_here_and_resume_starts_them(redis_url: s
         assert seen.events == []
         consumer.resume_locally()
         await wait_until(lambda: seen.said("job_completed") == ["1"])
+
+
+async def watching(redis: Redis) -> list[str]:
+    """The connection of the consumer that has the turn, unless its look has just ended."""
+    return [client["id"] for client in await redis.client_list() if client["cmd"] == "blmove"]
+
+
+async def looks_no_more(redis: Redis, client: str) -> None:
+    async def is_it_so() -> bool:
+        return client not in await watching(redis)
+
+    await wait_until(is_it_so, 10, what="the look of the one that was paused ends")
+
+
+async def are_blocked(redis: Redis, count: int) -> bool:
+    return int((await redis.info("clients"))["blocked_clients"]) == count
+
+
+async def test_a_paused_consumer_leaves_the_watch_to_others(redis_url: str, redis: Redis) -> None:
+    """One that had the turn gives it back with its first look in vain, and does not take it again."""
+    async with queue_at(redis_url) as queue, queue_at(redis_url) as same, working(queue, nothing, pod="a") as (paused, _):
+        [first] = await wait_until(lambda: watching(redis), what="the first one watches")
+        async with working(same, nothing, pod="b") as (_, seen):
+            await wait_until(lambda: are_blocked(redis, 2), what="the second one waits for its turn")
+            paused.pause_locally()
+            await looks_no_more(redis, first)
+            added = await queue.add({})
+            await wait_until(lambda: seen.said("job_completed") == [added.id], 2)
+
+
+async def test_a_paused_consumer_stays_among_the_workers_although_its_connection_is_cut(redis_url: str, redis: Redis) -> None:
+    async with queue_at(redis_url) as queue, working(queue, nothing) as (consumer, _):
+        [before] = await wait_until(lambda: watching(redis))
+        consumer.pause_locally()
+        await looks_no_more(redis, before)
+        await redis.client_kill_filter(_id=before)
+        [after] = await wait_until(queue.workers)
+        assert after["id"] != before
+
+
+async def test_jobs_that_a_claim_brings_to_a_paused_consumer_go_back_to_the_head_of_the_line(redis_url: str, redis: Redis) -> None:
+    async with (
+        Proxy(urlsplit(redis_url).port or 6379) as proxy,
+        queue_at(redis_url) as queue,
+        queue_at(proxy.url) as behind,
+        working(behind, nothing, concurrency=3) as (consumer, seen),
+    ):
+        await wait_until(lambda: are_blocked(redis, 1), what="it watches")
+        proxy.withhold_replies_to(b"EVALSHA")
+        added = [(await queue.add({})).id for _ in range(2)]
+        await wait_until(lambda: redis.llen("bull:mail:active"), what="the claim")
+        await wait_until(lambda: proxy.holding, what="its answer")
+        consumer.pause_locally()
+        proxy.release()
+        await wait_until(lambda: _are_all(redis, "wait", added), what="they wait again")
+        assert await redis.llen("bull:mail:active") == 0
+        assert seen.said("job_started") == []
+        consumer.resume_locally()
+        await wait_until(lambda: sorted(seen.said("job_completed")) == sorted(added))
+
+
+async def _are_all(redis: Redis, state: str, ids: list[str]) -> bool:
+    return sorted(await redis.lrange(f"bull:mail:{state}", 0, -1)) == sorted(ids)
 
 
 async def test_the_limiter_lets_no_more_start_in_a_window_than_it_says(redis_url: str) -> None:

@@ -40,6 +40,8 @@ _LOOK_SECONDS = 0.05
 _LAST_SECONDS = 3.0
 """What a consumer that stops has beyond the grace period, to hand back jobs and to write results."""
 
+_PAUSED = "this worker takes nothing for now"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsumerSettings:
@@ -177,9 +179,10 @@ class Consumer:
         self._stop_requested.set()
 
     def pause_locally(self) -> None:
-        """Claim nothing more in this process until ``resume_locally``. Redis is not told."""
+        """Claim nothing more in this process until ``resume_locally``, and hand back what has not begun. What runs goes on, the queue's
+        chores too; nobody else is told."""
         self.paused = True
-        self._watch_may_go.clear()
+        self._take_back(_PAUSED)
 
     def resume_locally(self) -> None:
         self.paused = False
@@ -225,8 +228,12 @@ class Consumer:
     def reserve(self) -> int:
         return self._capacity.reserve_for_watch() if self.may_claim else 0
 
-    async def wants_more(self) -> None:
-        while not (self.may_claim and self._capacity.is_for_the_watch):
+    @property
+    def wants_more(self) -> bool:
+        return self.may_claim and self._capacity.is_for_the_watch
+
+    async def until_it_wants_more(self) -> None:
+        while not self.wants_more:
             self._watch_may_go.clear()
             await self._watch_may_go.wait()
 
@@ -243,20 +250,24 @@ class Consumer:
         """Jobs that were claimed ahead and do not come to begin go back: the work is not as quick as it was."""
         oldest = self._slots.oldest_waiting
         if oldest is not None and oldest is self._looking_at:
-            jobs, slots = self._slots.take_back()
-            self._capacity.given_back(slots)
-            self._lanes.later(self._give_back(jobs))
+            self._take_back("the jobs before it take longer than usual")
             oldest = None
         self._looking_at = oldest
         if oldest is not None and self._loop is not None:
             self._loop.call_later(_LOOK_SECONDS, self._look_at_waiting)
 
-    async def _give_back(self, jobs: list[ActiveJob]) -> None:
+    def _take_back(self, why: str) -> None:
+        jobs, slots = self._slots.take_back()
+        if jobs:
+            self._capacity.given_back(slots)
+            self._lanes.later(self._give_back(jobs, why))
+
+    async def _give_back(self, jobs: list[ActiveJob], why: str) -> None:
         """When Redis goes away meanwhile, the lanes find these jobs after it has come back, as nobody here runs them."""
         for job in jobs:
             self.running.pop(job.token, None)
         with suppress(RedisError, OSError):
-            await self._return([(job, "the jobs before it take longer than usual") for job in jobs])
+            await self._return([(job, why) for job in jobs])
 
     # -- for the lanes -------------------------------------------------------------------------------------------------------
 
@@ -270,6 +281,8 @@ class Consumer:
         for job in claimed:
             self.running[job.token] = job
         self._capacity.claimed(len(claimed), asked, self._slots.put(claimed))
+        if self.paused and not self._draining:  # since the call left
+            self._take_back(_PAUSED)
         if self._capacity.free < 0 and self._looking_at is None:
             self._look_at_waiting()
         if fenced is not self.fenced:

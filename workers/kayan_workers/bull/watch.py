@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from redis.exceptions import RedisError
 
 from kayan_workers.bull import scripts
+from kayan_workers.bull.ending import end
 from kayan_workers.bull.lanes import Lanes
 from kayan_workers.bull.line import LOST_CONNECTION
 from kayan_workers.bull.refusal import Refusal
@@ -42,8 +43,11 @@ class Watched(Protocol):
     keys: Keys
     fenced: bool
 
-    async def wants_more(self) -> None:
-        """Return when there is a free slot and nobody else is about to fill it."""
+    @property
+    def wants_more(self) -> bool:
+        """Whether there is a free slot and nobody else is about to fill it."""
+
+    async def until_it_wants_more(self) -> None: ...
 
     def reserve(self) -> int:
         """Reserve slots for the claim that follows; how many jobs it may take."""
@@ -82,8 +86,9 @@ class Watch:
                 try:
                     await self._line.run(_TAKE_TURN, (self._keys.turn, self._keys.watcher), (_WATCHER_MS, self._who, self._pod))
                     while True:
+                        if not self._watched.wants_more:
+                            await self._until_it_wants_more(self._line)
                         self._rest()
-                        await self._watched.wants_more()
                         await self._lanes.line()  # a turn is of no use to whoever cannot claim
                         await self._wait_and_claim(self._line)
                 except LOST_CONNECTION as error:
@@ -108,6 +113,23 @@ class Watch:
             line.tell("RPUSH", self._keys.turn, self._turn)
         self._turn = b""
 
+    async def _until_it_wants_more(self, line: Line) -> None:
+        """Others have the turn meanwhile. The connection is one to lose all the same: by its name we are counted among the workers."""
+        if self._turn:
+            await self._claim()
+        self._rest()
+        wanting = asyncio.ensure_future(self._watched.until_it_wants_more())
+        try:
+            await asyncio.wait([wanting, line.closed], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await end([wanting])
+
+    async def _claim(self) -> None:
+        """Claim what there is room for, perhaps nothing, and give the turn back in the same step."""
+        turn, self._turn = self._turn, b""
+        self._beat()
+        await self._lanes.claim(self._watched.reserve(), turn)
+
     async def _wait_and_claim(self, line: Line) -> None:
         self._beat()
         if not self._turn:
@@ -119,12 +141,12 @@ class Watch:
                 return
             self._turn = answer[1]
             self._beat()
+            if not self._watched.wants_more:
+                return
         if not await line.send("BLMOVE", self._keys.wait, self._keys.wait, "RIGHT", "RIGHT", _WATCH_SECONDS):
             line.tell("SET", self._keys.watcher, self._who, "PX", _WATCHER_MS)
             return
         self._refusal.over()
-        turn, self._turn = self._turn, b""
-        self._beat()
-        await self._lanes.claim(self._watched.reserve(), turn)
+        await self._claim()
         if self._watched.fenced:
             await asyncio.sleep(_FENCED_SECONDS)
