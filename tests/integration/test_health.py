@@ -8,7 +8,9 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from http import HTTPStatus
+from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
@@ -18,11 +20,12 @@ from kayan_workers.bull.queue import Queue
 from kayan_workers.bull.server import RedisAddress, Server
 from kayan_workers.database import AllBusyError, Database
 from kayan_workers.edges import Edges
-from kayan_workers.errors import SettingsError
+from kayan_workers.errors import SettingsError, TemporaryError
 from kayan_workers.health import Answer, HealthServer
 from kayan_workers.metrics import Depths, Metrics
-from kayan_workers.readiness import Readiness, database_check, redis_check
+from kayan_workers.readiness import DatabaseCheck, Readiness, StorageCheck, redis_check
 from kayan_workers.settings import Settings
+from password import role_with_password
 from proxy import Proxy
 from waiting import wait_until
 
@@ -88,7 +91,7 @@ async def test_readiness_names_what_cannot_be_reached_and_forgets_it_when_it_can
         async with proxy:
             pass  # whose port nobody listens on now
         url = f"postgresql://{info.user}:{info.password or 'x'}@127.0.0.1:{proxy.port}/{info.dbname}"
-    readiness = Readiness({"database": database_check(Edges(Settings(database_url=url)), url)})
+    readiness = Readiness({"database": DatabaseCheck(Edges(Settings(database_url=url)), url)})
     assert "cannot be reached" in (await readiness.problems())["database"]
     async with proxy:
         await wait_until(lambda: _is_ready(readiness), 20)
@@ -101,21 +104,21 @@ async def _is_ready(readiness: Readiness) -> bool:
 
 async def test_readiness_asks_the_database_itself_once_it_is_in_use(database_url: str) -> None:
     edges = Edges(Settings(database_url=database_url))
-    check = database_check(edges, database_url)
+    check = DatabaseCheck(edges, database_url)
     await check()
     with edges.database.transaction():
         pass
     await check()
     wrong = Edges(Settings(database_url="postgresql://nobody@127.0.0.1:1/none"))
     _ = wrong.database
-    assert list(await Readiness({"database": database_check(wrong, "")}).problems()) == ["database"]
+    assert list(await Readiness({"database": DatabaseCheck(wrong, "")}).problems()) == ["database"]
     edges.close()
 
 
 async def test_an_idle_worker_lets_go_of_its_connections_although_it_is_asked_whether_it_is_ready(owner_url: str) -> None:
     edges = Edges(Settings(database_url=owner_url))
     database = edges.__dict__["database"] = Database(owner_url, pool_size=4, application_name="kayan idle", idle_seconds=1)
-    check = database_check(edges, owner_url)
+    check = DatabaseCheck(edges, owner_url)
 
     def held() -> int:
         found = watcher.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'kayan idle'").fetchone()
@@ -139,7 +142,7 @@ async def test_a_worker_whose_every_connection_is_at_work_is_ready(database_url:
     with edges.database.transaction(), edges.database.transaction():
         with pytest.raises(AllBusyError, match="all 2 connections stayed busy"), edges.database.transaction(wait_seconds=0.05):
             pytest.fail("two are all that a process may have unless it is told otherwise")
-        assert await Readiness({"database": database_check(edges, database_url)}).problems() == {}
+        assert await Readiness({"database": DatabaseCheck(edges, database_url)}).problems() == {}
     edges.close()
 
 
@@ -147,8 +150,55 @@ async def test_readiness_says_at_once_that_a_database_in_use_refuses_and_why(dat
     for url, words in (("postgresql://nobody@127.0.0.1:1/none", "refused"), (as_role(database_url, "no_such_role"), "no_such_role")):
         edges = Edges(Settings(database_url=url))
         _ = edges.database
-        assert words in (await Readiness({"database": database_check(edges, url)}).problems())["database"]
+        assert words in (await Readiness({"database": DatabaseCheck(edges, url)}).problems())["database"]
         edges.close()
+
+
+async def test_one_of_several_hosts_is_enough(owner_url: str) -> None:
+    with psycopg.connect(owner_url) as connection:
+        host, port, user = connection.info.host, connection.info.port, f"{connection.info.user}:{connection.info.password or 'x'}"
+    name = urlsplit(owner_url).path
+    async with Proxy(port, host) as proxy:
+        for where in (f"{user}@127.0.0.1:1,127.0.0.1:{proxy.port}{name}", f"{user}@{name}?host=127.0.0.1,127.0.0.1&port=1,{proxy.port}"):
+            await DatabaseCheck(Edges(Settings(database_url=f"postgresql://{where}")), f"postgresql://{where}")()
+
+
+async def test_a_password_that_libpq_understands_does_not_hide_the_host(owner_url: str) -> None:
+    with psycopg.connect(owner_url) as connection:
+        host, port, user = connection.info.host, connection.info.port, connection.info.user
+    async with Proxy(port, host) as proxy:
+        url = f"postgresql://{user}:a#b@127.0.0.1:{proxy.port}{urlsplit(owner_url).path}"
+        with suppress(TemporaryError):  # whether it lets us in with that
+            await DatabaseCheck(Edges(Settings(database_url=url)), url)()
+        assert proxy.accepted
+
+
+async def test_a_database_that_has_refused_us_is_usable_only_once_we_may_log_in(owner_url: str) -> None:
+    """Also when nobody has used it for so long that only whether it listens would be asked."""
+    with role_with_password(owner_url) as role:
+        wrong = role.at("right-some-day")
+        edges = Edges(Settings(database_url=wrong))
+        database = edges.__dict__["database"] = Database(wrong, pool_size=1, application_name="kayan", idle_seconds=0.2)
+        check = DatabaseCheck(edges, wrong)
+        check.doubt()
+        for _ in range(2):
+            with pytest.raises(TemporaryError, match=r"password authentication failed .* mend user and password in DATABASE_URL"):
+                await check()
+            await wait_until(lambda: not database.in_use)
+        role.change_password("right-some-day")
+        await check()
+        edges.close()
+
+
+async def test_trouble_with_a_bucket_counts_before_the_last_good_answer_is_old(tmp_path: Path) -> None:
+    (tmp_path / "objects").mkdir()
+    check = StorageCheck(Edges(Settings(storage_folder=tmp_path / "objects")), None, "")
+    await check()
+    (tmp_path / "objects").rmdir()
+    await check()
+    check.doubt()
+    with pytest.raises(TemporaryError, match="it is not there"):
+        await check()
 
 
 def test_a_counter_is_one_series() -> None:

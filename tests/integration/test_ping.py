@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 import psycopg
-from app import App
+from app import App, owner_of
 from at_work import queue_at, working
 from kayan import kayan, worker
 from kayan_workers.bull.options import JobOptions
@@ -19,7 +19,6 @@ from kayan_workers.bull.settle import Limiter
 from redis.asyncio import Redis
 from waiting import wait_until
 
-NOWHERE = {"DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "KAYAN_MAIL": "outbox:/nowhere"}
 Done = subprocess.CompletedProcess[str]
 
 
@@ -45,12 +44,13 @@ async def leftovers(redis: Redis) -> list[str]:
     return [key async for key in redis.scan_iter(match="*kayan-ping*", count=1000)]
 
 
-async def test_each_queue_answers_with_its_pod_before_everything_that_waits(redis_url: str, redis: Redis) -> None:
+async def test_each_queue_answers_with_its_pod_before_everything_that_waits(redis_url: str, redis: Redis, database_url: str) -> None:
     async with queue_at(redis_url, "email") as queue:
         await queue.add_bulk([{"data": {"malformed": True}, "options": JobOptions(priority=1)} for _ in range(30)])
     async with asking(redis_url, "messaging") as running:
         await wait_until(lambda: is_next(redis, "email"))
-        settings = {"REDIS_URL": redis_url, "POD_NAME": "messaging-7", "CONCURRENCY_EMAIL": "1", "HOME": "/nonexistent"} | NOWHERE
+        settings = {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "KAYAN_MAIL": "outbox:/nowhere", "POD_NAME": "messaging-7",
+                    "CONCURRENCY_EMAIL": "1", "HOME": "/nonexistent"}  # fmt: skip
         with worker("messaging", variables=settings) as fleet:
             done = await running
             fleet.wait_for("job.failed", count=30)
@@ -63,7 +63,7 @@ async def test_each_queue_answers_with_its_pod_before_everything_that_waits(redi
 
 
 async def test_a_ping_among_events_is_answered_and_every_event_is_counted(redis_url: str, redis: Redis, database_url: str) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(owner_of(database_url), autocommit=True) as connection:
         app = App(connection)
         asset, user = app.asset(), app.user()
         event = {"type": "ASSET_VIEW", "assetId": asset, "userId": user, "data": {}, "timestamp": "2025-11-24T10:05:07.123Z"}
@@ -138,7 +138,7 @@ async def test_a_rate_limit_and_workers_that_take_nothing_are_told_as_that(redis
             await wait_until(lambda: seen.said("job_completed"))
             limited = await ask(redis_url, "email", "--timeout", "1s")
     assert (idle.returncode, limited.returncode) == (1, 1)
-    assert idle.stdout.startswith("email/email: no answer: its worker is connected and took nothing: fenced, leaving, or not ours.")
+    assert idle.stdout.startswith("email/email: no answer: its worker is connected and took nothing: fenced, leaving, without its ")
     assert limited.stdout.startswith("email/email: no answer: the rate limit of the queue holds it back")
     assert await leftovers(redis) == []
 

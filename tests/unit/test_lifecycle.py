@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import structlog
 from kayan_workers import logs
-from kayan_workers.bull.outcome import Completed
+from kayan_workers.bull.outcome import Completed, JobTimeoutError
 from kayan_workers.errors import NotNowError, PermanentError, TemporaryError
 from kayan_workers.lifecycle import Lifecycle
 from kayan_workers.metrics import Metrics
@@ -51,6 +51,16 @@ class Seen:
 def logging_as_before() -> Iterator[None]:
     yield
     structlog.reset_defaults()
+
+
+def test_trouble_is_what_the_world_may_be_to_blame_for() -> None:
+    calls: list[str] = []
+    observer: Any = Lifecycle("email", Metrics().of("email", 1), level="error", on_trouble=lambda: calls.append("trouble"))
+    for error, expected in ((TemporaryError("refused"), 2), (JobTimeoutError(5), 2), (PermanentError("gone"), 0), (KeyError("x"), 0)):
+        calls.clear()
+        observer.job_retried(RunningJob(), error, 2_000, 0.5)
+        observer.job_failed(RunningJob(), error, 0.5)
+        assert len(calls) == expected, error
 
 
 def test_a_completed_job_is_two_lines_and_is_counted_with_its_times() -> None:

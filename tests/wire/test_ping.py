@@ -40,11 +40,11 @@ async def test_a_node_worker_fails_a_ping_and_touches_nothing(node: NodePeer, re
     await wait_until(lambda: redis.zscore("bull:email:completed", again))
 
 
-async def test_bull_reads_the_answer_of_our_worker_like_any_result(node: NodePeer, redis: Redis, redis_url: str):
+async def test_bull_reads_the_answer_of_our_worker_like_any_result(node: NodePeer, redis: Redis, redis_url: str, database_url: str):
     """The result goes over the wire as JSON in a string, and the job is gone when it is read."""
     await node.open("email")
     await node.listen("email", "global:completed")
-    settings = {"REDIS_URL": redis_url, "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none", "POD_NAME": "email-0"}
+    settings = {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "POD_NAME": "email-0"}
     with worker("email", variables=settings | {"KAYAN_MAIL": "outbox:/nowhere"}):
         asked = await asyncio.to_thread(kayan, "ping", "email", "--json", variables={"REDIS_URL": redis_url})
     assert asked.returncode == 0, asked.stdout + asked.stderr

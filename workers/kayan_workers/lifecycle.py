@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kayan_workers import logs
 from kayan_workers.bull.observer import Observer
 from kayan_workers.bull.outcome import JobTimeoutError, message_of
-from kayan_workers.errors import KayanError, PermanentError
+from kayan_workers.errors import KayanError, PermanentError, TemporaryError
 
 if TYPE_CHECKING:
     from kayan_workers.bull.outcome import Completed
@@ -26,10 +26,18 @@ class Lifecycle(Observer):
     """The observer of one queue."""
 
     def __init__(
-        self, queue: str, metrics: QueueMetrics, *, level: str, on_given_up: Callable[[Sequence[str]], None] | None = None
+        self,
+        queue: str,
+        metrics: QueueMetrics,
+        *,
+        level: str,
+        on_given_up: Callable[[Sequence[str]], None] | None = None,
+        on_trouble: Callable[[], None] | None = None,
     ) -> None:
-        """``level`` is the lowest that is logged; what lies below it costs nothing. ``on_given_up`` gets the ids of such jobs."""
+        """``level`` is the lowest that is logged; what lies below it costs nothing. ``on_given_up`` gets the ids of such jobs;
+        ``on_trouble`` is called when a job fails for what may be wrong with the world, not with the job."""
         self._on_given_up = on_given_up
+        self._on_trouble = on_trouble
         self._queue = queue
         self._metrics = metrics
         self._log = logs.get(queue=queue)
@@ -56,6 +64,7 @@ class Lifecycle(Observer):
         self._log.warning(
             "job.retried", job_id=job.id, attempt=job.attempt, duration_ms=_ms(seconds), delay_ms=delay_ms, **_described(error)
         )
+        self._tell_trouble(error)
 
     def job_postponed(self, job: ActiveJob, error: BaseException, delay_ms: int, seconds: float) -> None:
         self._metrics.postponed.inc()
@@ -70,6 +79,11 @@ class Lifecycle(Observer):
         self._log.error(
             "job.failed", job_id=job.id, attempt=job.attempt, duration_ms=_ms(seconds), permanent=permanent, **_described(error)
         )
+        self._tell_trouble(error)
+
+    def _tell_trouble(self, error: BaseException) -> None:
+        if self._on_trouble and isinstance(error, TemporaryError | JobTimeoutError):
+            self._on_trouble()
 
     def job_lost(self, job: ActiveJob, why: str) -> None:
         self._metrics.lost.inc()

@@ -204,7 +204,12 @@ _PHRASES: Final[dict[str, tuple[str, str]]] = {
     "redis.connected": ("✅", "Redis is connected: {address}"),
     "redis.lost": ("❌", "Redis cannot be reached, trying on: {address}: {error}"),
     "redis.advice": ("⚠️ ", "{message}"),
-    "storage.unusable": ("❌", "the object store cannot be used, media jobs will be retried: {error}"),
+    "database.unusable": ("❌", "the database cannot be used: {error}"),
+    "database.usable": ("✅", "the database can be used"),
+    "storage.unusable": ("❌", "the object store cannot be used: {error}"),
+    "storage.usable": ("✅", "the object store can be used"),
+    "worker.holding": ("⏸️ ", "no more jobs for {held} until the {edge} can be used; none of those that wait loses an attempt"),
+    "worker.released": ("🔄", "the {edge} is there for {held} again: taking jobs"),
     "settings.odd": ("⚠️ ", "{message}"),
     "library.warning": ("⚠️ ", "{library}: {message}"),
     "job.started": ("🔄", "{queue} {job_id} started{again}"),
@@ -242,10 +247,12 @@ def _text_line(_logger: object, _method: str, event: Event) -> str:
 
 
 def _phrased(phrase: str, event: Event) -> str | None:
+    roles = event.get("roles", ())
     fields = {
         **event,
         "table": _health_table(event) if "queues" in event else "",
-        "slots": ", ".join(f"{name} {slots}" for name, slots in event["roles"].items()) if "roles" in event else "",
+        "slots": ", ".join(f"{name} {slots}" for name, slots in roles.items()) if isinstance(roles, dict) else "",
+        "held": ", ".join(roles),
         "duration": duration(event.get("duration_ms", 0)),
         "delay": duration(event.get("delay_ms", 0)),
         "dry": " (dry run)" if event.get("dry_run") else "",

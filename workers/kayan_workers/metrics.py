@@ -64,6 +64,8 @@ class Metrics:
         registry.register(self._waited)
         self._slots = Gauge("kayan_worker_slots", "Room for running jobs (or batches) in this process.", by_queue, registry=registry)
         self._running = Gauge("kayan_worker_jobs_running", "Jobs running in this process.", by_queue, registry=registry)
+        holding = "1 while this process claims nothing, because its database or bucket cannot be used."
+        self._holding = Gauge("kayan_worker_holding", holding, by_queue, registry=registry)
         self._depth = Gauge("kayan_queue_jobs", "Jobs of the whole queue by state.", ["queue", "state"], registry=registry)
         waits = "How long the next waiting job has been due; 0 when none waits."
         self._oldest = Gauge("kayan_queue_oldest_waiting_seconds", waits, by_queue, registry=registry)
@@ -152,6 +154,7 @@ class QueueMetrics:
         self.seconds = metrics._seconds.of(queue)
         self.waited = metrics._waited.of(queue)
         self.running = metrics._running.labels(queue)
+        self.holding = metrics._holding.labels(queue)
 
 
 class Depths:

@@ -25,6 +25,8 @@ ASIDE_AGAIN_SECONDS = 15.0
 """How long bad news of a process that looked for us counts."""
 _ASIDE_SECONDS = 50.0
 _REACH_SECONDS = 5.0
+_ANSWER_SECONDS = 20.0
+"""How long an edge may think about a question before it counts as unusable."""
 
 Check = Callable[[], Awaitable[None]]
 """Returns when all is well, raises when it is not."""
@@ -70,42 +72,71 @@ def redis_check(server: Server) -> Check:
     return check
 
 
-def database_check(edges: Edges, url: str) -> Check:
+class DatabaseCheck:
     """While no job uses the database, only whether something listens there, and once, from a process of its own, whether we may log in:
-    no driver is loaded and no connection held for a probe."""
-    asking: asyncio.Future[None] | None = None
-    aside = _Aside("kayan_workers.database", told=url)
+    no driver is loaded and no connection held for a probe. After trouble, whether we may log in, each time until we may."""
 
-    async def check() -> None:
-        nonlocal asking
-        if "database" not in edges.__dict__ or not edges.database.in_use:
-            await _reach(url)
-            await aside.look()
-            return
-        if asking is None or asking.done():
-            asking = _in_background(lambda: _ask(edges))
-        await asyncio.shield(asking)
+    def __init__(self, edges: Edges, url: str) -> None:
+        self._edges = edges
+        self._url = url
+        self._aside = _Aside("kayan_workers.database", told=url)
+        self._asking: asyncio.Future[None] | None = None
+        self._is_doubtful = False
 
-    return check
+    def doubt(self) -> None:
+        """Somebody has had trouble with it: what was known does not count for the next call."""
+        self._is_doubtful = True
+
+    async def __call__(self) -> None:
+        try:
+            if "database" in self._edges.__dict__:
+                await self._ask()
+            else:
+                await self._look()
+        except Exception:
+            self._is_doubtful = True
+            raise
+        self._is_doubtful = False
+
+    async def _look(self) -> None:
+        try:
+            await _reach(self._url)
+        except ConnectionError:
+            self._aside.forget()  # whoever listens there next may be another
+            raise
+        await self._aside.look()
+
+    async def _ask(self) -> None:
+        is_in_use = self._edges.database.in_use
+        if self._is_doubtful or not is_in_use:
+            await _reach(self._url)  # which tells at once what a pool waits for
+        if self._is_doubtful or is_in_use:
+            if self._asking is None or self._asking.done():
+                self._asking = _in_background(lambda: _ask(self._edges))
+            await _answer(self._asking)
 
 
-def storage_check(edges: Edges, bucket: str | None, region: str) -> Check:
+class StorageCheck:
     """Whether the bucket (None: a folder) can be used. Until a job has used it, a process of its own looks: boto3 stays out of this one."""
-    asking: asyncio.Future[None] | None = None
-    asked_at = float("-inf")
-    aside = _Aside("kayan_workers.storage", bucket, region) if bucket else None
 
-    async def check() -> None:
-        nonlocal asking, asked_at
-        if aside and "storage" not in edges.__dict__:
-            await aside.look()
+    def __init__(self, edges: Edges, bucket: str | None, region: str) -> None:
+        self._edges = edges
+        self._aside = _Aside("kayan_workers.storage", bucket, region) if bucket else None
+        self._asking: asyncio.Future[None] | None = None
+        self._asked_at = float("-inf")
+
+    def doubt(self) -> None:
+        """Somebody has had trouble with it: what was known does not count for the next call."""
+        self._asked_at = float("-inf")
+
+    async def __call__(self) -> None:
+        if self._aside and "storage" not in self._edges.__dict__:
+            await self._aside.look()
             return
-        if asking is None or _is_old(asking, asked_at, good=_BUCKET_FRESH_SECONDS, bad=_FRESH_SECONDS):
-            asked_at = time.monotonic()
-            asking = _in_background(lambda: edges.storage.check())
-        await asyncio.shield(asking)
-
-    return check
+        if self._asking is None or _is_old(self._asking, self._asked_at, good=_BUCKET_FRESH_SECONDS, bad=_FRESH_SECONDS):
+            self._asked_at = time.monotonic()
+            self._asking = _in_background(lambda: self._edges.storage.check())
+        await _answer(self._asking)
 
 
 class _Aside:
@@ -117,6 +148,11 @@ class _Aside:
         self._told = told
         self._looking: asyncio.Future[None] | None = None
         self._looked_at = float("-inf")
+
+    def forget(self) -> None:
+        """Look again next time, whatever was found."""
+        if self._looking is not None and self._looking.done():
+            self._looking = None
 
     async def look(self) -> None:
         """Raises what the process said, as a TemporaryError."""
@@ -161,21 +197,40 @@ def _in_background(function: Callable[[], None]) -> asyncio.Future[None]:
     return future
 
 
-def _ask(edges: Edges) -> None:
-    from kayan_workers.database import AllBusyError
+async def _answer(asking: asyncio.Future[None]) -> None:
+    """Raises what was answered; TimeoutError for no answer, which may still come."""
+    done, _ = await asyncio.wait([asking], timeout=_ANSWER_SECONDS)
+    if not done:
+        raise TimeoutError(f"no answer within {_ANSWER_SECONDS:g} s")
+    asking.result()
 
-    with contextlib.suppress(AllBusyError), edges.database.transaction(wait_seconds=_SECONDS / 2, counts_as_use=False) as connection:
-        connection.execute("SELECT 1")
+
+def _ask(edges: Edges) -> None:
+    """Through a connection that is there anyway, while jobs use the database; else by logging in."""
+    from kayan_workers.database import AllBusyError, remedy
+
+    database = edges.database
+    if not database.in_use:
+        database.check()
+        return
+    try:
+        with contextlib.suppress(AllBusyError), database.transaction(wait_seconds=_SECONDS / 2, counts_as_use=False) as connection:
+            connection.execute("SELECT 1")
+    except TemporaryError as error:
+        raise TemporaryError(error.says, error.remedy or remedy(error.says)) from error
 
 
 async def _reach(url: str) -> None:
-    """Open and close a connection to the first host of a PostgreSQL URL; PostgreSQL takes no offence at that."""
-    parts = urlsplit(url)
-    query = parse_qs(parts.query)
-    authority = parts.netloc.rpartition("@")[2].partition(",")[0]
-    host, port = _host_and_port(authority)
-    host = host or query.get("host", [""])[0] or "localhost"
-    port = port or int(query.get("port", ["5432"])[0])
+    """Open and close a connection to one of the hosts of a PostgreSQL URL; PostgreSQL takes no offence at that."""
+    *others, last = _addresses(url)
+    for host, port in others:
+        with contextlib.suppress(ConnectionError):
+            await _connect(host, port)
+            return
+    await _connect(*last)
+
+
+async def _connect(host: str, port: int) -> None:
     try:
         async with asyncio.timeout(_REACH_SECONDS):
             if host.startswith("/"):
@@ -187,6 +242,19 @@ async def _reach(url: str) -> None:
     except OSError as error:
         raise ConnectionError(f"{host}:{port} cannot be reached: {error.strerror or error}") from error
     writer.close()
+
+
+def _addresses(url: str) -> list[tuple[str, int]]:
+    """The hosts of a PostgreSQL URL with their ports: its authority's, or those that a parameter lists."""
+    address, _, parameters = url.partition("?")
+    query = parse_qs(parameters)
+    authority = address.partition("://")[2].partition("/")[0]  # not by urlsplit, which fails where libpq takes a password as it is
+    ports = [int(port) for port in query.get("port", ["5432"])[0].split(",")]
+    named = [_host_and_port(one) for one in authority.rpartition("@")[2].split(",")]
+    if not named[0][0]:
+        ports = [named[0][1]] if named[0][1] else ports
+        named = [(host or "localhost", 0) for host in query.get("host", [""])[0].split(",")]
+    return [(host, port or ports[n if n < len(ports) else 0]) for n, (host, port) in enumerate(named)]
 
 
 def _host_and_port(authority: str) -> tuple[str, int]:

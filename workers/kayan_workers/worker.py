@@ -33,12 +33,13 @@ from kayan_workers.errors import PermanentError, SettingsError
 from kayan_workers.given_up import GivenUp
 from kayan_workers.health import Answer, HealthServer
 from kayan_workers.health_table import HealthTable
+from kayan_workers.holding import EdgeCheck, Holding
 from kayan_workers.lifecycle import Lifecycle
 from kayan_workers.metrics import CONTENT_TYPE, Depths, Metrics
 from kayan_workers.mounted import Mounted
 from kayan_workers.pong import answering
 from kayan_workers.processors.table import DATABASE, ROLES, STORAGE, Role
-from kayan_workers.readiness import ASIDE_AGAIN_SECONDS, Check, Readiness, database_check, redis_check, storage_check
+from kayan_workers.readiness import DatabaseCheck, Readiness, StorageCheck, redis_check
 from kayan_workers.settings import Settings
 
 HUNG_SECONDS = 120.0
@@ -111,9 +112,10 @@ class Worker:
         """Everything from the first line to the last; returns the exit code."""
         queues = {role.queue: Queue(role.queue, self.server, prefix=self.settings.prefix) for role in (*ROLES, *self.roles)}
         keeper = LockKeeper(self.server, self.settings.lock_renew_ms)
-        self.consumers = [self._consumer(role, queues[role.queue], keeper) for role in self.roles]
-        depths = Depths(queues, self.metrics)
         checks = self._checks()
+        holding = Holding(self.roles, checks, self._hold)
+        self.consumers = [self._consumer(role, queues[role.queue], keeper, holding) for role in self.roles]
+        depths = Depths(queues, self.metrics)
         pulses = {"all queues": keeper.pulse, **{consumer.queue.name: consumer.pulse for consumer in self.consumers}}
         health = self._health(checks, depths, pulses)
         self._listen_to_signals()
@@ -123,8 +125,7 @@ class Worker:
         aside = [asyncio.create_task(self._examine(), name="examine")]
         if logs.LEVELS[self.settings.log_level] <= logs.LEVELS["info"]:  # who logs no such line must not take the turn of one who does
             aside.append(asyncio.create_task(self._health_table(depths).run(), name="health table"))
-        edges = [name for name in (DATABASE, STORAGE) if name in checks]
-        aside += [asyncio.create_task(self._examine_edge(name, checks[name]), name=f"examine {name}") for name in edges]
+        aside += [asyncio.create_task(holding.watch(edge), name=f"watch {edge}") for edge in checks]
         if self.settings.mounted is not None:
             aside.append(asyncio.create_task(self._watch_settings(self.settings.mounted), name="watch settings"))
         try:
@@ -153,16 +154,20 @@ class Worker:
     def _slots(self, role: Role) -> int:
         return self.settings.concurrency.get(role.name, role.concurrency)
 
-    def _consumer(self, role: Role, queue: Queue, keeper: LockKeeper) -> Consumer:
+    def _consumer(self, role: Role, queue: Queue, keeper: LockKeeper, holding: Holding) -> Consumer:
         slots = self._slots(role)
         numbers = self.metrics.of(role.queue, slots)
-        observer = Lifecycle(role.queue, numbers, level=self.settings.log_level, on_given_up=self.given_up.of(role, queue))
+        observer = Lifecycle(
+            role.queue, numbers, level=self.settings.log_level,
+            on_given_up=self.given_up.of(role, queue), on_trouble=lambda: holding.doubt(role),
+        )  # fmt: skip
         handler = answering(self.processors.handler(role), batch=role.batch > 1, pod=self.settings.pod)
         consumer = Consumer(
             queue, handler, concurrency=slots, batch=role.batch, spread=role.spread,
             settings=self._consumer_settings(role), observer=observer, pod=self.settings.pod, keeper=keeper,
         )
         numbers.running.set_function(lambda: consumer.in_flight)
+        numbers.holding.set_function(lambda: consumer.paused)
         return consumer
 
     def _consumer_settings(self, role: Role) -> ConsumerSettings:
@@ -182,17 +187,25 @@ class Worker:
             job_timeout_ms=timeout * 1000 if timeout else None,
         )
 
-    def _checks(self) -> dict[str, Check]:
+    def _checks(self) -> dict[str, EdgeCheck]:
         settings, needs = self.settings, {need for role in self.roles for need in role.needs}
-        checks = {"redis": redis_check(self.server)}
+        checks: dict[str, EdgeCheck] = {}
         if settings.database_url and DATABASE in needs:
-            checks[DATABASE] = database_check(self.edges, settings.database_url)
+            checks[DATABASE] = DatabaseCheck(self.edges, settings.database_url)
         if STORAGE in needs and (settings.bucket or settings.storage_folder):
-            checks[STORAGE] = storage_check(self.edges, None if settings.storage_folder else settings.bucket, settings.aws_region)
+            checks[STORAGE] = StorageCheck(self.edges, None if settings.storage_folder else settings.bucket, settings.aws_region)
         return checks
 
-    def _health(self, checks: dict[str, Check], depths: Depths, pulses: Mapping[str, Pulse]) -> HealthServer:
-        readiness = Readiness(checks)
+    def _hold(self, role: Role, is_held: bool) -> None:
+        """A role whose edge cannot be used claims nothing."""
+        consumer = self.consumers[self.roles.index(role)]
+        if is_held:
+            consumer.pause_locally()
+        else:
+            consumer.resume_locally()
+
+    def _health(self, checks: Mapping[str, EdgeCheck], depths: Depths, pulses: Mapping[str, Pulse]) -> HealthServer:
+        readiness = Readiness({"redis": redis_check(self.server), **checks})
         told: set[str] = set()
 
         async def alive() -> Answer:
@@ -254,22 +267,6 @@ class Worker:
                 return
             except (RedisError, OSError):
                 await asyncio.sleep(1)
-
-    async def _examine_edge(self, name: str, check: Check) -> None:
-        """Say at the start what would otherwise be said by every job, and when it has been mended."""
-        unusable, usable, said = f"{name}.unusable", f"{name}.usable", ""
-        while True:
-            try:
-                await check()
-            except Exception as error:
-                if str(error) != said:
-                    said = str(error)
-                    self.log.error(unusable, error=said)
-                await asyncio.sleep(ASIDE_AGAIN_SECONDS)
-            else:
-                if said:
-                    self.log.info(usable)
-                return
 
     async def _watch_settings(self, mounted: Mounted) -> None:
         """Begin anew when a mounted file says something else than what we were started with. With files that we would not even start
