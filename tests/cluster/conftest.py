@@ -43,10 +43,13 @@ def cluster() -> None:
     load = os.environ.get("KAYAN_TEST_CLUSTER_LOAD")
     if not load:
         missing("KAYAN_TEST_CLUSTER_LOAD is not set: the command that brings local images into the cluster, `kind load docker-image`, say")
+    images = [f"kayanlive/workers-{family}:{_version()}" for family in FAMILIES]
+    for image in images:
+        timings.note_size(image, int(run("docker", "image", "inspect", "--format", "{{.Size}}", image)))
     # the stores' images can be pulled where there is a network
     here = run("docker", "images", "--format", "{{.Repository}}:{{.Tag}}").split()
     stores = [image for image in STORES if image in here]
-    run(*shlex.split(load), *(f"kayanlive/workers-{family}:{_version()}" for family in FAMILIES), *stores, timeout=900)
+    run(*shlex.split(load), *images, *stores, timeout=900)
 
 
 @pytest.fixture

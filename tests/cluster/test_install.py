@@ -44,6 +44,7 @@ def test_the_notes_and_each_workers_first_line_say_that_the_stores_are_for_tryin
     first = {name: release.logged(name)[0] for name in WORKERS}
     assert {name: event["event"] for name, event in first.items()} == dict.fromkeys(WORKERS, "worker.notice")
     assert all("may lose everything" in event["message"] for event in first.values())
+    assert "may lose everything" in release.namespace.logs(f"job/{release.namespace.get('jobs')[0]['metadata']['name']}").splitlines()[0]
 
 
 def test_helm_test_pings_every_queue(release: Release) -> None:

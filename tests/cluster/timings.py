@@ -9,5 +9,5 @@ def note(what: str, seconds: float) -> None:
     taken[what] = f"{seconds:.1f} s"
 
 
-def note_size(image: str, megabytes: float) -> None:
-    taken[f"image {image}"] = f"{megabytes:.0f} MB compressed"
+def note_size(image: str, size_bytes: int) -> None:
+    taken[f"image {image}, unpacked"] = f"{size_bytes / 1e6:.0f} MB"

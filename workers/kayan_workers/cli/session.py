@@ -114,6 +114,8 @@ def run(command: Callable[[Server, Settings], Awaitable[T]], *, roles: Sequence[
     from kayan_workers.bull.errors import QueueUnreachable
 
     settings = settings_for(roles)
+    if settings.notice and os.getpid() == 1:  # a pod of its own, whose log begins with it as a worker's does
+        complain(settings.notice)
 
     async def connected() -> T:
         from kayan_workers.bull.server import Server
