@@ -24,7 +24,6 @@ Pods
   kayan.containerSecurity the container's
   kayan.environment       what every container of ours is told
   kayan.secretVolume      the secrets as files, those of a family only         (dict "root" $ "family" "media")
-  kayan.redisTlsVolume    certificates for Redis
 */ -}}
 
 {{- define "kayan.name" -}}
@@ -141,7 +140,7 @@ labels: {{- include "kayan.labels" (dict "root" .root "component" .component "ex
 {{- end }}
 
 {{- /* 120 MB for the worker; each codec process and its ffmpeg may ask for `memoryMb` beside 80 MB of their own. A tenth for the kernel's
-       share. Kubernetes ends the whole container when it outgrows its limit, so the limit is what it may need, and not what it usually does. The others never hold more than a batch. */ -}}
+       share. Kubernetes ends the whole container when it outgrows its limit, so the limit is what it may need, and not what it usually does. The others take 75 MB at full work, with the SDK of AWS 100. */ -}}
 {{- define "kayan.memoryLimit" -}}
 {{- if eq .family "media" }}
 {{- printf "%dMi" (div (mul (add 120 (mul (int .codec.processes) 2 (add 80 (int .codec.memoryMb)))) 11) 10) }}
@@ -153,7 +152,7 @@ labels: {{- include "kayan.labels" (dict "root" .root "component" .component "ex
 {{- define "kayan.cloudMetadata" -}}
 {{- $choice := .root.Values.networkPolicy.cloudMetadata }}
 {{- $annotations := (index .root.Values.serviceAccounts .family).annotations | default dict }}
-{{- $bound := or (hasKey $annotations "iam.gke.io/gcp-service-account") (hasKey $annotations "azure.workload.identity/client-id") }}
+{{- $bound := hasKey $annotations "iam.gke.io/gcp-service-account" }}
 {{- if or (eq $choice "allow") (and (eq $choice "auto") $bound) }}true{{ end }}
 {{- end }}
 
@@ -210,7 +209,7 @@ imagePullSecrets:
     {{- end }}
 {{- with .root.Values.redis.tls.secretName }}
 - name: redis-tls
-  secret: {secretName: {{ . | quote }}, defaultMode: 0440}
+  secret: {secretName: {{ . | quote }}, optional: true, defaultMode: 0440}
 {{- end }}
 {{- end }}
 

@@ -70,7 +70,7 @@ def test_a_cron_job_starts_in_its_zone_never_twice_at_once_and_leaves_little_beh
         assert (spec["successfulJobsHistoryLimit"], spec["failedJobsHistoryLimit"]) == (0, 3)
         assert spec["startingDeadlineSeconds"] == 2_592_000
         job = spec["jobTemplate"]["spec"]
-        assert (job["activeDeadlineSeconds"], job["backoffLimit"]) == (300, 3)
+        assert (job["activeDeadlineSeconds"], job["backoffLimit"]) == (1800, 6)
         assert job["template"]["spec"]["restartPolicy"] == "Never"
         assert "--retire-node-schedule" not in job["template"]["spec"]["containers"][0]["args"]
 
@@ -85,3 +85,9 @@ def test_names_are_short_enough_for_the_jobs_that_are_made_of_them(values: Objec
 
     assert len(set(names)) == len(KINDS)
     assert max(map(len, names)) <= 52
+
+
+def test_nothing_is_queued_that_no_worker_of_the_release_would_do() -> None:
+    assert render(merged(STORES, {"workers": {"cleanup": None}})).of("CronJob") == []
+    together = {"cleanup": None, "house": {"family": "maintenance", "roles": ["cleanup"]}}
+    assert render(merged(STORES, {"workers": together})).of("CronJob")

@@ -118,10 +118,11 @@ def test_where_systems_are_can_be_said_and_is_anywhere_but_the_nodes_own_address
             assert four["except"] == ["169.254.0.0/16"]
 
 
-def test_only_who_is_bound_to_an_identity_of_google_or_azure_reaches_the_metadata_address() -> None:
+def test_only_who_is_bound_to_an_identity_of_google_reaches_the_metadata_address() -> None:
     bound = {"media": {"annotations": {"iam.gke.io/gcp-service-account": "kayan@project.iam.gserviceaccount.com"}}}
     irsa = {"messaging": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/kayan"}}}
-    chart = render(merged(STORES, {"serviceAccounts": bound | irsa}))
+    azure = {"maintenance": {"annotations": {"azure.workload.identity/client-id": "c0ffee"}}}
+    chart = render(merged(STORES, {"serviceAccounts": bound | irsa | azure}))
     assert {family for family in NEEDS if reaches(chart, labels_of(chart, family), METADATA)} == {"media"}
 
     allowed = render(merged(STORES, {"networkPolicy": {"cloudMetadata": "allow"}}))

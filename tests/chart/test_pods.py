@@ -190,7 +190,7 @@ def test_a_media_worker_may_take_the_memory_that_its_codec_processes_may_ask_for
     limits = {name: chart.worker(name).spec["containers"][0]["resources"]["limits"]["memory"] for name in chart.workers()}
     assert limits["asset"] == limits["thumbnail"] == mebibytes(1, 1024) == "2560Mi"
     assert limits["variant"] == mebibytes(4, 2048)
-    assert limits["email"] == limits["cleanup"] == "256Mi"
+    assert limits["analytics"] == limits["cleanup"] == "256Mi"
     variables = chart.worker("variant").variables
     assert (variables["KAYAN_CODEC_PROCESSES"]["value"], variables["KAYAN_CODEC_MEMORY_MB"]["value"]) == ("4", "2048")
 

@@ -257,3 +257,14 @@ def test_only_media_maintenance_and_messaging_pods_hold_keys_of_aws() -> None:
     for pod in ours(render(PLAIN)):
         holds = any(item["path"].startswith("AWS_") for volume in pod.spec["volumes"] for item in volume.get("secret", {}).get("items", []))
         assert holds is (pod.labels["workers.kayanlive.com/family"] in needing), pod.of
+
+
+def test_when_the_tables_may_be_others_all_stores_of_the_demo_begin_anew_together() -> None:
+    def stores(tag: str) -> dict[str, Object]:
+        pods = [pod for pod in render({"images": {"media": {"tag": tag}}}).pods() if pod.of.startswith("Deployment") and "demo-" in pod.of]
+        return {pod.of: pod.metadata["annotations"]["checksum/tables"] for pod in pods}
+
+    one, other = stores("1.0.0"), stores("1.0.1")
+    assert len(one) == 3
+    assert len(set(one.values())) == 1
+    assert set(one.values()).isdisjoint(other.values())

@@ -28,6 +28,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(f"{what:<{width}}  {value}")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.timeout(900))
+
+
 @pytest.fixture(scope="session")
 def cluster() -> None:
     """The cluster answers, and has the images: KAYAN_TEST_CLUSTER_LOAD is the command that brings local images into it."""
@@ -39,10 +45,10 @@ def cluster() -> None:
     answer = subprocess.run(["kubectl", "get", "nodes"], capture_output=True, text=True, timeout=30, check=False)
     if answer.returncode:
         missing(f"the cluster of KUBECONFIG does not answer: {answer.stderr.strip()[-300:]}")
-    run("make", "--directory", str(PROJECT), "images", timeout=1500)
     load = os.environ.get("KAYAN_TEST_CLUSTER_LOAD")
     if not load:
         missing("KAYAN_TEST_CLUSTER_LOAD is not set: the command that brings local images into the cluster, `kind load docker-image`, say")
+    run("make", "--directory", str(PROJECT), "images", timeout=1500)
     images = [f"kayanlive/workers-{family}:{_version()}" for family in FAMILIES]
     for image in images:
         timings.note_size(image, int(run("docker", "image", "inspect", "--format", "{{.Size}}", image)))

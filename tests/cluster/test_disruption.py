@@ -12,7 +12,7 @@ from cluster.kube import Namespace, last_end, run, until
 from cluster.release import QUICK, Release, merged, only, wait_finished
 
 EMAIL, THUMBNAIL, VARIANT = "email", "thumbnail-generation", "variant-generation"
-FILM_SECONDS = 40
+FILM_SECONDS = 60
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 {{- /*
   kayan.demoPod                 what the pods of the demo's stores have in common   (dict "root" $ "user" 999)
-  kayan.demoAnnotations         their annotations: a new password makes new stores, as empty as any that restarted
+  kayan.demoAnnotations         their annotations: a new password, or new tables, make all stores new, as empty as any that restarted
   kayan.demoPassword            the stores' password
   kayan.demoPasswordVariable    the same as a variable                             (dict "root" $ "variable" "POSTGRES_PASSWORD")
 */ -}}
@@ -16,6 +16,7 @@
 
 {{- define "kayan.demoAnnotations" -}}
 checksum/password: {{ include "kayan.demoPassword" . | sha256sum }}
+checksum/tables: {{ include "kayan.image" (dict "root" . "family" "media") | sha256sum }}
 {{- end }}
 
 {{- define "kayan.demoPod" -}}
