@@ -37,12 +37,17 @@ async def all_wait_untouched(redis: Redis, count: int) -> None:
         assert await redis.hmget(f"bull:mail:{number}", "stalledCounter", "attemptsMade", "failedReason") == [None, None, None]
 
 
+async def is_watching(redis: Redis) -> bool:
+    """Whether a worker waits for a job to come: its first claim, which found none, is over."""
+    return any(client["cmd"] == "blmove" for client in await redis.client_list())
+
+
 @pytest.mark.parametrize("grace", [0.0, 3.0])
 async def test_a_claim_under_way_when_the_worker_stops_is_handed_back(redis_url: str, redis: Redis, proxy: Proxy, grace: float) -> None:
     """Redis has given the jobs away, and their ids are still on the line when the worker is told to stop: with no grace at all, too."""
     async with queue_at(redis_url) as near, queue_at(proxy.url) as far:
         async with working(far, for_ever, concurrency=3, settings={"grace_seconds": grace}) as (consumer, seen):
-            await wait_until(lambda: redis.exists("kayan:watcher:bull:mail"))
+            await wait_until(lambda: is_watching(redis))
             proxy.withhold_replies_to(scripts.load("settle").sha.encode())
             await near.add_bulk([{"data": {}}] * 6)
             await wait_until(lambda: redis.llen("bull:mail:active"))
