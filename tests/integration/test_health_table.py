@@ -43,3 +43,16 @@ async def test_three_workers_share_one_table_and_another_goes_on_when_its_teller
     assert all(who is not teller for _, who in told[before:])
     gaps = [(later - earlier).total_seconds() for (earlier, _), (later, _) in pairwise(told)]
     assert all(PERIOD_SECONDS - 0.2 < gap < 2 * PERIOD_SECONDS for gap in gaps), gaps
+
+
+async def test_a_table_that_fails_for_whatever_reason_comes_the_next_time(redis_url: str, tmp_path: Path) -> None:
+    once = f"""{SCALED_DOWN}
+take_turn = health_table.HealthTable._take_turn
+def fail_once(table):
+    health_table.HealthTable._take_turn = take_turn
+    raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")  # uvloop's
+health_table.HealthTable._take_turn = fail_once
+"""
+    with SlowWorker(tmp_path).running(first=once, REDIS_URL=redis_url) as running:
+        running.wait_for("queues.health")
+        assert running.events("worker.broken") == []

@@ -398,6 +398,22 @@ def _has_become_a_worker(running: WorkerProcess) -> None:
 # -- a queue of one's own --------------------------------------------------------------------------------------------------------
 
 
+def test_a_worker_of_whose_duties_one_dies_leaves_and_says_which(redis_url: str, slow: SlowWorker, tmp_path: Path) -> None:
+    fault = """
+from kayan_workers import worker
+from kayan_workers.mounted import Mounted
+worker.SETTINGS_SECONDS = 0.5
+def anew(*_): raise RuntimeError("a fault of ours")
+Mounted.anew = anew
+"""
+    (tmp_path / "secret").mkdir()
+    with slow.running(first=fault, REDIS_URL=redis_url, KAYAN_SETTINGS_DIR=str(tmp_path / "secret")) as running:
+        assert running.exit_code() == 1
+        broken = running.wait_for("worker.broken")
+        assert (broken["part"], broken["error"]) == ("watch settings", "a fault of ours")
+        assert running.events("worker.stopped")[0]["exit_code"] == 1
+
+
 async def test_a_queue_beyond_the_seven_is_worked_like_them(redis_url: str, slow: SlowWorker, tmp_path: Path) -> None:
     with slow.running(REDIS_URL=redis_url, KAYAN_BACKOFF="documented") as running:
         async with app_queue(redis_url, "slow") as queue:

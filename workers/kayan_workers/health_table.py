@@ -7,8 +7,6 @@ import random
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from redis.exceptions import RedisError
-
 from kayan_workers import logs
 from kayan_workers.bull.keys import health_table
 
@@ -40,7 +38,7 @@ class HealthTable:
         while True:
             try:
                 wait_seconds = await self._take_turn()
-            except (RedisError, OSError):
+            except Exception:  # of uvloop too, while a connection closes: a table is no reason to end a worker
                 wait_seconds = FIRST_SECONDS
             # not all at once: one is enough to take over from a worker that has died
             await asyncio.sleep(wait_seconds + random.uniform(0, FIRST_SECONDS / 2))  # noqa: S311

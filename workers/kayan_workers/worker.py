@@ -13,11 +13,10 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 
 import uvloop
-from redis.exceptions import RedisError
 
 from kayan_workers import logs
 from kayan_workers.binding import Processors, Rehearsal
@@ -129,7 +128,7 @@ class Worker:
         if self.settings.mounted is not None:
             aside.append(asyncio.create_task(self._watch_settings(self.settings.mounted), name="watch settings"))
         try:
-            await self._consume()
+            await self._consume(aside)
         finally:
             await end(aside)
             await self.given_up.close()
@@ -242,14 +241,17 @@ class Worker:
         slots = {role.name: self._slots(role) for role in self.roles}
         self.log.info("worker.started", roles=slots, redis=str(self.settings.redis), pod=self.settings.pod, pid=os.getpid())
 
-    async def _consume(self) -> None:
-        """Run every consumer until all have stopped. One that breaks stops the others, and the process fails."""
+    async def _consume(self, aside: Iterable[asyncio.Task[None]]) -> None:
+        """Run every consumer until all have stopped. One that breaks stops the others, as does a duty aside, and the process fails: a
+        worker whose watch has died would hold its roles, or not hold them, for ever."""
         running = {asyncio.create_task(consumer.run(), name=f"consumer of {consumer.queue.name}") for consumer in self.consumers}
+        watched = running | set(aside)
         while running:
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+            done, watched = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+            running -= done
             for task in done:
                 if error := task.exception():
-                    self.log.error("worker.broken", error=str(error), consumer=task.get_name(), exc_info=error)
+                    self.log.error("worker.broken", error=str(error), part=task.get_name(), exc_info=error)
                     self.code = 1
                     self.stop()
 
@@ -265,7 +267,7 @@ class Worker:
                 self.code = 1
                 self.stop()
                 return
-            except (RedisError, OSError):
+            except Exception:  # of uvloop too, while a connection closes: advice is no reason to end a worker
                 await asyncio.sleep(1)
 
     async def _watch_settings(self, mounted: Mounted) -> None:
