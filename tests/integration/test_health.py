@@ -137,6 +137,15 @@ async def test_an_idle_worker_lets_go_of_its_connections_although_it_is_asked_wh
     edges.close()
 
 
+async def test_a_look_that_takes_too_long_is_told_in_words_and_with_what_would_help(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kayan_workers.readiness._ASIDE_SECONDS", 0.01)
+    check = DatabaseCheck(Edges(Settings(database_url=database_url)), database_url)
+    with pytest.raises(TemporaryError, match=r"^no answer within 0\.01 s; is the worker's CPU limit too low"):
+        await check()
+
+
 async def test_a_worker_whose_every_connection_is_at_work_is_ready(database_url: str) -> None:
     edges = Edges(Settings(database_url=database_url))
     with edges.database.transaction(), edges.database.transaction():

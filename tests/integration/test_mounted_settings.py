@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -92,6 +93,18 @@ async def test_a_worker_that_is_told_to_begins_anew_in_its_place_and_still_leave
         running.signal(signal.SIGTERM)
         assert running.exit_code() == 0
         assert len(running.events("worker.started")) == 2
+
+
+def test_a_worker_that_begins_anew_while_it_looks_at_a_database_that_hangs_leaves_no_zombie(redis_url: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as hangs:
+        url = f"postgresql://nobody@127.0.0.1:{hangs.getsockname()[1]}/none"
+        with worker("analytics", variables={"DATABASE_URL": url, "REDIS_URL": redis_url}) as running:
+            running.wait_for("worker.started")
+            running.signal(signal.SIGUSR2)
+            running.wait_for("worker.started", count=2)
+            running.wait_for("database.unusable")  # both looks take equally long, and the other began before
+            children = psutil.Process(running.process.pid).children()
+            assert [child.pid for child in children if child.status() == psutil.STATUS_ZOMBIE] == []
 
 
 async def test_a_worker_whose_files_say_the_same_goes_on_and_so_does_one_whose_new_files_are_no_good(

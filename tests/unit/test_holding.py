@@ -27,14 +27,23 @@ class Edge:
         self.why = ""
         self.asked = 0
         self.doubts = 0
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     async def __call__(self) -> None:
         self.asked += 1
+        await self.answers.wait()
         if self.why:
             raise ConnectionError(self.why)
 
+    def begin(self) -> None:
+        pass
+
     def doubt(self) -> None:
         self.doubts += 1
+
+    def close(self) -> None:
+        pass
 
 
 class Fleet:
@@ -85,6 +94,36 @@ async def test_a_role_is_held_until_each_edge_that_it_needs_can_be_used_and_each
         ("storage.unusable", []), ("worker.holding", ["thumbnail"]), ("database.unusable", []), ("worker.holding", ["email"]),
         ("storage.usable", []), ("database.usable", []), ("worker.released", ["email", "thumbnail"]),
     ]  # fmt: skip
+
+
+async def test_a_worker_that_starts_takes_no_job_before_it_has_looked_and_says_nothing_of_it(fleet: Fleet) -> None:
+    fleet.storage.answers.clear()
+    fleet.holding.begin()
+    assert fleet.held == {"thumbnail", "email"}
+    async with fleet.watched():
+        await wait_until(lambda: fleet.held == {"thumbnail"})
+        fleet.storage.answers.set()
+        await wait_until(lambda: not fleet.held)
+    assert fleet.said() == []
+
+
+async def test_what_the_first_look_finds_wrong_is_said_of_the_roles_that_waited_for_it(fleet: Fleet) -> None:
+    fleet.database.why = "refused"
+    fleet.holding.begin()
+    async with fleet.watched():
+        await wait_until(lambda: fleet.said() == [("database.unusable", []), ("worker.holding", ["email", "thumbnail"])])
+        assert fleet.held == {"thumbnail", "email"}
+        fleet.database.why = ""
+        await wait_until(lambda: not fleet.held)
+
+
+async def test_a_first_look_that_takes_too_long_is_not_waited_for(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kayan_workers.holding._FIRST_LOOK_SECONDS", 0.1)
+    fleet.database.answers.clear()
+    fleet.holding.begin()
+    async with fleet.watched():
+        await wait_until(lambda: not fleet.held)
+    assert fleet.said() == []
 
 
 async def test_an_edge_that_says_another_reason_is_quoted_again_and_nobody_is_held_twice(fleet: Fleet) -> None:

@@ -1,7 +1,8 @@
 """Which roles of a worker claim nothing for now, because an edge that they need is known to be unusable.
 
 A job that is claimed all the same waits, fails and has lost an attempt: without this, an outage or a wrong password that outlasts its
-attempts would fail it for good. What runs goes on, and so do the queue's chores.
+attempts would fail it for good. What runs goes on, and so do the queue's chores. A worker that starts knows nothing of its edges yet, and
+waits for the first look at them.
 """
 
 from __future__ import annotations
@@ -22,16 +23,24 @@ _AGAIN_SECONDS = 3.0
 """Between two looks at an edge that cannot be used, after the first few."""
 _CALM_SECONDS = 10.0
 """Between two looks at an edge that can be used, while no job has trouble."""
+_FIRST_LOOK_SECONDS = 8.0
+"""How long a role waits for the first look at an edge before it takes jobs without: longer than a server that hangs is waited for."""
 
 
 class EdgeCheck(Protocol):
     """What can be asked of an edge."""
+
+    def begin(self) -> None:
+        """Begin what the first call waits for, if that takes long."""
 
     async def __call__(self) -> None:
         """Return when it can be used, raise why it cannot."""
 
     def doubt(self) -> None:
         """Somebody has had trouble with it: what was known does not count for the next call."""
+
+    def close(self) -> None:
+        """Leave nothing behind."""
 
 
 class Holding:
@@ -44,7 +53,16 @@ class Holding:
         self._doubts = {edge: asyncio.Event() for edge in checks}
         self._unusable: dict[str, set[str]] = {}
         """Edge -> what has been said of it since it became unusable."""
+        self._unknown: set[str] = set()
+        """Edges that have not been looked at yet."""
+        self._told: set[str] = set()
+        """The roles that ``hold`` was told to hold, by name."""
         self._log = logs.get()
+
+    def begin(self) -> None:
+        """Hold every role until its edges have been looked at: without a word, as that takes a second."""
+        self._unknown = set(self._checks)
+        self._tell()
 
     def doubt(self, role: Role) -> None:
         """A job of the role has had trouble of the kind that an edge makes: look at once."""
@@ -54,6 +72,13 @@ class Holding:
 
     async def watch(self, edge: str) -> None:
         """Look at one edge until cancelled: soon again while it cannot be used, rarely while it can and nobody has trouble with it."""
+        patience = asyncio.get_running_loop().call_later(_FIRST_LOOK_SECONDS, self._was_looked_at, edge)
+        try:
+            await self._watch(edge)
+        finally:
+            patience.cancel()
+
+    async def _watch(self, edge: str) -> None:
         pause = _FIRST_SECONDS
         while True:
             self._doubts[edge].clear()
@@ -79,20 +104,30 @@ class Holding:
             self._log.error(f"{edge}.unusable", error=why)
         if held := [role for role in self._held if role not in before]:
             self._log.warning("worker.holding", roles=[role.name for role in held], edge=edge, error=why)
-            for role in held:
-                self._hold(role, True)
+        self._was_looked_at(edge)
 
     def _can_be_used(self, edge: str) -> None:
-        if edge not in self._unusable:
-            return
-        before = self._held
-        del self._unusable[edge]
-        self._log.info(f"{edge}.usable")
-        if released := [role for role in before if role not in self._held]:
-            self._log.info("worker.released", roles=[role.name for role in released], edge=edge)
-            for role in released:
-                self._hold(role, False)
+        if edge in self._unusable:
+            before = self._held
+            del self._unusable[edge]
+            self._log.info(f"{edge}.usable")
+            if released := [role for role in before if role not in self._held]:
+                self._log.info("worker.released", roles=[role.name for role in released], edge=edge)
+        self._was_looked_at(edge)
+
+    def _was_looked_at(self, edge: str) -> None:
+        self._unknown.discard(edge)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Pass on for which roles something has changed."""
+        for role in self._roles:
+            is_held = bool((self._unusable.keys() | self._unknown) & set(role.needs))
+            if is_held is not (role.name in self._told):
+                (self._told.add if is_held else self._told.remove)(role.name)
+                self._hold(role, is_held)
 
     @property
     def _held(self) -> list[Role]:
+        """Those that wait for an edge that is known to be unusable."""
         return [role for role in self._roles if self._unusable.keys() & set(role.needs)]

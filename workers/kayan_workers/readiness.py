@@ -83,9 +83,16 @@ class DatabaseCheck:
         self._asking: asyncio.Future[None] | None = None
         self._is_doubtful = False
 
+    def begin(self) -> None:
+        """Begin the first look, which a call then waits for: there need be no loop yet."""
+        self._aside.begin()
+
     def doubt(self) -> None:
         """Somebody has had trouble with it: what was known does not count for the next call."""
         self._is_doubtful = True
+
+    def close(self) -> None:
+        self._aside.close()
 
     async def __call__(self) -> None:
         try:
@@ -125,9 +132,18 @@ class StorageCheck:
         self._asking: asyncio.Future[None] | None = None
         self._asked_at = float("-inf")
 
+    def begin(self) -> None:
+        """Begin the first look, which a call then waits for: there need be no loop yet."""
+        if self._aside:
+            self._aside.begin()
+
     def doubt(self) -> None:
         """Somebody has had trouble with it: what was known does not count for the next call."""
         self._asked_at = float("-inf")
+
+    def close(self) -> None:
+        if self._aside:
+            self._aside.close()
 
     async def __call__(self) -> None:
         if self._aside and "storage" not in self._edges.__dict__:
@@ -148,6 +164,21 @@ class _Aside:
         self._told = told
         self._looking: asyncio.Future[None] | None = None
         self._looked_at = float("-inf")
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._is_closed = False
+
+    def begin(self) -> None:
+        """Start the process that the first ``look`` waits for."""
+        with self._lock:
+            if self._process is None and not self._is_closed:
+                self._process = subprocess.Popen(  # noqa: S603  ourselves
+                    self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+                )
+                assert self._process.stdin is not None
+                with contextlib.suppress(OSError), self._process.stdin as stdin:
+                    stdin.write(self._told)  # less than a pipe takes at once
+                self._process.stdin = None
 
     def forget(self) -> None:
         """Look again next time, whatever was found."""
@@ -161,12 +192,32 @@ class _Aside:
             self._looking = _in_background(self._run)
         await asyncio.shield(self._looking)
 
+    def close(self) -> None:
+        """End a process that still looks: it would outlive an ``exec``, and stay as a zombie of the worker that follows."""
+        with self._lock:
+            self._is_closed = True
+            process = self._process
+        if process is not None:
+            process.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(1)
+
     def _run(self) -> None:
-        done = subprocess.run(  # noqa: S603  ourselves
-            self._command, input=self._told, capture_output=True, text=True, timeout=_ASIDE_SECONDS, check=False
-        )
-        if done.returncode:
-            raise TemporaryError((done.stdout or done.stderr).strip()[-500:] or f"{self._command[-1]} ended with {done.returncode}")
+        self.begin()
+        if (process := self._process) is None:
+            return  # closed
+        try:
+            said, complained = process.communicate(timeout=_ASIDE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            raise TemporaryError(
+                f"no answer within {_ASIDE_SECONDS:g} s", "is the worker's CPU limit too low, or does a firewall drop what it sends?"
+            ) from None
+        finally:
+            self._process = None
+        if process.returncode:
+            raise TemporaryError((said or complained).strip()[-500:] or f"{self._command[-1]} ended with {process.returncode}")
 
 
 def _is_old(answer: asyncio.Future[None], asked_at: float, *, good: float, bad: float) -> bool:

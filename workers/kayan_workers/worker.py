@@ -97,6 +97,9 @@ class Worker:
         self.metrics = Metrics()
         self.log = logs.get()
         self.edges = Edges(settings, slots=sum(self._slots(role) for role in roles))
+        self.checks = self._checks()
+        for check in self.checks.values():  # each in a process of its own, while we load: no job waits longer for it than it must
+            check.begin()
         self.processors = Processors(roles, self.edges)
         self.given_up = GivenUp(self.processors)
         self.consumers: list[Consumer] = []
@@ -111,26 +114,28 @@ class Worker:
         """Everything from the first line to the last; returns the exit code."""
         queues = {role.queue: Queue(role.queue, self.server, prefix=self.settings.prefix) for role in (*ROLES, *self.roles)}
         keeper = LockKeeper(self.server, self.settings.lock_renew_ms)
-        checks = self._checks()
-        holding = Holding(self.roles, checks, self._hold)
+        holding = Holding(self.roles, self.checks, self._hold)
         self.consumers = [self._consumer(role, queues[role.queue], keeper, holding) for role in self.roles]
         depths = Depths(queues, self.metrics)
         pulses = {"all queues": keeper.pulse, **{consumer.queue.name: consumer.pulse for consumer in self.consumers}}
-        health = self._health(checks, depths, pulses)
+        health = self._health(depths, pulses)
         self._listen_to_signals()
         self._listen_to_redis()
         await self._start_health(health)
         self._say_hello()
+        holding.begin()
         aside = [asyncio.create_task(self._examine(), name="examine")]
         if logs.LEVELS[self.settings.log_level] <= logs.LEVELS["info"]:  # who logs no such line must not take the turn of one who does
             aside.append(asyncio.create_task(self._health_table(depths).run(), name="health table"))
-        aside += [asyncio.create_task(holding.watch(edge), name=f"watch {edge}") for edge in checks]
+        aside += [asyncio.create_task(holding.watch(edge), name=f"watch {edge}") for edge in self.checks]
         if self.settings.mounted is not None:
             aside.append(asyncio.create_task(self._watch_settings(self.settings.mounted), name="watch settings"))
         try:
             await self._consume(aside)
         finally:
             await end(aside)
+            for check in self.checks.values():
+                check.close()
             await self.given_up.close()
             await health.close()
             keeper.close()
@@ -203,8 +208,8 @@ class Worker:
         else:
             consumer.resume_locally()
 
-    def _health(self, checks: Mapping[str, EdgeCheck], depths: Depths, pulses: Mapping[str, Pulse]) -> HealthServer:
-        readiness = Readiness({"redis": redis_check(self.server), **checks})
+    def _health(self, depths: Depths, pulses: Mapping[str, Pulse]) -> HealthServer:
+        readiness = Readiness({"redis": redis_check(self.server), **self.checks})
         told: set[str] = set()
 
         async def alive() -> Answer:
