@@ -14,6 +14,7 @@ import pytest
 from app import App, owner_of
 from at_work import queue_at
 from kayan import WorkerProcess, kayan, worker
+from kayan_workers.worker import SETTINGS_SECONDS
 from password import RoleWithPassword, role_with_password
 from redis_process import RedisProcess
 from secret import mount, swap
@@ -114,18 +115,58 @@ async def test_a_worker_whose_files_say_the_same_goes_on_and_so_does_one_whose_n
     with worker("analytics", variables={"KAYAN_SETTINGS_DIR": str(secret)}) as running:
         await is_ready(running)
         swap(secret, DATABASE_URL=database_url, REDIS_URL=redis_url)
-        running.wait_for("queues.health")  # which comes after two looks
+        await two_looks(running)
+        assert running.events("settings.changed") == []
         swap(secret, DATABASE_URL="mysql://somebody:hush-hush@db/kayan", REDIS_URL=redis_url)
         wrong = running.wait_for("settings.wrong")
         assert wrong["variables"] == ["DATABASE_URL"]
         assert "the scheme must be postgresql://" in wrong["error"]
         assert "hush-hush" not in running.output()
         assert running.get("/readyz")[0] == 200
+        await two_looks(running)
+        assert len(running.events("settings.wrong")) == 1, "it was told before"
         swap(secret, DATABASE_URL=database_url, REDIS_URL=redis_url)
+        await two_looks(running)
         assert running.events("settings.changed") == []
         swap(secret, DATABASE_URL=database_url, REDIS_URL=f"{redis_url}?socket_timeout=9")
         assert running.wait_for("settings.changed")["variables"] == ["REDIS_URL"]
         running.wait_for("worker.started", count=2)
+
+
+async def two_looks(running: WorkerProcess) -> None:
+    """Until the worker must have looked at its files twice: its loop has gone on for that long, as its own count of seconds says."""
+
+    def seconds() -> int:
+        return int(json.loads(running.get("/healthz")[1])["seconds"])
+
+    end_at = seconds() + 2 * SETTINGS_SECONDS + 1
+    await wait_until(lambda: seconds() >= end_at, 30, what="two looks")
+
+
+def test_settings_that_were_wrong_only_for_the_moment_are_tried_again(redis_url: str, database_url: str, tmp_path: Path) -> None:
+    """A certificate, say, that another Secret brings a little later."""
+    secret, authority = mount(tmp_path / "secret", DATABASE_URL=database_url), tmp_path / "ca.crt"
+    with worker("analytics", variables={"KAYAN_SETTINGS_DIR": str(secret), "REDIS_URL": redis_url}) as running:
+        running.wait_for("worker.started")
+        swap(secret, DATABASE_URL=database_url, REDIS_TLS_CA_FILE=str(authority))
+        assert str(authority) in running.wait_for("settings.wrong")["error"]
+        authority.write_text("a certificate")
+        assert running.wait_for("settings.changed")["variables"] == ["REDIS_TLS_CA_FILE"]
+
+
+def test_a_key_that_stays_out_of_the_secret_is_no_setting_any_more_unless_the_worker_needs_it(
+    redis_url: str, database_url: str, tmp_path: Path
+) -> None:
+    secret = mount(tmp_path / "secret", DATABASE_URL=database_url, EMAIL_FROM="a@kayan.example")
+    with worker("analytics", variables={"KAYAN_SETTINGS_DIR": str(secret), "REDIS_URL": redis_url}) as running:
+        running.wait_for("worker.started")
+        swap(secret, DATABASE_URL=database_url)
+        assert running.wait_for("settings.changed", timeout=60)["variables"] == ["EMAIL_FROM"]
+        running.wait_for("worker.started", count=2)
+        swap(secret, EMAIL_FROM="a@kayan.example")
+        wrong = running.wait_for("settings.wrong", timeout=60)
+        assert (wrong["variables"], "DATABASE_URL is not set" in wrong["error"]) == (["DATABASE_URL", "EMAIL_FROM"], True)
+        assert running.process.poll() is None
 
 
 async def test_a_password_that_is_no_longer_right_is_told_by_a_worker_that_has_used_the_database(

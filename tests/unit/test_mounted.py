@@ -107,7 +107,9 @@ def test_a_secret_that_was_exchanged_is_a_change_of_what_differs(folder: Path) -
     assert changed is not None
     assert changed[0] == ["AWS_REGION", "REDIS_PASSWORD"]
     assert (changed[1]["REDIS_PASSWORD"], changed[1]["DATABASE_URL"]) == ("a new one", URL)
-    assert files.anew(environment) is None, "the same news twice"
+    assert files.anew(environment) == changed, "whoever could not use it asks again"
+    swap(folder, DATABASE_URL=URL, REDIS_PASSWORD="hush-hush")
+    assert files.anew(environment) is None
 
 
 def test_a_file_written_in_place_is_a_change(tmp_path: Path) -> None:
@@ -152,6 +154,42 @@ def test_while_a_key_or_the_folder_is_missing_nothing_has_changed_until_it_is_ba
     assert files.anew(environment) is None
     swap(folder, DATABASE_URL=URL, REDIS_PASSWORD="a new one")
     assert files.anew(environment) is not None
+
+
+def test_a_key_that_stays_missing_has_been_removed(folder: Path) -> None:
+    environment = adopted(folder, REDIS_HOST="redis")
+    files = files_of(environment)
+    swap(folder, DATABASE_URL=URL)
+    assert files.anew(environment) is None
+    files.patience_seconds = 0
+    changed = files.anew(environment)
+    assert changed is not None
+    assert changed[0] == ["REDIS_PASSWORD"]
+    assert (changed[1]["DATABASE_URL"], changed[1]["REDIS_HOST"], "REDIS_PASSWORD" in changed[1]) == (URL, "redis", False)
+
+
+def test_each_time_that_a_key_is_missing_it_is_waited_for_anew(folder: Path) -> None:
+    environment = adopted(folder)
+    files = files_of(environment)
+    swap(folder, DATABASE_URL=URL)
+    assert files.anew(environment) is None
+    swap(folder, DATABASE_URL=URL, REDIS_PASSWORD="hush-hush")
+    assert files.anew(environment) is None
+    swap(folder, DATABASE_URL=URL)
+    files.patience_seconds = 60
+    assert files.anew(environment) is None
+
+
+@pytest.mark.parametrize("spoil", [lambda folder: folder.rename(folder.with_name("away")),
+                                   lambda folder: (folder / "..data" / "REDIS_PASSWORD").write_bytes(b"a\0b")])  # fmt: skip
+def test_what_can_no_longer_be_read_is_a_problem_once_it_stays_so(folder: Path, spoil: Callable[[Path], None]) -> None:
+    environment = adopted(folder)
+    files = files_of(environment)
+    spoil(folder)
+    assert files.anew(environment) is None
+    files.patience_seconds = 0
+    with pytest.raises(SettingsError, match=f"^{FOLDERS}: {folder}.* cannot be read"):
+        files.anew(environment)
 
 
 def test_bytes_that_are_no_text_come_through_as_they_are(tmp_path: Path) -> None:

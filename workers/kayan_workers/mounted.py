@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from kayan_workers.errors import SettingsError
 
 FOLDERS = "KAYAN_SETTINGS_DIR"
 ADOPTED = "KAYAN_SETTINGS_ADOPTED"
@@ -19,6 +22,8 @@ ADOPTED = "KAYAN_SETTINGS_ADOPTED"
 _NAME = re.compile(r"[A-Z][A-Z0-9_]*")
 _LONGEST_BYTES = 100_000
 """Linux hands no longer variable to another program."""
+_EXCHANGE_SECONDS = 30.0
+"""How long files may be missing or unreadable while somebody exchanges them; then they are what is meant."""
 
 _Look = tuple[tuple[str, int, int, int], ...]
 
@@ -62,26 +67,40 @@ class Mounted:
 
     folders: str
     started_with: Mapping[str, str] = field(repr=False)
-    _seen: tuple[_Look, ...] | None = field(default=None, init=False, repr=False)
+    patience_seconds: float = _EXCHANGE_SECONDS
+    _same: tuple[_Look, ...] | None = field(default=None, init=False, repr=False)
+    """The files that are known to say what we were started with."""
+    _odd_since: float | None = field(default=None, init=False, repr=False)
 
     def anew(self, variables: Mapping[str, str]) -> tuple[list[str], dict[str, str]] | None:
-        """Which variables have another value now, and the whole environment with it; None while nothing has changed since the last look.
+        """Which variables have another value now, or none any more, and the whole environment with it; None while all is as it was.
 
-        While a folder or a file that was there is missing or cannot be read, or the files are just being exchanged, nothing has changed.
+        While a folder or a file that was there is missing or cannot be read, or the files are just being exchanged, all is as it was; after
+        ``patience_seconds`` a file that is missing is taken for removed, and what cannot be read raises SettingsError.
         """
         seen = self._look()
-        if seen is None or seen == self._seen:
+        if seen is not None and seen == self._same:
+            self._odd_since = None
             return None
         values, problems = read(self.folders)
-        if problems or self._look() != seen:
+        if self._look() != seen or (seen is None and not problems):
             return None
         own = {name: value for name, value in variables.items() if name not in self.started_with}
         values = _unless_set(values, own)
-        if not self.started_with.keys() <= values.keys():
-            return None
-        self._seen = seen
-        changed = sorted(name for name, value in values.items() if self.started_with.get(name) != value)
-        return (changed, {**own, **values}) if changed else None
+        if problems or not self.started_with.keys() <= values.keys():
+            now = time.monotonic()
+            self._odd_since = now if self._odd_since is None else self._odd_since
+            if now - self._odd_since < self.patience_seconds:
+                return None
+            if problems:
+                raise SettingsError(problems)
+        else:
+            self._odd_since = None
+        changed = sorted(name for name in values.keys() | self.started_with.keys() if self.started_with.get(name) != values.get(name))
+        if changed:
+            return changed, {**own, **values}
+        self._same = seen
+        return None
 
     def _look(self) -> tuple[_Look, ...] | None:
         """What tells that a file has been exchanged or written, without reading it."""

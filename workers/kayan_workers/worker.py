@@ -276,18 +276,22 @@ class Worker:
                 await asyncio.sleep(1)
 
     async def _watch_settings(self, mounted: Mounted) -> None:
-        """Begin anew when a mounted file says something else than what we were started with. With files that we would not even start
-        with, the worker goes on as it is."""
+        """Begin anew when the mounted files say something else than what we were started with. With files that we would not even start
+        with, the worker goes on as it is, and looks again: what they name may be there a moment later."""
+        said = ""
         while True:
             await asyncio.sleep(SETTINGS_SECONDS)
-            found = mounted.anew(os.environ)
-            if found is None:
-                continue
-            names, variables = found
+            names: list[str] = []
             try:
+                if (found := mounted.anew(os.environ)) is None:
+                    said = ""
+                    continue
+                names, variables = found
                 Settings.from_environment(variables, self.roles)
             except SettingsError as error:
-                self.log.error("settings.wrong", variables=names, error=str(error))
+                if str(error) != said:
+                    said = str(error)
+                    self.log.error("settings.wrong", variables=names, error=said)
                 continue
             self.log.info("settings.changed", variables=names)
             self._begin_anew()
