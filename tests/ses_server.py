@@ -84,6 +84,10 @@ class SesServer:
     requests: int = 0
     refusals: deque[Refusal] = field(default_factory=deque)
     refused_addresses: dict[str, Refusal] = field(default_factory=dict)
+    refused_keys: dict[str, Refusal] = field(default_factory=dict)
+    """By access key id, what each of its requests is answered instead."""
+    refused_actions: dict[str, Refusal] = field(default_factory=dict)
+    """By action, what each such request is answered instead. Any AWS service's will do: STS speaks like SES."""
     on_accept: Callable[[Accepted], object] = lambda mail: None
     """Called when a mail has been accepted, before the answer goes out."""
     quota: Quota | None = None
@@ -118,11 +122,14 @@ class SesServer:
     _next_page: float = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def answer(self, form: dict[str, list[str]]) -> Accepted | Refusal | Quota | Verified:
+    def answer(self, form: dict[str, list[str]], access_key: str = "") -> Accepted | Refusal | Quota | Verified:
         """Take one request's form fields as SES would."""
         with self._lock:
             if form["Action"] == ["GetSendQuota"]:
                 self.quota_asked += 1
+            if refusal := self.refused_keys.get(access_key) or self.refused_actions.get(form["Action"][0]):
+                return refusal
+            if form["Action"] == ["GetSendQuota"]:
                 return self.quota or Refusal("AccessDenied", "User is not authorized to perform ses:GetSendQuota", 403)
             if form["Action"] == ["GetIdentityVerificationAttributes"]:
                 return Verified(form["Identities.member.1"][0])
@@ -212,9 +219,11 @@ def running() -> Iterator[SesServer]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            answer = ses.answer(parse_qs(body.decode()))
+            credential = self.headers.get("Authorization", "").partition("Credential=")[2]
+            answer = ses.answer(parse_qs(body.decode()), credential.partition("/")[0])
             if isinstance(answer, Refusal):
-                self._write(answer.status, _error(answer))
+                # without a code it is another server's answer, in its own words
+                self._write(answer.status, _error(answer) if answer.code else answer.message)
                 return
             if isinstance(answer, Quota | Verified):
                 self._write(200, _told(answer) if isinstance(answer, Quota) else _verified(answer))

@@ -603,9 +603,10 @@ def test_workers_that_all_come_first_make_the_list_once(send: Send, ses: SesServ
     (Refusal("InternalFailure", "Oops", 500), TemporaryError, "InternalFailure"),
     (Refusal("AccountSendingPausedException", "Sending is paused for this account"), NotNowError,
      "SES in eu-central-1 has paused this account: Sending is paused"),
-    (Refusal("InvalidClientTokenId", "The security token included in the request is invalid", 403), TemporaryError,
-     "SES in eu-central-1 does not accept our credentials: InvalidClientTokenId: check AWS_ACCESS_KEY_ID or the role"),
-    (Refusal("AccessDenied", "User arn:aws:iam::1:user/x is not authorized", 403), TemporaryError, "does not accept our credentials"),
+    (Refusal("InvalidClientTokenId", "The security token included in the request is invalid.", 403), TemporaryError,
+     "SES in eu-central-1 does not accept our credentials: InvalidClientTokenId: The .* is invalid; check AWS_ACCESS_KEY_ID and AWS_"),
+    (Refusal("AccessDenied", "User arn:aws:iam::1:user/x is not authorized", 403), TemporaryError,
+     "does not accept our credentials for mails: AccessDenied: .*; allow ses:SendRawEmail to the workers' role or user"),
 ])
 def test_an_error_of_ses_is_temporary_or_permanent_by_what_can_heal(
     refusal: Refusal, error: type[Exception], said: str, send: Send, ses: SesServer

@@ -1,4 +1,4 @@
-"""While its database or bucket cannot be used, a worker takes no jobs for it: none is lost to an outage or a wrong password."""
+"""While its database, its bucket or SES cannot be used, a worker takes no jobs for it: none is lost to an outage or a wrong password."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import psycopg
 import pytest
+import ses_server
 from app import app_of, owner_of
 from at_work import queue_at
 from kayan import WorkerProcess, worker
@@ -24,6 +25,7 @@ from proxy import Proxy
 from redis.asyncio import Redis
 from secret import mount, swap
 from servers import S3Server
+from ses_server import Refusal, SesServer
 from waiting import wait_until
 
 THREE = JobOptions(attempts=3, backoff=Backoff(type="fixed", delay_ms=1500))
@@ -36,8 +38,23 @@ def role(database_url: str) -> Iterator[RoleWithPassword]:
         yield role
 
 
+@pytest.fixture
+def ses() -> Iterator[SesServer]:
+    with ses_server.running() as server:
+        yield server
+
+
 def settings(redis_url: str, database_url: str, folder: Path, **more: str) -> dict[str, str]:
     return {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "KAYAN_MAIL": f"outbox:{folder / 'outbox'}", **more}
+
+
+def through_ses(redis_url: str, database_url: str, endpoint: str, **more: str) -> dict[str, str]:
+    """Settings of a worker that sends mails in earnest; without keys, unless ``more`` has some."""
+    return {"REDIS_URL": redis_url, "DATABASE_URL": database_url, "AWS_ENDPOINT_URL_SES": endpoint, "AWS_SES_REGION": "eu-central-1",
+            "AWS_EC2_METADATA_DISABLED": "true", "HOME": "/nonexistent", "CONCURRENCY_EMAIL": "2"} | more  # fmt: skip
+
+
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 async def add_mails(queue: Queue, count: int) -> None:
@@ -225,12 +242,110 @@ async def test_a_fenced_pod_that_holds_takes_nothing_when_it_is_released_and_goe
             await completed(queue, 2)
 
 
+async def test_without_keys_for_ses_a_worker_says_so_at_once_takes_no_mails_and_works_its_other_queues(
+    redis_url: str, database_url: str, ses: SesServer
+) -> None:
+    with app_of(database_url) as app:
+        note = {"userId": app.user(), "type": "TASK_ASSIGNED", "title": "t", "message": "m"}
+    with worker("messaging", variables=through_ses(redis_url, database_url, ses.url)) as running:
+        said_why = running.wait_for("mail.unusable")["error"]
+        assert said_why.startswith("SES in eu-central-1 cannot be used: Unable to locate credentials; set AWS_ACCESS_KEY_ID and AWS_")
+        held = running.wait_for("worker.holding")
+        assert (held["roles"], held["edge"]) == (["email"], "mail")
+        status, body = running.get("/readyz")
+        assert (status, json.loads(body)["problems"]) == (503, {"mail": said_why})
+        assert running.get("/healthz")[0] == 200
+        async with queue_at(redis_url, "email") as mails, queue_at(redis_url, "notification") as notes:
+            await add_mails(mails, 3)
+            await notes.add(note)
+            await completed(notes, 1)
+            await all_wait(mails, 3)
+            assert await attempts_lost(mails) == [0, 0, 0]
+        metrics = running.get("/metrics")[1]
+        assert 'kayan_worker_holding{queue="email"} 1.0' in metrics
+        assert 'kayan_worker_holding{queue="notification"} 0.0' in metrics
+
+
+async def test_with_keys_that_ses_does_not_know_mails_wait_and_go_out_once_it_does(
+    redis_url: str, database_url: str, ses: SesServer
+) -> None:
+    ses.refused_keys["AKIATEST"] = Refusal("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
+    async with queue_at(redis_url, "email") as queue:
+        await add_mails(queue, 8)
+        with worker("email", variables=through_ses(redis_url, database_url, ses.url, **KEYS)) as running:
+            held = running.wait_for("worker.holding")
+            assert held["error"].startswith("SES in eu-central-1 does not accept our credentials: InvalidClientTokenId: The security token")
+            assert held["error"].endswith(
+                "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the pod's role, AWS_SES_REGION and, if set, AWS_ENDPOINT_URL_SES"
+            )
+            await all_wait(queue, 8)
+            assert max(await attempts_lost(queue)) <= 1
+            assert sum(await attempts_lost(queue)) <= 2, "those that had begun when that was known"
+            ses.refused_keys.clear()
+            assert running.wait_for("worker.released", timeout=30)["roles"] == ["email"]
+            await completed(queue, 8)
+            assert running.events("job.failed") == []
+            assert [len(running.events(name)) for name in ("mail.unusable", "worker.holding", "mail.usable")] == [1, 1, 1]
+    assert len(ses.accepted) == 8
+
+
+async def test_while_ses_is_out_of_reach_mails_wait_and_all_go_out_when_it_is_back(
+    redis_url: str, database_url: str, ses: SesServer
+) -> None:
+    async with Proxy(urlsplit(ses.url).port or 0) as proxy, queue_at(redis_url, "email") as queue:
+        variables = through_ses(redis_url, database_url, f"http://127.0.0.1:{proxy.port}", **KEYS, KAYAN_MAIL_SUPPRESSION="off")
+        with worker("email", variables=variables) as running:
+            await add_mails(queue, 2)
+            await completed(queue, 2)
+            proxy.refusing = True
+            proxy.cut_all()
+            await add_mails(queue, 1)
+            failed = await said(running, "job.retried")
+            held = await said(running, "worker.holding", edge="mail")
+            assert _seconds(held) - _seconds(failed) < 5, "the mail's trouble was reason enough to look"
+            assert "check the network, AWS_SES_REGION and, if set, AWS_ENDPOINT_URL_SES" in held["error"]
+            await add_mails(queue, 10)
+            await all_wait(queue, 11)
+            assert await attempts_lost(queue) == [1] + [0] * 10
+            proxy.refusing = False
+            await said(running, "worker.released")
+            await completed(queue, 13)
+            assert running.events("job.failed") == []
+    assert len(ses.accepted) == 13
+
+
+async def test_a_role_that_may_not_ask_for_the_quota_is_ready_and_sends(redis_url: str, database_url: str, ses: SesServer) -> None:
+    assert ses.quota is None, "so that it is refused"
+    with worker("email", variables=through_ses(redis_url, database_url, ses.url, **KEYS)) as running:
+        await wait_until(lambda: running.get("/readyz")[0] == 200, 20)
+        assert ses.quota_asked == 1
+        async with queue_at(redis_url, "email") as queue:
+            await add_mails(queue, 2)
+            await completed(queue, 2)
+        assert running.get("/readyz")[0] == 200
+        assert running.events("mail.unusable") == []
+
+
+async def test_an_outbox_needs_no_keys(redis_url: str, database_url: str, ses: SesServer, tmp_path: Path) -> None:
+    variables = through_ses(redis_url, database_url, ses.url, KAYAN_MAIL=f"outbox:{tmp_path / 'outbox'}")
+    with worker("email", variables=variables) as running:
+        await wait_until(lambda: running.get("/readyz")[0] == 200, 20)
+    assert ses.quota_asked == 0
+
+
 async def test_the_lines_are_readable_by_people(redis_url: str, tmp_path: Path) -> None:
     variables = settings(redis_url, "postgresql://nobody@127.0.0.1:1/none", tmp_path, LOG_FORMAT="text")
     with worker("messaging", variables=variables) as running:
         expected = "no more jobs for email, notification until the database can be used"
         await wait_until(lambda: expected in running.output(), 20, what="the line")
         assert "the database cannot be used: 127.0.0.1:1 cannot be reached" in running.output()
+
+
+async def test_the_line_of_the_mail_service_is_readable_by_people(redis_url: str, database_url: str) -> None:
+    with worker("email", variables=through_ses(redis_url, database_url, "http://127.0.0.1:1", **KEYS, LOG_FORMAT="text")) as running:
+        expected = "no more jobs for email until the mail service can be used"
+        await wait_until(lambda: expected in running.output(), 20, what="the line")
+        assert "mails cannot be sent: SES in eu-central-1 cannot be used: Could not connect to the endpoint URL" in running.output()
 
 
 async def test_a_table_that_is_locked_or_a_right_that_is_missing_holds_nobody(redis_url: str, database_url: str, tmp_path: Path) -> None:

@@ -208,8 +208,10 @@ _PHRASES: Final[dict[str, tuple[str, str]]] = {
     "database.usable": ("✅", "the database can be used"),
     "storage.unusable": ("❌", "the object store cannot be used: {error}"),
     "storage.usable": ("✅", "the object store can be used"),
-    "worker.holding": ("⏸️ ", "no more jobs for {held} until the {edge} can be used; none of those that wait loses an attempt"),
-    "worker.released": ("🔄", "the {edge} is there for {held} again: taking jobs"),
+    "mail.unusable": ("❌", "mails cannot be sent: {error}"),
+    "mail.usable": ("✅", "mails can be sent"),
+    "worker.holding": ("⏸️ ", "no more jobs for {held} until the {outside} can be used; none of those that wait loses an attempt"),
+    "worker.released": ("🔄", "the {outside} is there for {held} again: taking jobs"),
     "settings.odd": ("⚠️ ", "{message}"),
     "library.warning": ("⚠️ ", "{library}: {message}"),
     "job.started": ("🔄", "{queue} {job_id} started{again}"),
@@ -230,6 +232,8 @@ _PHRASES: Final[dict[str, tuple[str, str]]] = {
     "queue.fenced": ("📴", "{queue}: fenced, this pod takes nothing more"),
     "queue.released": ("🔄", "{queue}: no longer fenced"),
 }
+_OUTSIDE: Final = {"storage": "object store", "mail": "mail service"}
+"""What people call an edge, where that is not its own name."""
 _LINE_BREAK: Final = "\n"
 _ICONS: Final = {"debug": "  ", "info": "  ", "warning": "⚠️ ", "error": "❌"}
 
@@ -253,6 +257,7 @@ def _phrased(phrase: str, event: Event) -> str | None:
         "table": _health_table(event) if "queues" in event else "",
         "slots": ", ".join(f"{name} {slots}" for name, slots in roles.items()) if isinstance(roles, dict) else "",
         "held": ", ".join(roles),
+        "outside": _OUTSIDE.get(event.get("edge", ""), event.get("edge")),
         "duration": duration(event.get("duration_ms", 0)),
         "delay": duration(event.get("delay_ms", 0)),
         "dry": " (dry run)" if event.get("dry_run") else "",

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
+import signal
+import sys
 import tempfile
 import threading
 from base64 import b32decode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from email.headerregistry import Address
 from email.message import EmailMessage
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
-from kayan_workers.errors import NotNowError, PermanentError, TemporaryError
+from kayan_workers.errors import KayanError, NotNowError, PermanentError, TemporaryError
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -35,10 +39,17 @@ _THROTTLED = frozenset({"Throttling", "ThrottlingException", "TooManyRequestsExc
 _MAIL_FROM_IS_UNVERIFIED = frozenset({"MailFromDomainNotVerified", "MailFromDomainNotVerifiedException"})
 _PAUSED = frozenset({"AccountSendingPaused", "AccountSendingPausedException"})
 _NOT_ALLOWED = frozenset({"AccessDenied", "AccessDeniedException"})
-_SETTINGS_ARE_WRONG = _NOT_ALLOWED | frozenset({
-    "ExpiredToken", "ExpiredTokenException", "IncompleteSignature", "InvalidClientTokenId",
-    "OptInRequired", "SignatureDoesNotMatch", "UnrecognizedClientException",
+_WE_ARE_UNKNOWN = frozenset({
+    "ExpiredToken", "ExpiredTokenException", "IncompleteSignature", "InvalidClientTokenId", "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException", "OptInRequired", "RequestExpired", "SignatureDoesNotMatch", "UnrecognizedClientException",
 })
+_OF_SES = frozenset({"GetSendQuota", "SendRawEmail"})
+"""What we ask of SES. Another operation that fails is a step on the way to credentials: a role that STS does not let us take, say."""
+_CHECK_THE_WAY = "check the network, AWS_SES_REGION and, if set, AWS_ENDPOINT_URL_SES"
+_CHECK_THE_KEYS = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the pod's role, AWS_SES_REGION and, if set, AWS_ENDPOINT_URL_SES"
+_GIVE_KEYS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the pod a role and let it reach whoever hands out its keys"
+_LOOK_SECONDS = 20
+"""How long a look at SES may take: to whoever hands out the credentials, botocore has the patience of minutes."""
 CLOSED_SECONDS = 600.0
 """How long nobody sends when SES takes nothing more: what AWS advises."""
 
@@ -99,6 +110,10 @@ class Mailer(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """Ask for next to nothing, and only if there has been trouble. Raises TemporaryError when no mail can pass, whosever it is."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -119,19 +134,54 @@ class SesMailer:
         suppressed_of: Callable[[Session], Suppressed] | None = None,
         max_connections: int = 10,
     ) -> None:
-        import boto3
+        from botocore.exceptions import BotoCoreError
 
-        # A session of our own: boto3's default session is not safe to build clients from in several threads.
-        session = boto3.session.Session()
         self.sender = sender
         self.region = region
+        self._max_connections = max_connections
+        self._is_heard = False
+        """Whether SES answered the last time, and to somebody it knows."""
+        self._lacks_keys = False
         self._pace_of = pace_of
         self._pace: Pace | None = None
         self._making_pace = threading.Lock()
-        self._session = session
-        self._suppressed = suppressed_of(session) if suppressed_of is not None else None
-        self._client = _ses_client(session, region, max_connections)
+        try:
+            self._session = _session()
+            self._client = _ses_client(self._session, region, max_connections)
+        except BotoCoreError as error:
+            raise self._unusable(error) from error
+        self._suppressed = suppressed_of(self._session) if suppressed_of is not None else None
         self._told = False
+
+    def check(self) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
+
+        if self._is_heard:
+            return
+        try:
+            if self._lacks_keys:  # a client looks for them when it is made, and never again
+                self._client = _ses_client(_session(), self.region, self._max_connections)
+                self._lacks_keys = False
+            with self._listening():
+                self._client.get_send_quota()
+        except ResponseParserError:
+            self._is_heard = True  # another SES, which has no such question and says so in its own way
+        except (BotoCoreError, ClientError) as error:
+            if _is_unusable(error):
+                raise self._unusable(error) from error
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+        try:
+            yield
+        except (BotoCoreError, ClientError) as error:
+            self._is_heard = not _is_unusable(error)
+            self._lacks_keys = self._lacks_keys or isinstance(error, NoCredentialsError)
+            raise
+        self._is_heard = True
 
     def wait_turn(self, recipients: int, *, until: float, stop: threading.Event) -> None:
         self._make_pace()
@@ -142,7 +192,21 @@ class SesMailer:
         """Not before the first mail: whoever hands out the credentials may take its time."""
         with self._making_pace:
             if self._pace is None and self._pace_of is not None:
-                self._pace = self._pace_of(_account(self._session))
+                self._pace = self._pace_of(self._account())
+
+    def _account(self) -> str:
+        """The account whose quota the mails use up, ``""`` when the credentials do not tell. Raises TemporaryError when there are none."""
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+        try:
+            credentials = self._session.get_credentials()
+            if credentials is None:
+                raise NoCredentialsError
+            key = credentials.get_frozen_credentials().access_key
+        except (BotoCoreError, ClientError) as error:
+            self._is_heard = False
+            raise TemporaryError(f"there are no credentials for SES: {error}", _GIVE_KEYS) from error
+        return account_of(key or "")
 
     def close(self) -> None:
         if self._suppressed is not None:
@@ -156,7 +220,10 @@ class SesMailer:
         data = _serialised(message)
         self._refuse_the_suppressed(destinations)
         try:
-            answer = self._client.send_raw_email(Source=self.sender.addr_spec, Destinations=list(destinations), RawMessage={"Data": data})
+            with self._listening():
+                answer = self._client.send_raw_email(
+                    Source=self.sender.addr_spec, Destinations=list(destinations), RawMessage={"Data": data}
+                )
         except ClientError as error:
             raise self._refused(error) from error
         except BotoCoreError as error:
@@ -175,7 +242,8 @@ class SesMailer:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            quota = self._client.get_send_quota()
+            with self._listening():
+                quota = self._client.get_send_quota()
         except ClientError as error:
             if error.response["Error"].get("Code") in _NOT_ALLOWED and not self._told:
                 self._told = True
@@ -209,11 +277,23 @@ class SesMailer:
         never_reached = isinstance(error, ConnectTimeoutError | EndpointConnectionError | ProxyConnectionError)
         if isinstance(error, HTTPClientError) and not never_reached:
             return AnswerLostError(f"SES in {self.region} did not answer, so the mail may or may not be on its way: {error}")
-        return TemporaryError(
-            f"SES in {self.region} cannot be used: {error}", "check the network, AWS_SES_REGION and, if set, AWS_ENDPOINT_URL_SES"
-        )
+        return self._unusable(error)
+
+    def _unusable(self, error: BotoCoreError | ClientError) -> TemporaryError:
+        from botocore.exceptions import ClientError, HTTPClientError
+        from botocore.exceptions import ConnectionError as BotoConnectionError
+
+        if isinstance(error, ClientError) and error.operation_name in _OF_SES:
+            code = error.response["Error"].get("Code")
+            # of a long explanation (what should have been signed), the first line
+            said = self._without_addresses(error.response["Error"].get("Message", "").partition("\n")[0][:200]).rstrip(".")
+            return TemporaryError(f"SES in {self.region} does not accept our credentials: {code}: {said}", _CHECK_THE_KEYS)
+        remedy = _CHECK_THE_WAY if isinstance(error, BotoConnectionError | HTTPClientError) else _GIVE_KEYS
+        return TemporaryError(f"SES in {self.region} cannot be used: {error}", remedy)
 
     def _refused(self, error: ClientError) -> TemporaryError | PermanentError:
+        if _is_unusable(error):
+            return self._unusable(error)
         code = error.response["Error"].get("Code", "unknown")
         status = error.response["ResponseMetadata"].get("HTTPStatusCode", 0)
         said = self._without_addresses(error.response["Error"].get("Message", ""))
@@ -224,8 +304,9 @@ class SesMailer:
             return self._close(f"SES in {self.region} takes no more today: {said}") if "daily" in said.lower() else self._slow_down(said)
         if code in _PAUSED:
             return self._close(f"SES in {self.region} has paused this account: {said}")
-        if code in _SETTINGS_ARE_WRONG:
-            return TemporaryError(f"SES in {self.region} does not accept our credentials: {code}: check AWS_ACCESS_KEY_ID or the role")
+        if code in _NOT_ALLOWED:
+            remedy = "allow ses:SendRawEmail to the workers' role or user"
+            return TemporaryError(f"SES in {self.region} does not accept our credentials for mails: {code}: {said}", remedy)
         remedy = ""
         if code in _MAIL_FROM_IS_UNVERIFIED:
             remedy = (
@@ -251,6 +332,9 @@ class OutboxMailer:
 
     def wait_turn(self, recipients: int, *, until: float, stop: threading.Event) -> None:
         """A folder takes any number."""
+
+    def check(self) -> None:
+        """A folder has no keys; what is wrong with it, each mail says."""
 
     def close(self) -> None:
         """Nothing is open."""
@@ -279,6 +363,13 @@ def _write_whole(data: bytes, path: Path) -> None:
             raise
 
 
+def _session() -> Session:
+    """One of our own: boto3's default session is not safe to build clients from in several threads."""
+    import boto3
+
+    return boto3.session.Session()
+
+
 def _ses_client(session: Session, region: str, max_connections: int) -> SESClient:
     from botocore.config import Config
 
@@ -292,16 +383,13 @@ def _ses_client(session: Session, region: str, max_connections: int) -> SESClien
     return session.client("ses", region_name=region, config=config)
 
 
-def _account(session: Session) -> str:
-    """The account whose quota the mails use up, ``""`` when the credentials do not tell. Raises TemporaryError when there are none now."""
-    from botocore.exceptions import BotoCoreError, ClientError
+def _is_unusable(error: BotoCoreError | ClientError) -> bool:
+    """Whether no mail can pass: SES is out of reach, or does not know us. Whom it tells that he may not, or not now, it knows."""
+    from botocore.exceptions import ClientError
 
-    try:
-        credentials = session.get_credentials()
-        return account_of(credentials.get_frozen_credentials().access_key or "") if credentials else ""
-    except (BotoCoreError, ClientError) as error:
-        remedy = "check AWS_ACCESS_KEY_ID or the role, and the way to whoever hands out its keys"
-        raise TemporaryError(f"there are no credentials for SES: {error}", remedy) from error
+    if not isinstance(error, ClientError):
+        return True
+    return error.operation_name not in _OF_SES or error.response["Error"].get("Code") in _WE_ARE_UNKNOWN
 
 
 def account_of(access_key: str) -> str:
@@ -322,3 +410,24 @@ def _serialised(message: EmailMessage) -> bytes:
         size_mb, limit_mb = len(data) / 1024 / 1024, MAX_MESSAGE_BYTES // 1024 // 1024
         raise PermanentError(f"the mail is {size_mb:.1f} MB with its attachments, and SES takes at most {limit_mb} MB: send a link instead")
     return data
+
+
+def main() -> None:
+    """Look at SES once and end with 0, or with 1 and the reason. A process of its own, whose boto3 goes with it."""
+    (region,) = sys.argv[1:]
+
+    def end(why: object) -> NoReturn:
+        print(why, flush=True)  # noqa: T201  to whoever started us
+        os._exit(1)  # as an alarm may: what is under way would go on for minutes
+
+    late = TemporaryError(f"SES in {region} cannot be used: no answer within {_LOOK_SECONDS} s", f"{_CHECK_THE_WAY}, or {_GIVE_KEYS}")
+    signal.signal(signal.SIGALRM, lambda *_: end(late))
+    signal.alarm(_LOOK_SECONDS)
+    try:
+        SesMailer(sender=Address(), region=region, max_connections=1).check()
+    except KayanError as error:
+        end(error)
+
+
+if __name__ == "__main__":
+    main()

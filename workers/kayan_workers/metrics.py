@@ -64,7 +64,7 @@ class Metrics:
         registry.register(self._waited)
         self._slots = Gauge("kayan_worker_slots", "Room for running jobs (or batches) in this process.", by_queue, registry=registry)
         self._running = Gauge("kayan_worker_jobs_running", "Jobs running in this process.", by_queue, registry=registry)
-        holding = "1 while this process claims nothing: database or bucket cannot be used, or is looked at for the first time."
+        holding = "1 while this process claims nothing: database, bucket or SES cannot be used, or is looked at for the first time."
         self._holding = Gauge("kayan_worker_holding", holding, by_queue, registry=registry)
         self._depth = Gauge("kayan_queue_jobs", "Jobs of the whole queue by state.", ["queue", "state"], registry=registry)
         waits = "How long the next waiting job has been due; 0 when none waits."

@@ -1,4 +1,4 @@
-"""Whether a worker can work now: is Redis there, are database and bucket there when its queues need them, has nobody told it to stop."""
+"""Whether a worker can work now: is Redis there, are database, bucket and SES when its queues need them, has nobody told it to stop."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _SECONDS = 2.0
 _FRESH_SECONDS = 3.0
 _BUCKET_FRESH_SECONDS = 30.0
+_SES_AGAIN_SECONDS = 5.0
+"""How long bad news of SES counts: what is not for sending mails it answers to an account about once a second."""
 ASIDE_AGAIN_SECONDS = 15.0
 """How long bad news of a process that looked for us counts."""
 _ASIDE_SECONDS = 50.0
@@ -123,12 +125,16 @@ class DatabaseCheck:
             await _answer(self._asking)
 
 
-class StorageCheck:
-    """Whether the bucket (None: a folder) can be used. Until a job has used it, a process of its own looks: boto3 stays out of this one."""
+class _ClientCheck:
+    """Of an edge that is used through boto3. Until a job has used it, a process of its own looks: boto3 stays out of this one."""
 
-    def __init__(self, edges: Edges, bucket: str | None, region: str) -> None:
+    def __init__(self, edges: Edges, edge: str, ask: Callable[[], None], aside: _Aside | None, *, good: float, bad: float) -> None:
+        """``good`` and ``bad`` are for how many seconds such news of ``ask`` counts."""
         self._edges = edges
-        self._aside = _Aside("kayan_workers.storage", bucket, region) if bucket else None
+        self._edge = edge
+        self._ask = ask
+        self._aside = aside
+        self._good, self._bad = good, bad
         self._asking: asyncio.Future[None] | None = None
         self._asked_at = float("-inf")
 
@@ -146,13 +152,37 @@ class StorageCheck:
             self._aside.close()
 
     async def __call__(self) -> None:
-        if self._aside and "storage" not in self._edges.__dict__:
+        if self._aside and self._edge not in self._edges.__dict__:
             await self._aside.look()
             return
-        if self._asking is None or _is_old(self._asking, self._asked_at, good=_BUCKET_FRESH_SECONDS, bad=_FRESH_SECONDS):
+        if self._asking is None or _is_old(self._asking, self._asked_at, good=self._good, bad=self._bad):
             self._asked_at = time.monotonic()
-            self._asking = _in_background(lambda: self._edges.storage.check())
+            self._asking = _in_background(self._ask)
         await _answer(self._asking)
+
+
+class StorageCheck(_ClientCheck):
+    """Whether the bucket (None: a folder) can be used."""
+
+    def __init__(self, edges: Edges, bucket: str | None, region: str) -> None:
+        aside = _Aside("kayan_workers.storage", bucket, region) if bucket else None
+        super().__init__(edges, "storage", lambda: edges.storage.check(), aside, good=_BUCKET_FRESH_SECONDS, bad=_FRESH_SECONDS)
+
+
+class MailCheck(_ClientCheck):
+    """Whether SES can be used. It is asked once, and then only after trouble: the mailer knows whether its last mail had an answer."""
+
+    def __init__(self, edges: Edges, region: str) -> None:
+        self._region = region
+        aside = _Aside("kayan_workers.mailer", region)
+        super().__init__(edges, "mailer", lambda: edges.mailer.check(), aside, good=_FRESH_SECONDS, bad=_SES_AGAIN_SECONDS)
+
+    async def __call__(self) -> None:
+        try:
+            await super().__call__()
+        except TimeoutError as error:
+            remedy = "check the way to SES and to whoever hands out the keys of the pod's role, AWS_SES_REGION and AWS_ENDPOINT_URL_SES"
+            raise TemporaryError(f"SES in {self._region} cannot be used: {error}", remedy) from error
 
 
 class _Aside:

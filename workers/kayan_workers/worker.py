@@ -37,8 +37,8 @@ from kayan_workers.lifecycle import Lifecycle
 from kayan_workers.metrics import CONTENT_TYPE, Depths, Metrics
 from kayan_workers.mounted import Mounted
 from kayan_workers.pong import answering
-from kayan_workers.processors.table import DATABASE, ROLES, STORAGE, Role
-from kayan_workers.readiness import DatabaseCheck, Readiness, StorageCheck, redis_check
+from kayan_workers.processors.table import DATABASE, MAIL, ROLES, STORAGE, Role
+from kayan_workers.readiness import DatabaseCheck, MailCheck, Readiness, StorageCheck, redis_check
 from kayan_workers.settings import Settings
 
 HUNG_SECONDS = 120.0
@@ -198,6 +198,8 @@ class Worker:
             checks[DATABASE] = DatabaseCheck(self.edges, settings.database_url)
         if STORAGE in needs and (settings.bucket or settings.storage_folder):
             checks[STORAGE] = StorageCheck(self.edges, None if settings.storage_folder else settings.bucket, settings.aws_region)
+        if MAIL in needs and settings.outbox is None:
+            checks[MAIL] = MailCheck(self.edges, settings.ses_region)
         return checks
 
     def _hold(self, role: Role, is_held: bool) -> None:

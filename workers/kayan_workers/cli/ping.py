@@ -140,7 +140,7 @@ async def _why_nobody_answered(queue: Queue, role: Role, state: str) -> str:
         return f"nobody works it: kayan worker {role.name}"
     who = "its worker is" if workers == 1 else f"its {workers} workers are"
     if not counts.active:
-        why = "fenced, leaving, without its database or bucket (worker.holding), or not ours"
+        why = "fenced, leaving, without its database, bucket or SES (worker.holding), or not ours"
         return f"{who} connected and took nothing: {why}. Look into {'its log' if workers == 1 else 'their logs'}"
     return f"{who} busy, with {load}; give it longer (--timeout), or add workers"
 
