@@ -122,12 +122,13 @@ def test_credentials_that_are_not_whole_are_trouble_in_words(
         a_mailer()
 
 
-def test_a_role_that_sts_does_not_let_us_take_is_no_permission_that_we_could_do_without(
-    ses: SesServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("code", ["AccessDenied", "ValidationError"])
+def test_a_role_that_sts_does_not_let_us_take_is_trouble_of_the_credentials_and_not_of_the_mail(
+    ses: SesServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     token = tmp_path / "token"
     token.write_text("who we are")
-    ses.refused_actions["AssumeRoleWithWebIdentity"] = Refusal("AccessDenied", "Not authorized to perform this", 403)
+    ses.refused_actions["AssumeRoleWithWebIdentity"] = Refusal(code, "Not authorized to perform this", 403)
     for name, value in {
         "AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/workers",
         "AWS_WEB_IDENTITY_TOKEN_FILE": str(token), "AWS_ENDPOINT_URL_STS": ses.url,
