@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 import pytest
-from app import as_role
+from app import as_role, owner_of
 from kayan_workers.bull.options import JobOptions
 from kayan_workers.bull.queue import Queue
 from kayan_workers.bull.server import RedisAddress, Server
@@ -27,6 +27,7 @@ from kayan_workers.readiness import DatabaseCheck, Readiness, StorageCheck, redi
 from kayan_workers.settings import Settings
 from password import role_with_password
 from proxy import Proxy
+from servers import S3Server
 from waiting import wait_until
 
 
@@ -155,6 +156,21 @@ async def test_a_worker_whose_every_connection_is_at_work_is_ready(database_url:
     edges.close()
 
 
+async def test_a_role_that_may_have_no_more_connections_than_the_pool_is_not_asked_for_another(database_url: str) -> None:
+    user = psycopg.conninfo.conninfo_to_dict(database_url)["user"]
+    edges = Edges(Settings(database_url=database_url))
+    with psycopg.connect(owner_of(database_url), autocommit=True) as owner:
+        owner.execute(f'ALTER ROLE "{user}" CONNECTION LIMIT 2')
+        try:
+            with edges.database.transaction(), edges.database.transaction():
+                with pytest.raises(psycopg.OperationalError, match="too many connections for role"):
+                    psycopg.connect(database_url)
+                assert await Readiness({"database": DatabaseCheck(edges, database_url)}).problems() == {}
+        finally:
+            owner.execute(f'ALTER ROLE "{user}" CONNECTION LIMIT -1')
+            edges.close()
+
+
 async def test_readiness_says_at_once_that_a_database_in_use_refuses_and_why(database_url: str) -> None:
     for url, words in (("postgresql://nobody@127.0.0.1:1/none", "refused"), (as_role(database_url, "no_such_role"), "no_such_role")):
         edges = Edges(Settings(database_url=url))
@@ -207,6 +223,40 @@ async def test_trouble_with_a_bucket_counts_before_the_last_good_answer_is_old(t
     await check()
     check.doubt()
     with pytest.raises(TemporaryError, match="it is not there"):
+        await check()
+
+
+async def test_a_bucket_that_hung_is_found_well_within_seconds_of_its_return(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3.access_key)
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3.secret_key)
+    where = urlsplit(s3.endpoint)
+    assert where.port is not None
+    async with Proxy(where.port, where.hostname or "") as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{proxy.port}")
+        edges = Edges(Settings(bucket=s3.bucket))
+        _ = edges.storage
+        check = StorageCheck(edges, s3.bucket, "us-east-1")
+        await check()
+        proxy.silent = True
+        check.doubt()
+        with pytest.raises(TemporaryError, match=f"bucket {s3.bucket}, looking whether it is there: "):
+            await check()
+        proxy.silent = False
+        check.doubt()
+        await check()
+        edges.close()
+
+
+async def test_a_panic_of_a_library_is_an_answer_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class PanicException(BaseException):
+        """Not an Exception."""
+
+    def panic(_: object) -> None:
+        raise PanicException("index out of bounds")
+
+    monkeypatch.setattr("kayan_workers.storage.FolderStorage.check", panic)
+    check = StorageCheck(Edges(Settings(storage_folder=tmp_path)), None, "")
+    with pytest.raises(RuntimeError, match="PanicException: index out of bounds"):
         await check()
 
 

@@ -81,6 +81,7 @@ class Database:
         self._name = f"{address.get('host') or 'the local socket'}/{address.get('dbname') or ''}"
         self._lock = threading.Lock()
         self._opened: ConnectionPool[Connection] | None = None
+        self._lent = 0
 
     @contextmanager
     def transaction(
@@ -102,9 +103,11 @@ class Database:
         patience = self._wait_seconds if wait_seconds is None else wait_seconds
         if counts_as_use:
             self._used_at = time.monotonic()
-        with self._translated(patience):
+        with self._translated(patience, may_log_in=counts_as_use):
             pool = self._pool()
             connection = self._checked_out(pool, patience, self._begin(statement_seconds, lock_seconds))
+            with self._lock:
+                self._lent += 1
             try:
                 yield connection
                 if connection.info.transaction_status == TransactionStatus.INERROR:
@@ -115,6 +118,8 @@ class Database:
                     connection.rollback()
                 raise
             finally:
+                with self._lock:
+                    self._lent -= 1
                 pool.putconn(connection)
                 if counts_as_use:
                     self._used_at = time.monotonic()
@@ -176,11 +181,11 @@ class Database:
         raise psycopg.OperationalError("every connection was cut as soon as it was used")
 
     @contextmanager
-    def _translated(self, wait_seconds: float) -> Iterator[None]:
+    def _translated(self, wait_seconds: float, *, may_log_in: bool = True) -> Iterator[None]:
         try:
             yield
         except PoolTimeout as error:
-            raise self._why_none_came(wait_seconds) from error
+            raise self._why_none_came(wait_seconds, may_log_in=may_log_in) from error
         except psycopg.Error as error:
             error.args = (reason(error),)  # whoever shows it, in a log or to the app's users, shows nobody's row
             if isinstance(error, _MAY_HEAL) and not (error.sqlstate or "").startswith(_PROGRAM_LIMIT):
@@ -190,12 +195,14 @@ class Database:
                 raise TemporaryError(f"database {self._name}: {reason(error)}", remedy) from error
             raise
 
-    def _why_none_came(self, waited_seconds: float) -> TemporaryError:
-        """The pool only says that time ran out; one direct attempt tells a crowded pool from a server that is gone."""
-        try:
-            psycopg.connect(**self._parameters).close()
-        except psycopg.Error as error:
-            return TemporaryError(f"database {self._name}: {reason(error)}")
+    def _why_none_came(self, waited_seconds: float, *, may_log_in: bool) -> TemporaryError:
+        """The pool only says that time ran out; one direct attempt tells a crowded pool from a server that is gone. Who only watches may
+        not make it beyond a full pool: that login may be one more than the role is allowed."""
+        if may_log_in or self._lent < self._pool_size:
+            try:
+                psycopg.connect(**self._parameters).close()
+            except psycopg.Error as error:
+                return TemporaryError(f"database {self._name}: {reason(error)}")
         says = f"all {self._pool_size} connections stayed busy for {waited_seconds:g} s"
         return AllBusyError(f"database {self._name}: {says}", "raise DATABASE_POOL_SIZE, or run fewer slots")
 

@@ -69,6 +69,10 @@ class Edges:
         """What the cleanups may do."""
         return self._settings.cleanup
 
+    def has(self, edge: str) -> bool:
+        """Whether that edge has been made, which asking for it would do."""
+        return edge in self.__dict__
+
     def note(self, job: JobHandle, event: str, **fields: object) -> None:
         """One line in the worker's own log, which says what job it speaks of. Payloads do not belong in it."""
         logs.of(job).info(event, **fields)
@@ -152,7 +156,7 @@ class Edges:
 
         A process that has a folder of its own sees that one alone: it is all that it cleans. Else they are those of this machine.
         """
-        if "temp_dir" in self.__dict__:
+        if self.has("temp_dir"):
             return [self.temp_dir], []
         found = list(_folders(self._settings.temp_dir))
         return [folder for folder, is_left in found if not is_left], [folder for folder, is_left in found if is_left]

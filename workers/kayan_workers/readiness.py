@@ -98,7 +98,7 @@ class DatabaseCheck:
 
     async def __call__(self) -> None:
         try:
-            if "database" in self._edges.__dict__:
+            if self._edges.has("database"):
                 await self._ask()
             else:
                 await self._look()
@@ -152,7 +152,7 @@ class _ClientCheck:
             self._aside.close()
 
     async def __call__(self) -> None:
-        if self._aside and self._edge not in self._edges.__dict__:
+        if self._aside and not self._edges.has(self._edge):
             await self._aside.look()
             return
         if self._asking is None or _is_old(self._asking, self._asked_at, good=self._good, bad=self._bad):
@@ -269,8 +269,8 @@ def _in_background(function: Callable[[], None]) -> asyncio.Future[None]:
         problem: Exception | None = None
         try:
             function()
-        except Exception as error:
-            problem = error
+        except BaseException as error:  # a library in Rust panics with one: whoever waits must hear of that too
+            problem = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
         with contextlib.suppress(RuntimeError):  # the loop has gone meanwhile
             loop.call_soon_threadsafe(settle, problem)
 
@@ -287,7 +287,8 @@ async def _answer(asking: asyncio.Future[None]) -> None:
 
 
 def _ask(edges: Edges) -> None:
-    """Through a connection that is there anyway, while jobs use the database; else by logging in."""
+    """Through a connection that is there anyway, while jobs use the database; else by logging in. When all of ours are at work the server
+    is there, and no more is asked: the role may be allowed no more connections than these."""
     from kayan_workers.database import AllBusyError, remedy
 
     database = edges.database

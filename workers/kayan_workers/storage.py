@@ -227,6 +227,7 @@ class S3Storage:
         self.region = region
         self.cdn_url = cdn_url.rstrip("/") if cdn_url else None
         self._client = _client(region, max_connections)
+        self._watching: S3Client | None = None
         self._transfer = _transfer()
 
     def download(self, key: str, to: Path) -> int:
@@ -315,9 +316,10 @@ class S3Storage:
         """A role that may not list the bucket is refused whatever is missing, so that a refusal of this kind tells nothing."""
         from botocore.exceptions import ClientError
 
+        self._watching = self._watching or _client(self.region, 1, read_timeout=_WATCH_SECONDS, attempts=2)
         with self._trouble("looking whether it is there"):
             try:
-                self._client.get_object(Bucket=self.bucket, Key=_NEVER_THERE)
+                self._watching.get_object(Bucket=self.bucket, Key=_NEVER_THERE)
             except ClientError as error:
                 if _code(error) not in {"NoSuchKey", "AccessDenied"}:
                     raise
@@ -375,15 +377,19 @@ class S3Storage:
             raise TemporaryError(f"bucket {self.bucket}, {doing}: {why}, on this machine", "check the space in KAYAN_TEMP_DIR") from error
 
 
-def _client(region: str, max_connections: int) -> S3Client:
+_WATCH_SECONDS = 5
+"""How long an answer to next to nothing may take: a question to a store that hangs must have ended soon after it has come back."""
+
+
+def _client(region: str, max_connections: int, *, read_timeout: int = 60, attempts: int = 4) -> S3Client:
     import boto3
     from botocore.config import Config
 
     config = Config(
         region_name=region,
-        retries={"mode": "standard", "total_max_attempts": 4},
+        retries={"mode": "standard", "total_max_attempts": attempts},
         connect_timeout=5,
-        read_timeout=60,
+        read_timeout=read_timeout,
         max_pool_connections=max_connections,
         user_agent_extra="kayan-workers",
         # Many stores know nothing of the checksums that Amazon's has learned, and refuse a request that carries one.
