@@ -119,8 +119,15 @@ def test_a_wrong_environment_is_reported_whole_before_the_first_job() -> None:
     done = kayan("worker", "media", "email", variables={"REDIS_PORT": "none", "LOG_LEVEL": "loud"})
     assert done.returncode == 2
     lines = done.stderr.splitlines()
-    assert lines[0] == "kayan: the environment is wrong, 4 problems:"
+    assert lines[0] == "kayan: the environment is wrong: REDIS_PORT, DATABASE_URL, AWS_S3_BUCKET, LOG_LEVEL (4 problems)"
     assert [line.split()[1] for line in lines[1:]] == ["REDIS_PORT", "DATABASE_URL", "AWS_S3_BUCKET", "LOG_LEVEL"]
+
+
+def test_one_wrong_variable_is_told_in_one_line() -> None:
+    done = kayan("worker", "email", variables={})
+    assert done.returncode == 2
+    [line] = done.stderr.splitlines()
+    assert line.startswith("kayan: the environment is wrong: DATABASE_URL is not set: ")
 
 
 def test_an_unknown_role_is_a_wrong_usage() -> None:

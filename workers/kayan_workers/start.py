@@ -58,10 +58,12 @@ def main() -> NoReturn:
 
 
 def refusal(error: SettingsError) -> str:
-    """A wrong environment, told whole."""
-    count = len(error.problems)
-    head = f"kayan: the environment is wrong, {'one problem' if count == 1 else f'{count} problems'}:"
-    return "\n".join([head, *(f"  - {problem}" for problem in error.problems)])
+    """A wrong environment, told whole. Its first line names what is wrong: of a pod that starts again and again, many see only that one."""
+    head = "kayan: the environment is wrong: "
+    if len(error.problems) == 1:
+        return head + error.problems[0]
+    names = dict.fromkeys(problem.split(maxsplit=1)[0].rstrip(":") for problem in error.problems)
+    return "\n".join([f"{head}{', '.join(names)} ({len(error.problems)} problems)", *(f"  - {problem}" for problem in error.problems)])
 
 
 if __name__ == "__main__":
