@@ -293,6 +293,35 @@ async def test_a_second_signal_exits_at_once(redis_url: str, slow: SlowWorker) -
             assert running.exit_code(3) == 128 + signal.SIGTERM
 
 
+@pytest.mark.parametrize("moment", ["the loop's last turn", "the loop is closed"])
+def test_a_signal_between_a_worker_and_the_one_that_follows_it_ends_both(redis_url: str, slow: SlowWorker, moment: str) -> None:
+    """After the last line of a worker that begins anew, and before the next one is there."""
+    kill = f"""
+import asyncio, os, signal
+close = asyncio.Runner.close
+def close_and_hear(runner):
+    last_turn = {moment == "the loop's last turn"}
+    if last_turn:
+        os.kill(os.getpid(), signal.SIGTERM)
+    close(runner)
+    if not last_turn:
+        os.kill(os.getpid(), signal.SIGTERM)
+asyncio.Runner.close = close_and_hear
+from kayan_workers import start, worker
+run_until_stopped = worker.run_worker
+def run_worker(roles, settings):
+    code = run_until_stopped(roles, settings)
+    return start.become_worker([], 0) if code is None else code
+worker.run_worker = run_worker
+"""
+    with slow.running(first=kill, REDIS_URL=redis_url) as running:
+        running.wait_for("worker.started")
+        running.signal(signal.SIGUSR2)
+        assert running.exit_code() == 0
+        assert len(running.events("worker.stopped")) == 1
+        assert len(running.events("worker.started")) == 1
+
+
 async def test_a_signal_that_a_wrapper_sends_twice_counts_once(redis_url: str, slow: SlowWorker) -> None:
     with slow.running(REDIS_URL=redis_url) as running:
         async with app_queue(redis_url, "slow") as queue:

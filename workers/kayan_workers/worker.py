@@ -218,6 +218,7 @@ class Worker:
             hung = {queue: loops for queue, pulse in pulses.items() if (loops := pulse.hung(HUNG_SECONDS))}
             for queue in hung.keys() - told:
                 self.log.error("worker.hung", queue=queue, loops=", ".join(hung[queue]), seconds=HUNG_SECONDS)
+            told.clear()
             told.update(hung)
             return Answer.json(not hung, {"alive": not hung, "seconds": round(time.monotonic() - self._began), "hung": hung})
 
@@ -302,9 +303,18 @@ class Worker:
     # -- signals and news ----------------------------------------------------------------------------------------------------
 
     def _listen_to_signals(self) -> None:
+        """By handlers of Python's own: uvloop's are dead after its last turn, and swallow what comes between that and an ``exec``."""
         loop = asyncio.get_running_loop()
+
+        def hear(number: int, _frame: object) -> None:
+            self.begins_anew = False  # here and now: the loop may have turned for the last time
+            try:
+                loop.call_soon_threadsafe(self._on_signal, signal.Signals(number))
+            except RuntimeError:  # it is closed: there is nothing left to finish
+                os._exit(self.code)
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._on_signal, number)
+            signal.signal(number, hear)
         loop.add_signal_handler(signal.SIGUSR2, self._begin_anew)
 
     def _on_signal(self, number: signal.Signals) -> None:
@@ -316,7 +326,7 @@ class Worker:
             self.log.error("worker.killed", signal=number.name)
             sys.stdout.flush()
             os._exit(128 + number)
-        self.begins_anew = False
+        self.begins_anew = False  # although SIGUSR2 may have been heard just before
         self._drain(signal=number.name)
 
     def _begin_anew(self) -> None:
