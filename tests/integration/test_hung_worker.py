@@ -59,6 +59,10 @@ async def test_a_loop_that_waits_for_ever_is_named_on_healthz_and_in_the_log(pri
         freeze(private_redis, signal.SIGCONT)
         await wait_until(lambda: is_alive(running))
         assert len(running.events("worker.hung")) == 1
+        freeze(private_redis)
+        await wait_until(lambda: not is_alive(running), 30)
+        assert len(running.events("worker.hung")) == 2, "it hangs again, and nobody is told"
+        freeze(private_redis, signal.SIGCONT)
 
 
 async def test_a_worker_is_alive_while_redis_hangs_or_is_away(private_redis: RedisProcess, slow: SlowWorker) -> None:

@@ -138,6 +138,16 @@ async def test_an_edge_that_says_another_reason_is_quoted_again_and_nobody_is_he
     assert fleet.said() == [("database.unusable", []), ("worker.holding", ["email", "thumbnail"]), ("database.unusable", [])]
 
 
+async def test_reasons_that_never_repeat_are_not_all_kept(fleet: Fleet) -> None:
+    fleet.database.why = "refused"
+    async with fleet.watched():
+        await wait_until(lambda: bool(fleet.held))
+        for number in range(20):
+            fleet.holding._cannot_be_used("database", f"no connection for request {number}")
+        assert len(fleet.holding._unusable["database"]) < 10
+        assert fleet.said().count(("database.unusable", [])) == 21
+
+
 async def test_a_jobs_trouble_is_reason_to_look_at_once_at_the_edges_of_its_role_only(fleet: Fleet) -> None:
     async with fleet.watched():
         fleet.database.why = "refused"

@@ -8,6 +8,7 @@ waits for the first look at them.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
@@ -25,6 +26,8 @@ _CALM_SECONDS = 10.0
 """Between two looks at an edge that can be used, while no job has trouble."""
 _FIRST_LOOK_SECONDS = 8.0
 """How long a role waits for the first look at an edge before it takes jobs without: longer than a server that hangs is waited for."""
+_REASONS = 5
+"""How many reasons are remembered, to be said once: some have a number in them that is another each time."""
 
 
 class EdgeCheck(Protocol):
@@ -51,8 +54,8 @@ class Holding:
         self._checks = checks
         self._hold = hold
         self._doubts = {edge: asyncio.Event() for edge in checks}
-        self._unusable: dict[str, set[str]] = {}
-        """Edge -> what has been said of it since it became unusable."""
+        self._unusable: dict[str, deque[str]] = {}
+        """Edge -> what has last been said of it since it became unusable."""
         self._unknown: set[str] = set()
         """Edges that have not been looked at yet."""
         self._told: set[str] = set()
@@ -98,9 +101,9 @@ class Holding:
 
     def _cannot_be_used(self, edge: str, why: str) -> None:
         before = self._held
-        said = self._unusable.setdefault(edge, set())
+        said = self._unusable.setdefault(edge, deque(maxlen=_REASONS))
         if why not in said:
-            said.add(why)
+            said.append(why)
             self._log.error(f"{edge}.unusable", error=why)
         if held := [role for role in self._held if role not in before]:
             self._log.warning("worker.holding", roles=[role.name for role in held], edge=edge, error=why)

@@ -8,6 +8,7 @@ import typer
 
 from kayan_workers.cli import names, session
 from kayan_workers.cli.commands import Command, Commands
+from kayan_workers.cli.grants import DATABASE_ROLE
 from kayan_workers.processors.cleaning.policy import KINDS, as_typed
 from kayan_workers.processors.table import ROLES
 
@@ -105,7 +106,7 @@ def grants(
             metavar="[ROLE... | FAMILY...]", help="What these need; all when none is named.", autocompletion=names.complete_roles
         ),
     ] = None,
-    role: Annotated[str, typer.Option("--role", metavar="NAME", help="The role of PostgreSQL that gets it.")] = "kayan_workers",
+    role: Annotated[str, typer.Option("--role", metavar="NAME", help="The role of PostgreSQL that gets it.")] = DATABASE_ROLE,
     schema: Annotated[str, typer.Option("--schema", metavar="NAME", help="Where the app's tables are.")] = "public",
     create: Annotated[bool, typer.Option("--create", help="Make that role if it is not there, without a password.")] = False,
 ) -> None:
