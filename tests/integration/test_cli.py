@@ -127,6 +127,16 @@ async def test_a_cleanup_is_queued_once_per_slot_however_often_it_is_asked_for(r
     assert "Did you mean TEMP_FILES?" in run("cleanup", "temp_file", code=2).stderr
 
 
+async def test_a_cleanups_slot_is_that_of_the_time_zone_it_is_given(run: Kayan, redis: Redis) -> None:
+    for zone in ("Etc/GMT+12", "Etc/GMT-14"):  # a day and two hours apart: never the same date
+        assert run("cleanup", "retention", "--time-zone", zone).stdout.endswith(": queued\n")
+    assert "queued before" in run("cleanup", "retention", "--time-zone", "Pacific/Kiritimati").stdout
+    assert await redis.llen("bull:cleanup:wait") == 2
+    for wrong in ("Asia/Riad", "Asia", "/etc/localtime"):
+        assert f"--time-zone: there is no time zone '{wrong}'" in run("cleanup", "retention", "--time-zone", wrong, code=2).stderr
+    assert "--time-zone" in run("cleanup", "retention", "--dry-run", "--time-zone", "UTC", code=2).stderr
+
+
 async def test_a_cleanup_retires_the_node_workers_own_schedule_when_asked_to(run: Kayan, redis_url: str, redis: Redis) -> None:
     async with queue_at(redis_url, "cleanup") as queue:
         await queue.add({"type": "TEMP_FILES"}, options=JobOptions(repeat=Repeat(cron="0 * * * *")))

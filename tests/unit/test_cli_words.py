@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
 import pytest
 from kayan_workers.cli import names
+from kayan_workers.cli.cleaning import slot_of
 from kayan_workers.cli.durations import ago, seconds
 from kayan_workers.processors.cleaning.policy import KINDS
 from kayan_workers.tables import plain_table
@@ -76,3 +80,30 @@ def test_a_table_aligns_numbers_to_the_right_and_counts_wide_characters_twice() 
 
 def test_an_empty_table_is_its_head() -> None:
     assert plain_table(["queue", "jobs"], []).splitlines() == ["queue  jobs", "-----  ----"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "zone", "moment", "slot"),
+    [
+        ("TEMP_FILES", "UTC", "2026-11-30T23:30", "2026-11-30T23"),
+        ("RETENTION", "UTC", "2026-11-30T23:30", "2026-11-30"),
+        ("RETENTION", "Asia/Riyadh", "2026-11-30T23:30", "2026-12-01"),
+        ("OWN_RECORDS", "Asia/Riyadh", "2026-11-29T23:30", "2026-W49"),
+        ("OLD_ANALYTICS", "Asia/Riyadh", "2026-11-30T23:30", "2026-12"),
+        ("TEMP_FILES", "Asia/Kathmandu", "2026-11-30T18:20", "2026-12-01T00"),
+        ("TEMP_FILES", "Europe/Berlin", "2026-10-25T00:30", "2026-10-25T02"),
+        ("TEMP_FILES", "Europe/Berlin", "2026-10-25T01:30", "2026-10-25T02-second"),
+        ("RETENTION", "Europe/Berlin", "2026-10-25T01:30", "2026-10-25"),
+    ],
+)
+def test_a_cleanups_slot_is_its_zones_hour_day_week_or_month(kind: str, zone: str, moment: str, slot: str) -> None:
+    assert slot_of(kind, datetime.fromisoformat(moment).replace(tzinfo=UTC).astimezone(ZoneInfo(zone))) == slot
+
+
+@pytest.mark.parametrize("zone", ["Asia/Riyadh", "Europe/Berlin", "America/St_Johns"])
+@pytest.mark.parametrize("late", [timedelta(), timedelta(minutes=40)])
+def test_a_year_of_half_past_twos_by_the_zones_clock_has_each_day_once(zone: str, late: timedelta) -> None:
+    """Each queued in time or made up for later: nights in which 2:30 comes twice, or not at all, are among them."""
+    nights = [datetime(2026, 1, 1, 2, 30, tzinfo=ZoneInfo(zone)) + timedelta(days=n) for n in range(365)]
+    slots = [slot_of("RETENTION", (night.astimezone(UTC) + late).astimezone(ZoneInfo(zone))) for night in nights]
+    assert len(set(slots)) == 365

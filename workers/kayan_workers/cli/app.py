@@ -337,12 +337,16 @@ def add(
 
 @app.command(
     rich_help_panel="Add", cls=Command,
-    help="Queue a cleanup, once per slot (UTC); with --dry-run show what it would remove, and touch nothing.\n\n" + _CLEANUPS,
+    help="Queue a cleanup, once per hour, day, week or month; with --dry-run show what it would remove, and touch nothing.\n\n" + _CLEANUPS,
 )  # fmt: skip
 def cleanup(
     kind: Annotated[
         str, typer.Argument(metavar="TYPE", help="The kind of cleanup: temp-files, for example.", autocompletion=names.complete_cleanups)
     ],
+    zone: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("--time-zone", metavar="ZONE", help="Whose hour, day, week or month: an IANA name (Asia/Riyadh). UTC when not given."),
+    ] = None,
     again: Annotated[bool, typer.Option("--again", help="Even if this slot's cleanup was queued before.")] = False,
     retire: Annotated[
         bool, typer.Option("--retire-node-schedule", help="End the schedule that Node workers registered for the same cleanup.")
@@ -361,10 +365,13 @@ def cleanup(
     if not dry_run:
         if as_json:
             session.fail("--json belongs to --dry-run", session.USAGE)
-        session.run(lambda server, settings: cleaning.add(server, settings, kind=chosen, again=again, retire=retire))
+        where = session.time_zone(zone or "UTC", "--time-zone")
+        session.run(lambda server, settings: cleaning.add(server, settings, kind=chosen, zone=where, again=again, retire=retire))
         return
-    if again or retire:
-        session.fail("a dry run queues nothing and ends no schedule: --again and --retire-node-schedule do not go with it", session.USAGE)
+    if again or retire or zone:
+        session.fail(
+            "a dry run queues nothing, ends no schedule: --time-zone, --again and --retire-node-schedule do not go with it", session.USAGE
+        )
     settings = session.settings_for(session.roles_named(["cleanup"]))
     with session.to_a_reader_who_may_leave():
         cleaning.rehearse(settings, kind=chosen, limit=limit, as_json=as_json)

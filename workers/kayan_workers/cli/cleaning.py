@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import TYPE_CHECKING
 
 from kayan_workers.bull.options import JobOptions, KeepJobs
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kayan_workers.settings import Settings
 
 _SLOTS = {"hourly": "%Y-%m-%dT%H", "daily": "%Y-%m-%d", "weekly": "%G-W%V", "monthly": "%Y-%m"}
-"""The part of the time (UTC) that stays the same until a cleanup is due again."""
+"""The part of the local time that stays the same until a cleanup is due again."""
 
 _NODE_SCHEDULES = {
     "EXPIRED_LINKS": "__default__::::0 2 * * *", "OLD_ANALYTICS": "__default__::::0 3 1 * *", "TEMP_FILES": "__default__::::0 * * * *",
@@ -30,14 +30,19 @@ _KEPT_SLOTS = 750
 """A finished slot must stay known until it is over, whatever else the queue does: a month of hourly ones."""
 
 
-async def add(server: Server, settings: Settings, *, kind: str, again: bool, retire: bool) -> None:
-    """Queue one cleanup, unless this slot's has been queued before: whoever calls, however often, it runs once.
+def slot_of(kind: str, now: datetime) -> str:
+    """The hour, day, week or month of a cleanup in the zone of ``now``. An hour that comes twice when clocks go back is two."""
+    often = KINDS[kind]
+    return now.strftime(_SLOTS[often]) + ("-second" if often == "hourly" and now.fold else "")
+
+
+async def add(server: Server, settings: Settings, *, kind: str, zone: tzinfo, again: bool, retire: bool) -> None:
+    """Queue one cleanup, unless that of the slot in this ``zone`` has been queued before: whoever calls, however often, it runs once.
 
     With ``retire`` the schedule that Node workers registered for the same cleanup ends, so that nothing runs twice.
     """
-    now = datetime.now(UTC)
-    slot = now.strftime(_SLOTS[KINDS[kind]])
-    job_id = f"cleanup-{kind}-{slot}" + (f"-again-{now:%H%M%S%f}" if again else "")
+    now = datetime.now(zone)
+    job_id = f"cleanup-{kind}-{slot_of(kind, now)}" + (f"-again-{now.astimezone(UTC):%H%M%S%f}" if again else "")
     kept = KeepJobs(count=_KEPT_SLOTS)
     options = JobOptions(job_id=job_id, priority=10, remove_on_complete=kept, remove_on_fail=kept)
     async with queue_of(server, settings, "cleanup") as queue:

@@ -24,6 +24,8 @@ from kayan_workers.errors import KayanError, SettingsError
 from kayan_workers.tables import plain_table, printable
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from kayan_workers.bull.queue import Queue
     from kayan_workers.bull.server import Server
     from kayan_workers.processors.table import Role
@@ -101,6 +103,16 @@ def length_of_time(text: str, option: str) -> float:
         return seconds(text)
     except ValueError as error:
         fail(f"{option}: {error}", USAGE)
+
+
+def time_zone(name: str, option: str) -> ZoneInfo:
+    """By its IANA name."""
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # unknown; a path; a folder of zones
+        fail(f"{option}: there is no time zone {name!r}; give an IANA name like Asia/Riyadh", USAGE)
 
 
 def run(command: Callable[[Server, Settings], Awaitable[T]], *, roles: Sequence[Role] = (), interrupted: int = INTERRUPTED) -> T:
