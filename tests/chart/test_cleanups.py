@@ -33,7 +33,7 @@ def test_every_cleanup_has_its_cron_job() -> None:
     assert cronjobs.keys() == {as_typed(kind) for kind in KINDS}
     for cleanup, found in cronjobs.items():
         [container] = found["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
-        assert container["args"] == ["cleanup", cleanup, "--retire-node-schedule"]
+        assert container["args"] == ["cleanup", cleanup, "--retire-node-schedule", "--time-zone", "Etc/UTC"]
         assert container["image"].startswith("kayanlive/workers-maintenance:")
 
 
