@@ -348,7 +348,7 @@ async def test_the_line_of_the_mail_service_is_readable_by_people(redis_url: str
         assert "mails cannot be sent: SES in eu-central-1 cannot be used: Could not connect to the endpoint URL" in running.output()
 
 
-async def test_a_table_that_is_locked_or_a_right_that_is_missing_holds_nobody(redis_url: str, database_url: str, tmp_path: Path) -> None:
+async def test_a_right_that_is_missing_holds_nobody(redis_url: str, database_url: str, tmp_path: Path) -> None:
     """The server is there and lets us in: what one statement meets is its job's trouble."""
     with app_of(database_url) as app:
         asset = app.asset()

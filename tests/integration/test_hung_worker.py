@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from at_work import queue_at
 from kayan import WorkerProcess, kayan
+from kayan_workers.bull.keys import Keys
+from kayan_workers.bull.queue import Queue
+from kayan_workers.bull.server import RedisAddress, Server
 from redis_process import ClusterGroup, RedisProcess
 from slow_worker import SlowWorker
 from waiting import wait_until
@@ -82,17 +86,26 @@ async def test_a_worker_is_alive_while_redis_hangs_or_is_away(private_redis: Red
 
 
 async def test_a_worker_lives_through_an_outage_of_a_whole_cluster(slow: SlowWorker) -> None:
-    """All nodes hang, then all are gone, then all are back; the second try to connect comes while none answers."""
+    """All nodes hang, then all are gone, then all are back; the second try to connect comes while none answers. A job runs all the while,
+    whose lock is to be renewed: that call tries fewer nodes than there are, each for 5 s."""
     cluster = ClusterGroup()
     try:
         cluster.start()
         settings = {"REDIS_URL": cluster.url, "REDIS_CLUSTER": "true", "BULL_PREFIX": "{bull}"}
-        with slow.running(first=SCALED_DOWN, **settings) as running:
+        fewer = f"{SCALED_DOWN}worker.HUNG_SECONDS = 15\nserver._OTHER_NODES = 0\n"
+        with slow.running(first=fewer, LOCK_RENEW_MS="1500", **settings) as running:
             running.wait_for("redis.connected")
+            producer = Server(RedisAddress(url=cluster.url, cluster=True))
+            job = await Queue("slow", producer, prefix="{bull}").add({"seconds": 300})
+            running.wait_for("job.started")
+            lock = Keys("slow", "{bull}").lock(job.id)
+            await wait_until(lambda: is_so(producer, lock, lambda ttl: ttl < 29_500), what="a lock that is about to be renewed")
+            await wait_until(lambda: is_so(producer, lock, lambda ttl: ttl > 29_600), what="its renewal")
+            await producer.close()
             for node in cluster.nodes:
                 freeze(node)
             running.wait_for("redis.lost")
-            await stays_alive(running, seconds=14)
+            await stays_alive(running, seconds=22)
             for node in cluster.nodes:
                 node.kill()
             await stays_alive(running, seconds=5)
@@ -104,6 +117,11 @@ async def test_a_worker_lives_through_an_outage_of_a_whole_cluster(slow: SlowWor
             assert is_alive(running)
     finally:
         cluster.remove()
+
+
+async def is_so(server: Server, key: str, claim: Callable[[int], bool]) -> bool:
+    """Whether the claim about the milliseconds that a key has to live is true."""
+    return claim(int(await server.commands.pttl(key)))
 
 
 async def stays_alive(running: WorkerProcess, *, seconds: float) -> None:

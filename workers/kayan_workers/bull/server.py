@@ -35,6 +35,8 @@ OLDEST_VERSION = (6, 2)
 
 CALL_TIMEOUT = 15.0
 """Seconds a call may take before its connection counts as dead. Far above any script of ours."""
+_OTHER_NODES = 3
+"""How many nodes of a cluster, beyond those it was given, a blocking client asks where the others are."""
 
 CLOCKS_APART_MS = 2000
 """How far our clock may be from Redis's before it is worth a word: every time on the wire is its writer's."""
@@ -116,13 +118,20 @@ class _Cluster(aredis.RedisCluster):
 
 
 class _BlockingCluster(redis.RedisCluster):
-    """The same, for threads: it looks for its nodes when it is made."""
+    """The same, for threads: it looks for its nodes when it is made.
+
+    When a call fails it asks for them again, one node after the other: those it was given and a few more, not all of a large cluster. In an
+    outage each costs a time limit, and whoever waits for the call must not seem to hang.
+    """
 
     def __init__(self, **options: Any) -> None:
         try:
-            super().__init__(**options)
+            super().__init__(**options, dynamic_startup_nodes=False)
         except RedisClusterException as error:
             raise redis.exceptions.ConnectionError(str(error)) from error
+        known = self.get_nodes()  # type: ignore[no-untyped-call]
+        for node in random.sample(known, min(_OTHER_NODES, len(known))):
+            self.nodes_manager.startup_nodes[node.name] = node
 
 
 class Server:

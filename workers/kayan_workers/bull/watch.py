@@ -123,6 +123,8 @@ class Watch:
             await asyncio.wait([wanting, line.closed], return_when=asyncio.FIRST_COMPLETED)
         finally:
             await end([wanting])
+        if line.closed.done():  # now, and not when the claims' own connection is back: that would tell of a second loss
+            raise line.closed.result()
 
     async def _claim(self) -> None:
         """Claim what there is room for, perhaps nothing, and give the turn back in the same step."""
