@@ -9,24 +9,17 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
-from urllib.parse import urlsplit, urlunsplit
 
 import hypothesis
-import psycopg
 import pytest
 import redis_process
 import servers
 from app import as_role
-from kayan_workers.cli.grants import grants
-from kayan_workers.cli.names import chosen_roles
-from kayan_workers.processors.table import ROLES
+from databases import administer, fleet_roles_of, in_database, template_of
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from wire import node_packages
-
-SCHEMA = Path(__file__).parent.parent / "workers/kayan_workers/demo/schema.sql"
 
 T = TypeVar("T")
 
@@ -89,22 +82,15 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def fleet_roles(postgres_url: str) -> Iterator[dict[str, str]]:
     """Database roles for the code under test, by the queues that it may work: ``all``, a family, or one."""
-    names = dict.fromkeys(["all", *(role.family for role in ROLES), *(role.name for role in ROLES)])
-    roles = {name: f"kayan_{name}_{secrets.token_hex(4)}" for name in names}
-    _administer(postgres_url, *(f"CREATE ROLE {role} LOGIN PASSWORD 'hush-hush'" for role in roles.values()))
-    yield roles
-    _administer(postgres_url, f"DROP ROLE {', '.join(roles.values())}")
+    with fleet_roles_of(postgres_url) as roles:
+        yield roles
 
 
 @pytest.fixture(scope="session")
 def database_template(postgres_url: str, fleet_roles: dict[str, str]) -> Iterator[str]:
-    """The name of a database with the app's tables, from which each test has a copy. Nobody may do more than ``kayan grants`` says."""
-    name = f"kayan_template_{secrets.token_hex(4)}"
-    _administer(postgres_url, f'CREATE DATABASE "{name}"')
-    scripts = [grants(chosen_roles([queues]), to=role) for queues, role in fleet_roles.items()]
-    _administer(_database(postgres_url, name), SCHEMA.read_text(), "REVOKE ALL ON SCHEMA public FROM PUBLIC", *scripts)
-    yield name
-    _administer(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    """The name of a database with the app's tables, from which each test has a copy."""
+    with template_of(postgres_url, fleet_roles) as name:
+        yield name
 
 
 @pytest.fixture
@@ -112,9 +98,9 @@ def owner_url(postgres_url: str, database_template: str) -> Iterator[str]:
     """The URL of a fresh database with the app's tables, empty, as their owner. For tests that need more than a worker may."""
     name = f"kayan_test_{secrets.token_hex(6)}"
     create, narrow = f'CREATE DATABASE "{name}" TEMPLATE "{database_template}"', f'REVOKE TEMPORARY ON DATABASE "{name}" FROM PUBLIC'
-    _administer(postgres_url, create, narrow)
-    yield _database(postgres_url, name)
-    _administer(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+    administer(postgres_url, create, narrow)
+    yield in_database(postgres_url, name)
+    administer(postgres_url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
@@ -136,20 +122,9 @@ def database_url(owner_url: str, fleet_roles: dict[str, str], rights: str) -> st
 def lesser_role(owner_url: str) -> Iterator[str]:
     """A role of the fresh database that owns nothing and may do nothing but connect; ``app.as_role`` makes its URL."""
     name = f"lesser_{secrets.token_hex(4)}"
-    _administer(owner_url, f"CREATE ROLE {name} LOGIN PASSWORD 'hush-hush'")
+    administer(owner_url, f"CREATE ROLE {name} LOGIN PASSWORD 'hush-hush'")
     yield name
-    _administer(owner_url, f"DROP OWNED BY {name} CASCADE", f"DROP ROLE {name}")
-
-
-def _administer(url: str, *statements: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement)  # type: ignore[arg-type]
-
-
-def _database(url: str, name: str) -> str:
-    """``url`` with another database's name."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+    administer(owner_url, f"DROP OWNED BY {name} CASCADE", f"DROP ROLE {name}")
 
 
 # -- Bull ------------------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 import servers
 from boxes import Surroundings
+from databases import fleet_roles_of, template_of
 from redis import Redis
 from servers import S3Server
 from testcontainers.core.network import Network
@@ -48,6 +49,19 @@ def postgres_url(network: Network) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def fleet_roles(postgres_url: str) -> Iterator[dict[str, str]]:
+    """Of that server: those of the other tests, on another, live as long as the run."""
+    with fleet_roles_of(postgres_url) as roles:
+        yield roles
+
+
+@pytest.fixture(scope="session")
+def database_template(postgres_url: str, fleet_roles: dict[str, str]) -> Iterator[str]:
+    with template_of(postgres_url, fleet_roles) as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
 def s3_server(network: Network) -> Iterator[S3Server]:
     access, secret = servers.S3_KEYS
     settings = {"ROOT_ACCESS_KEY": access, "ROOT_SECRET_KEY": secret}
@@ -59,9 +73,10 @@ def s3_server(network: Network) -> Iterator[S3Server]:
 @pytest.fixture
 def surroundings(network: Network, redis_url: str, database_url: str, s3: S3Server) -> Surroundings:
     """What a worker in a container is told about this test's servers."""
+    role = urlsplit(database_url).netloc.rpartition("@")[0]
     return Surroundings(network.name, {
         "REDIS_HOST": "redis",
-        "DATABASE_URL": urlunsplit(urlsplit(database_url)._replace(netloc="postgres:kayan@postgres:5432")),
+        "DATABASE_URL": urlunsplit(urlsplit(database_url)._replace(netloc=f"{role}@postgres:5432")),
         "AWS_S3_BUCKET": s3.bucket,
         "AWS_ENDPOINT_URL_S3": "http://s3:7070",
         "AWS_ACCESS_KEY_ID": s3.access_key,
