@@ -71,13 +71,16 @@ async def test_without_store_and_mail_service_no_job_that_needs_them_counts_as_d
     with app_of(database_url) as app:
         await queue_one_of_each(redis_url, app)
         with worker("all", variables=settings(redis_url, database_url, tmp_path)) as running:
-            need_none = ["notification", "analytics"]
-            for queue in [name for name in QUEUES if name not in need_none]:
-                running.wait_for("job.retried", queue=queue, timeout=90)
-            for queue in need_none:
+            held = {edge: set(running.wait_for("worker.holding", edge=edge, timeout=60)["roles"]) for edge in ("storage", "mail")}
+            assert held == {"storage": {"asset", "thumbnail", "variant", "cleanup"}, "mail": {"email"}}
+            for queue in ("notification", "analytics"):
                 running.wait_for("job.completed", queue=queue)
-            assert outcomes(running) == {name: "job.completed" if name in need_none else "job.retried" for name in QUEUES}
-        assert app.rows("assets", "thumbnailKey", "thumbnailPath", "processingStatus") == [(None, None, "PROCESSING")]
+        assert outcomes(running) == dict.fromkeys(("notification", "analytics"), "job.completed")
+        for name in ("asset-processing", "thumbnail-generation", "variant-generation", "email", "cleanup"):
+            async with queue_at(redis_url, name) as queue:
+                counts = await queue.counts()
+            assert (name, counts.waiting, counts.failed, counts.completed) == (name, 1, 0, 0)
+        assert app.rows("assets", "thumbnailKey", "thumbnailPath", "processingStatus") == [(None, None, "PENDING")]
         assert app.rows("asset_variants", "fileKey") == [KEY]
 
 

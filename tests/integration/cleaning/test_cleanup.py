@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -159,7 +159,7 @@ def test_a_run_is_remembered_with_who_when_by_which_rule_and_what(app: App, edge
     assert row[:10] == ("TEMP_FILES", "test-pod", job.id, job.timestamp_ms, 2, 2, 1, 1, 0, None)
     assert [(found["what"], found["id"]) for found in row[10]] == [("asset", abandoned)]
     cutoff = datetime.fromisoformat(row[11]["asset"])
-    assert abs(cutoff - (NOW - timedelta(hours=24))) < timedelta(minutes=5)
+    assert abs(cutoff - (datetime.now(UTC) - timedelta(hours=24))) < timedelta(minutes=5)
     assert row[12] is True
     assert app.rows("assets", "id") == [arrived]
 
