@@ -22,8 +22,8 @@ Values = Mapping[str, Any]
 WORKERS = tuple(role.name for role in ROLES)
 QUEUES = tuple(role.queue for role in ROLES)
 
-QUICK: Values = {"settings": {"lockDurationMs": 5000, "stalledIntervalMs": 3000}}
-"""Whoever dies with a job is noticed in seconds, not in half a minute."""
+QUICK: Values = {"settings": {"lockDurationMs": 15000, "stalledIntervalMs": 5000}}
+"""Whoever dies with a job is noticed sooner than after half a minute; a pod that a busy node keeps waiting for seconds is not dead."""
 
 
 def only(*workers: str) -> Values:

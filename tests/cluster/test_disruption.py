@@ -92,7 +92,7 @@ async def test_the_jobs_of_a_pod_that_is_killed_without_warning_finish_elsewhere
             return "" if now == pod else now
 
         other = until(another, 60, what="another pod has it")
-        timings.note("pod killed with its job → job runs elsewhere (locks of 5 s)", time.monotonic() - began)
+        timings.note("pod killed with its job → job runs elsewhere (locks of 15 s)", time.monotonic() - began)
         assert [event["job_id"] for event in release.logged("variant") if event["event"] == "job.stalled"] == [job_id]
         wait_finished(redis, 240, (VARIANT,))
         assert load.not_completed(redis, VARIANT, [job_id]) == {}
