@@ -13,17 +13,14 @@ import tempfile
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import redis_process
 import servers
 import yaml
+from chart.rendered import render
 from waiting import wait_until_ready
-
-CHART = servers.PROJECT / "charts"
-KUBERNETES = "1.34.4"
 
 Settings = Mapping[str, object]
 """Values of the chart by their dotted names."""
@@ -49,18 +46,8 @@ def rendered(
     kind: str, settings: Settings | None = None, *, release: str = "kayan-workers", namespace: str = "live"
 ) -> list[dict[str, Any]]:
     """The release's objects of that kind."""
-    told = tuple(f"{name}={json.dumps(value)}" for name, value in (settings or {}).items())
-    return [found for found in yaml.safe_load_all(_manifests(told, release, namespace)) if found and found["kind"] == kind]
-
-
-@cache
-def _manifests(settings: tuple[str, ...], release: str, namespace: str) -> str:
-    helm = program("helm", "install Helm 3 (https://helm.sh)")
-    options = [part for setting in settings for part in ("--set-json", setting)]
-    command = [helm, "template", release, str(CHART), "--namespace", namespace, "--kube-version", KUBERNETES, *options]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+    told = [part for name, value in (settings or {}).items() for part in ("--set-json", f"{name}={json.dumps(value)}")]
+    return render(None, *told, release=release, namespace=namespace).of(kind)
 
 
 def rules(settings: Settings | None = None, *, namespace: str = "live") -> dict[str, Any]:

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 from chart.fleet import LONG, QUEUES, fleet, pod_of, series, worker
-from chart.prometheus import CHART, STEP, Prometheus, Series, Settings, alerts, promtool, rendered, rules, scraping, trial
+from chart.prometheus import STEP, Prometheus, Series, Settings, alerts, promtool, rendered, rules, scraping, trial
+from chart.rendered import CHART
 from kayan import worker as worker_process
 from kayan_workers.bull.queue import Queue
 from kayan_workers.bull.server import RedisAddress, Server

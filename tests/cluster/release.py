@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from chart.rendered import CHART, merged
 from cluster.kube import Namespace, Object, ready, run, until
 from kayan_workers.processors.table import ROLES
 from redis import Redis
 
-CHART = Path(__file__).parents[2] / "charts"
 Values = Mapping[str, Any]
 
 WORKERS = tuple(role.name for role in ROLES)
@@ -29,16 +29,6 @@ QUICK: Values = {"settings": {"lockDurationMs": 15000, "stalledIntervalMs": 5000
 def only(*workers: str) -> Values:
     """Values that leave only these workers."""
     return {"workers": {name: None for name in WORKERS if name not in workers}}
-
-
-def merged(*values: Values) -> dict[str, Any]:
-    """Later ones win, mapping by mapping."""
-    result: dict[str, Any] = {}
-    for one in values:
-        for key, value in one.items():
-            is_mapping = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-            result[key] = merged(result[key], value) if is_mapping else value
-    return result
 
 
 @dataclass
