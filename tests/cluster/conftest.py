@@ -11,12 +11,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from boxes import VERSION
+from chart.rendered import CHART
 from cluster import timings
 from cluster.kube import Namespace, run
 from cluster.release import Release
 from servers import PROJECT, missing
 
 FAMILIES = ("media", "messaging", "analytics", "maintenance")
+LOAD = "KAYAN_TEST_CLUSTER_LOAD"
 STORES = ("redis:7", "postgres:17", "versity/versitygw:v1.8.0")
 
 
@@ -45,17 +48,30 @@ def cluster() -> None:
     answer = subprocess.run(["kubectl", "get", "nodes"], capture_output=True, text=True, timeout=30, check=False)
     if answer.returncode:
         missing(f"the cluster of KUBECONFIG does not answer: {answer.stderr.strip()[-300:]}")
-    load = os.environ.get("KAYAN_TEST_CLUSTER_LOAD")
-    if not load:
-        missing("KAYAN_TEST_CLUSTER_LOAD is not set: the command that brings local images into the cluster, `kind load docker-image`, say")
+    if not os.environ.get(LOAD):
+        missing(f"{LOAD} is not set: the command that brings local images into the cluster, `kind load docker-image`, say")
     run("make", "--directory", str(PROJECT), "images", timeout=1500)
-    images = [f"kayanlive/workers-{family}:{_version()}" for family in FAMILIES]
+    images = _images(VERSION)
     for image in images:
         timings.note_size(image, int(run("docker", "image", "inspect", "--format", "{{.Size}}", image)))
     # the stores' images can be pulled where there is a network
     here = run("docker", "images", "--format", "{{.Repository}}:{{.Tag}}").split()
     stores = [image for image in STORES if image in here]
-    run(*shlex.split(load), *images, *stores, timeout=900)
+    run(*shlex.split(os.environ[LOAD]), *images, *stores, timeout=900)
+
+
+@pytest.fixture(scope="session")
+def next_chart(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The chart of the version after this one, whose images are in the cluster. But for its number it is this one."""
+    number = f"{VERSION}-next"
+    for image, following in zip(_images(VERSION), _images(number), strict=True):
+        run("docker", "tag", image, following)
+    run(*shlex.split(os.environ[LOAD]), *_images(number), timeout=900)
+    chart = tmp_path_factory.mktemp("next") / CHART.name
+    shutil.copytree(CHART, chart)
+    described = chart / "Chart.yaml"
+    described.write_text(described.read_text().replace(VERSION, number))
+    return chart
 
 
 @pytest.fixture
@@ -65,6 +81,5 @@ def new_release(cluster: None) -> Iterator[Callable[..., Release]]:
         yield lambda name="kayan-workers", **fields: Release(stack.enter_context(Namespace.made()), name, **fields)
 
 
-def _version() -> str:
-    line = next(line for line in (Path(PROJECT) / "charts/Chart.yaml").read_text().splitlines() if line.startswith("appVersion:"))
-    return line.split(":")[1].strip().strip('"')
+def _images(number: str) -> list[str]:
+    return [f"kayanlive/workers-{family}:{number}" for family in FAMILIES]

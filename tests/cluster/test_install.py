@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from boxes import VERSION
 from cluster import timings
 from cluster.kube import Namespace, restarts, until
-from cluster.release import QUEUES, WORKERS, Release, counted, wait_finished
+from cluster.release import WORKERS, Release, counted, wait_finished
 from wire.peer import NodePeer
 
 
@@ -80,17 +82,38 @@ async def test_bulls_producers_outside_of_the_cluster_feed_it(release: Release, 
             await node.stop()
 
 
-def test_an_upgrade_a_rollback_and_an_uninstall_leave_nothing_behind(release: Release) -> None:
+def test_new_settings_the_next_version_a_rollback_and_an_uninstall_leave_nothing_behind(release: Release, next_chart: Path) -> None:
     """The last test of this module: afterwards there is no release."""
-    before = {name: release.namespace.pod_names(name) for name in WORKERS}
+
+    def fleet() -> dict[str, set[str]]:
+        return {name: set(release.namespace.pod_names(name)) for name in WORKERS}
+
+    def tags() -> set[str]:
+        pods = [pod for name in WORKERS for pod in release.namespace.pods(name)]
+        return {container["image"].rpartition(":")[2] for pod in pods for container in pod["spec"]["containers"]}
+
+    def stores() -> list[str]:
+        pods = release.namespace.get("pods", "--selector", "app.kubernetes.io/component in (demo-redis, demo-postgres, demo-s3)")
+        return sorted(pod["metadata"]["uid"] for pod in pods)
+
+    def demo_is_worked() -> bool:
+        return "as it should be" in release.kayan("asset", "demo", "verify", check=False)
+
+    of_this_version, filled = fleet(), stores()
+    assert (tags(), len(filled)) == ({VERSION}, 3)
     release.upgrade({"workers": {"thumbnail": {"replicas": 2}}, "settings": {"logLevel": "debug"}})
-    assert len(release.namespace.pods("thumbnail")) == 2
-    assert all(set(release.namespace.pod_names(name)).isdisjoint(before[name]) for name in WORKERS), "new settings are new pods"
+    assert len(fleet()["thumbnail"]) == 2
+    assert all(of_this_version[name].isdisjoint(pods) for name, pods in fleet().items()), "new settings are new pods"
+    assert stores() == filled, "and no reason to lose what the demo's stores hold"
+    release.chart = next_chart
+    release.upgrade()
+    assert tags() == {f"{VERSION}-next"}
+    assert set(stores()).isdisjoint(filled), "another version may have other tables: its demo begins with empty stores"
+    until(demo_is_worked, 120, what="its demo is worked")
     release.helm("rollback", release.name, "1", "--wait")
     release.wait_ready()
-    assert len(release.namespace.pods("thumbnail")) == 1
-    with release.redis() as redis:
-        assert all(counted(redis, "completed", QUEUES).values()), "the stores were not touched"
+    assert (tags(), len(fleet()["thumbnail"])) == ({VERSION}, 1)
+    until(demo_is_worked, 120, what="this version's demo is worked again")
     release.uninstall()
     kinds = "deployments,replicasets,pods,jobs,cronjobs,services,secrets,networkpolicies,poddisruptionbudgets,configmaps,serviceaccounts"
 
