@@ -292,8 +292,8 @@ class Worker:
                 names, variables = found
                 Settings.from_environment(variables, self.roles)
             except SettingsError as error:
-                if str(error) != said:
-                    said = str(error)
+                if (problems := "; ".join(error.problems)) != said:
+                    said = problems
                     self.log.error("settings.wrong", variables=names, error=said)
                 continue
             self.log.info("settings.changed", variables=names)

@@ -1,0 +1,96 @@
+"""Whoever reads a worker's lines as text reads sentences: each event that the sources can log has one."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import kayan_workers
+import pytest
+from kayan_workers import logs
+from kayan_workers.processors.table import DATABASE, MAIL, STORAGE
+
+pytestmark = pytest.mark.usefixtures("logging_as_before")
+
+SOURCES = Path(kayan_workers.__file__).parent
+LOGGED_BY = {"debug": 0, "info": 0, "warning": 0, "error": 0, "note": 1}
+"""Methods that log an event, and which of their arguments it is."""
+COMMON = {"queue": "email", "job_id": "7", "attempt": 1, "duration_ms": 1, "delay_ms": 1, "error": "why"}
+"""What loggers carry, or what is put together elsewhere."""
+FIGURES = {"examined": 3, "removed": 2, "kept": 1}
+STAND_INS: dict[str, Any] = {"roles": ["email"], "queues": {"email": {"waiting": 1}}, "labels": {}, "variables": ["REDIS_URL"]}
+
+Event = tuple[str, frozenset[str]]
+"""Its name and the fields that it is given there."""
+
+
+def names(event: ast.expr) -> list[str]:
+    """The events that an argument can be: a text, one of two, or an edge's."""
+    match event:
+        case ast.Constant(value=str(name)):
+            return [name]
+        case ast.IfExp():
+            return names(event.body) + names(event.orelse)
+        case ast.JoinedStr(values=[ast.FormattedValue(value=ast.Name(id="edge")), ast.Constant(value=str(end))]):
+            return [f"{edge}{end}" for edge in (DATABASE, STORAGE, MAIL)]
+        case _:
+            return []
+
+
+def logged() -> Iterator[Event]:
+    for file in SOURCES.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            match node:
+                case ast.Call(func=ast.Attribute(attr=method), args=args, keywords=keywords) if len(args) > LOGGED_BY.get(method, 99):
+                    found, fields = names(args[LOGGED_BY[method]]), [keyword.arg for keyword in keywords if keyword.arg]
+                case ast.Dict(keys=[ast.Constant(value="event"), *_], values=[event, *_]):
+                    found, fields = names(event), []
+                case ast.Assign(targets=[ast.Name(id="event")], value=event):
+                    found, fields = names(event), ["library", "message"]
+                case _:
+                    continue
+            yield from ((name, frozenset(fields)) for name in found if re.fullmatch(r"[a-z]+\.[a-z_]+", name))
+
+
+def text_of(event: str, fields: dict[str, Any]) -> str:
+    stream = io.StringIO()
+    logs.configure(form="text", stream=stream)
+    logs.get().info(event, **fields)
+    return stream.getvalue()
+
+
+EVENTS = sorted(set(logged()), key=lambda event: (event[0], sorted(event[1])))
+
+
+def test_the_events_are_found_wherever_they_are_logged() -> None:
+    found = {name for name, _ in EVENTS}
+    assert found >= {
+        "worker.started", "job.completed", "cleanup.ended", "library.note", "queue.fenced", "queue.released", "mail.unusable",
+    }  # fmt: skip
+    assert len(found) > 40
+
+
+@pytest.mark.parametrize(("event", "given"), EVENTS, ids=[f"{name} {' '.join(sorted(fields))}" for name, fields in EVENTS])
+def test_every_event_is_a_sentence(event: str, given: frozenset[str]) -> None:
+    fields = {field: STAND_INS.get(field, 1) for field in given - {"exc_info"}} | COMMON | (FIGURES if event == "cleanup.ended" else {})
+
+    assert event not in text_of(event, fields), f"{event} has no phrase in logs.py, or one with a field that it is not given"
+
+
+@pytest.mark.parametrize(
+    ("event", "fields", "text"),
+    [
+        ("settings.changed", {"variables": ["DATABASE_URL", "EMAIL_FROM"]}, "🔄 other settings in the files: DATABASE_URL, EMAIL_FROM"),
+        ("settings.wrong", {"variables": ["REDIS_URL"], "error": "no scheme"},
+         "❌ other settings in the files (REDIS_URL) that no worker would start with, so the old ones stay: no scheme"),
+        ("worker.draining", {"running": 2, "grace_seconds": 25.0}, "📴 beginning anew: 2 running jobs have 25 s to finish"),
+        ("worker.draining", {"signal": "SIGTERM", "running": 0, "grace_seconds": 25.0},
+         "📴 SIGTERM received: 0 running jobs have 25 s to finish; once more exits at once"),
+    ],
+)  # fmt: skip
+def test_a_worker_that_begins_anew_says_why_in_words(event: str, fields: dict[str, Any], text: str) -> None:
+    assert text_of(event, fields).rstrip("\n").partition(" ")[2] == text
