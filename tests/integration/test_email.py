@@ -481,6 +481,14 @@ def test_a_job_that_is_interrupted_while_ses_takes_its_mail_still_writes_it_down
     assert [(row["maybe_twice"], row["sent_at"] is not None) for row in rows(edges)] == [(False, True)]
 
 
+def test_whoever_knows_an_address_finds_its_mail_in_the_record_however_the_job_spells_it(send: Send, edges: Edges) -> None:
+    send(a_job(PLAIN | {"to": "Ada <ADA@Example.com>"}, id="1"))
+    send(a_job(PLAIN | {"to": ["omar@example.com", "Ada@example.com"], "visibleRecipients": True}, id="2"))
+
+    together = ["ada@example.com", "omar@example.com"]
+    assert [row["recipient"] for row in rows(edges)] == [deliveries.digest_of(["ada@example.com"]), deliveries.digest_of(together)]
+
+
 def test_recipients_see_each_other_when_the_job_says_so_and_it_is_one_mail(send: Send, ses: SesServer, edges: Edges) -> None:
     everyone = ["ada@example.com", "Bob <bob@example.com>", "eve@example.com", "ADA@example.com"]
     job = a_job(WELCOME | {"to": everyone, "visibleRecipients": True})

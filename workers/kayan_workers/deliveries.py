@@ -16,9 +16,10 @@ The table stands beside the ledger, in the fleet's own schema, and holds no addr
 from __future__ import annotations
 
 import enum
+import hashlib
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -42,9 +43,14 @@ class Delivery(NamedTuple):
     added_ms: int
     """When the job was added: ids start again at 1 when Redis is emptied."""
     recipient: str
-    """SHA-256 of the address, or of all of them, in hex."""
+    """``digest_of`` the address, or of all of them."""
     message_id: str
     """The Message-ID we give it, by which a received mail is traced back to its job."""
+
+
+def digest_of(addresses: Iterable[str]) -> str:
+    """How those who get one mail together are recorded: a SHA-256 in hex, whatever order and spelling a job has them in."""
+    return hashlib.sha256("\0".join(sorted(address.lower() for address in addresses)).encode()).hexdigest()
 
 
 class Claim(enum.Enum):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import email
 import email.policy
-import hashlib
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, LiteralString
 
+from kayan_workers import deliveries
 from kayan_workers.demo.jobs import VARIANTS, Planned
 from kayan_workers.demo.world import MUTED, Upload, World
 from kayan_workers.errors import PermanentError
@@ -202,10 +202,10 @@ _SENT = "SELECT recipient FROM kayan_workers.mails WHERE queue = 'email' AND sta
 
 
 def _recorded_mails(evidence: Evidence, outcome: Outcome, wanted: Counter[str]) -> None:
-    """As far as can be told without the mails: the workers have written down each recipient, by the SHA-256 of the address."""
+    """As far as can be told without the mails: the workers have written down each recipient, by a digest of the address."""
     there = evidence.rows("SELECT to_regclass('kayan_workers.mails') IS NOT NULL")[0][0]
     sent = evidence.rows(_SENT) if there else []
-    by_digest = {hashlib.sha256(address.encode()).hexdigest(): address for address in wanted}
+    by_digest = {deliveries.digest_of([address]): address for address in wanted}
     found = Counter(by_digest.get(digest, "somebody else") for (digest,) in sent)
     outcome.expect("mails recorded as sent by recipient", found, wanted)
     outcome.produced["mails"] = found.total()

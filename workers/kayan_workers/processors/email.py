@@ -9,7 +9,6 @@ What SES does not take at the moment waits: for a while in the job, then in the 
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -226,8 +225,7 @@ def _deliver(
 
 
 def _delivery(job: JobHandle, group: Sequence[Address], sender: Address) -> Delivery:
-    """Named after whom it goes to, in whatever order and spelling the job has them."""
-    everybody = "\0".join(sorted(recipient.addr_spec.lower() for recipient in group))
-    digest = hashlib.sha256(everybody.encode()).hexdigest()
+    """Named after whom it goes to."""
+    digest = deliveries.digest_of(recipient.addr_spec for recipient in group)
     own_id = message_id(sender.domain, job.queue, job.id, job.timestamp_ms, digest)
     return Delivery(job.queue, job.id, job.timestamp_ms, digest, own_id)
