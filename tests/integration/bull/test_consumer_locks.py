@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from at_work import queue_at, working
+from kayan_workers.bull import scripts
 from kayan_workers.bull.keys import Keys
 from kayan_workers.bull.options import JobOptions
+from proxy import Proxy
 from redis.asyncio import Redis
 from waiting import wait_until
 
@@ -117,6 +120,29 @@ async def test_a_job_that_somebody_deletes_while_it_runs_is_told_as_removed_and_
             await wait_until(lambda: seen.said("job_removed") == [job.id])
     assert seen.said("job_lost") == []
     assert not await redis.keys("bull:*")
+
+
+async def test_a_renewal_that_gets_no_answer_is_tried_again_while_there_is_a_lock_of_five_seconds(redis_url: str, redis: Redis) -> None:
+    go = asyncio.Event()
+
+    async def work(job: Any) -> None:
+        await go.wait()
+
+    async def renewed_or_gone() -> bool:
+        return not 0 < await redis.pttl(KEYS.lock("1")) < 3500
+
+    settings = {"lock_duration_ms": 5000, "lock_renew_ms": 2000, "stalled_interval_ms": 0}
+    async with Proxy(urlsplit(redis_url).port or 6379) as proxy, queue_at(proxy.url) as queue:
+        proxy.hold_request(scripts.load("extend_locks").sha.encode())
+        job = await queue.add({})
+        async with working(queue, work, settings=settings) as (_, seen):
+            await wait_until(lambda: proxy.holding == 1)
+            token = await redis.get(KEYS.lock(job.id))
+            await wait_until(renewed_or_gone)
+            assert await redis.get(KEYS.lock(job.id)) == token is not None
+            go.set()
+            await wait_until(lambda: seen.said("job_completed") == [job.id])
+    assert seen.said("job_lost") == []
 
 
 @pytest.mark.parametrize("kind", ["async", "thread"])

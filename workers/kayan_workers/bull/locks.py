@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 
 _EXTEND = scripts.load("extend_locks")
 _MOST = 500
+_SHORTEST_TIMEOUT, _LONGEST_TIMEOUT = 0.5, 5.0
+"""Seconds that a renewal waits for its answer: a Redis that is merely slow must not lose its connection each time."""
 
 
 class Holder(Protocol):
@@ -99,8 +101,14 @@ class LockKeeper:
             if job.id in lost:
                 holder.lock_lost(job, settle.WHY[lost[job.id]])
 
+    @property
+    def _timeout(self) -> float:
+        """Half of what is left of a lock when it is renewed at the latest: if no answer comes, there is time for a second try."""
+        left = min((holder.lock_ms / 1000 for holder in self._holders), default=0) - self._period
+        return min(max(left / 2, _SHORTEST_TIMEOUT), _LONGEST_TIMEOUT)
+
     def _call(self, keys: tuple[str, str], args: list[Any]) -> list[Any]:
         if self._redis is None:
-            self._redis = self._server.blocking_client()
+            self._redis = self._server.blocking_client(self._timeout)
         reply: list[Any] = scripts.run_blocking(self._redis, _EXTEND, keys, args)
         return reply

@@ -161,9 +161,10 @@ class Server:
         """A redis-py client of its own, for pub/sub and long scans; the caller closes it. ``name`` is its CLIENT SETNAME."""
         return self._client(client_name=name)
 
-    def blocking_client(self) -> Any:
-        """A synchronous redis-py client, for the thread that renews locks."""
-        options = self._options() | {"retry": Retry(NoBackoff(), 0), "socket_timeout": 5, "socket_connect_timeout": 5}
+    def blocking_client(self, timeout: float = 5.0) -> Any:
+        """A synchronous redis-py client, for threads such as the one that renews locks. ``timeout`` is how many seconds it waits for a
+        connection, and for a reply."""
+        options = self._options() | {"retry": Retry(NoBackoff(), 0), "socket_timeout": timeout, "socket_connect_timeout": timeout}
         if self.address.sentinels:
             group = Sentinel(  # type: ignore[no-untyped-call]
                 list(self.address.sentinels), sentinel_kwargs=self._sentinel_options(), **_without_address(options)
