@@ -20,7 +20,7 @@ Decisions
   kayan.cloudMetadata     "true" when a family's pods may reach the cloud's metadata address
 
 Pods
-  kayan.podSecurity       the pod's security context
+  kayan.podSecurity       the pod's security context                           (.Values.podSecurityContext)
   kayan.containerSecurity the container's
   kayan.environment       what every container of ours is told
   kayan.secretVolume      the secrets as files, those of a family only         (dict "root" $ "family" "media")
@@ -158,7 +158,7 @@ labels: {{- include "kayan.labels" (dict "root" .root "component" .component "ex
 
 {{- define "kayan.podSecurity" -}}
 runAsNonRoot: true
-{{- range $name, $id := .Values.podSecurityContext }}
+{{- range $name, $id := . }}
 {{ $name }}: {{ int64 $id }}
 {{- end }}
 seccompProfile: {type: RuntimeDefault}

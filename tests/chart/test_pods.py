@@ -26,6 +26,19 @@ def test_every_container_runs_as_a_user_without_rights_on_a_root_it_cannot_write
             }, pod.of
 
 
+@pytest.mark.parametrize("stores", [STORES, {}], ids=["real stores", "demo"])
+def test_where_the_platform_chooses_the_user_no_pod_names_one(stores: dict[str, object]) -> None:
+    nobody = {"podSecurityContext": {"runAsUser": None, "runAsGroup": None, "fsGroup": None}}
+    for pod in render(merged(stores, nobody)).pods():
+        assert pod.spec["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}, pod.of
+
+
+def test_all_pods_run_as_the_user_of_the_values_but_for_postgresql_which_is_whom_its_image_knows() -> None:
+    for pod in render({"podSecurityContext": {"runAsUser": 20000, "fsGroup": 30000}}).pods():
+        security, own = pod.spec["securityContext"], (999, 999) if "demo-postgres" in pod.of else (20000, 30000)
+        assert (security["runAsUser"], security["fsGroup"]) == own, pod.of
+
+
 def test_no_pod_has_a_token_for_the_kubernetes_api_nor_the_addresses_of_services_among_its_variables(chart: Chart) -> None:
     for pod in chart.pods():
         assert pod.spec["automountServiceAccountToken"] is False, pod.of
@@ -168,6 +181,15 @@ def test_a_registry_is_put_before_every_image_of_ours(registry: str) -> None:
     for pod in render(merged(EVERYTHING, {"images": {"registry": registry}})).pods():
         for container in pod.containers:
             assert container["image"].startswith("registry.example.com/mirror/kayanlive/workers-"), pod.of
+
+
+def test_the_registry_is_put_before_the_demos_images_as_well_unless_they_name_one() -> None:
+    mirror = {"registry": "registry.example.com/mirror"}
+    chart = render({"images": mirror, "demo": {"redisImage": "quay.io/other/redis:7", "s3Image": "localhost:5000/s3"}})
+
+    images = {pod.of.rpartition("-")[2]: pod.spec["containers"][0]["image"] for pod in chart.pods() if "-demo-" in pod.of}
+    assert images["postgres"] == "registry.example.com/mirror/postgres:17"
+    assert (images["redis"], images["s3"]) == ("quay.io/other/redis:7", "localhost:5000/s3")
 
 
 @pytest.mark.parametrize("stores", [STORES, {}], ids=["real stores", "demo"])
