@@ -54,6 +54,19 @@ def test_helm_test_pings_every_queue(release: Release) -> None:
     assert "Phase:          Succeeded" in said
 
 
+def test_a_helm_test_that_fails_leaves_its_log_and_the_next_one_takes_its_place(release: Release) -> None:
+    release.upgrade({"tests": {"timeoutSeconds": 10}})
+    release.namespace.kubectl("scale", release.worker("notification"), "--replicas=0")
+    until(lambda: not release.namespace.pod_names("notification"), 60, what="nobody works the notifications")
+    assert f"pod {release.name}-test-ping failed" in release.helm("test", release.name, check=False)
+    assert "notification/notification: no answer" in release.namespace.logs(f"{release.name}-test-ping")
+
+    release.namespace.kubectl("scale", release.worker("notification"), "--replicas=1")
+    release.wait_ready()
+    assert "Phase:          Succeeded" in release.helm("test", release.name)
+    assert release.namespace.pod_names("test-ping") == []
+
+
 def test_the_log_of_a_worker_has_a_line_for_each_step_of_a_job(release: Release) -> None:
     events = [event for event in release.logged("thumbnail") if event.get("queue") == "thumbnail-generation"]
     lives = [[event["event"] for event in events if event.get("job_id") == job_id] for job_id in {event.get("job_id") for event in events}]
