@@ -3,6 +3,7 @@ Names and labels
   kayan.fullname          what every object's name starts with
   kayan.name              the chart's name in labels
   kayan.componentName     <fullname>-<component>, at most 63 characters        (dict "root" $ "component" "thumbnail")
+  kayan.cronJobName       <shortened>-<type>, as a CronJob's name has at most 52 characters     (dict "root" $ "type" "temp-files")
   kayan.shortened         a name that fits and is still nobody else's          (dict "name" $name "length" 40)
   kayan.labels            all labels of an object                              (dict "root" $ "component" "thumbnail", perhaps "extra" a map)
   kayan.podLabels         those of its pods                                    (the same, and "family": what its network policy goes by)
@@ -46,6 +47,10 @@ Pods
 {{- else }}
 {{- .name }}
 {{- end }}
+{{- end }}
+
+{{- define "kayan.cronJobName" -}}
+{{- printf "%s-%s" (include "kayan.shortened" (dict "name" (include "kayan.fullname" .root) "length" 28)) .type }}
 {{- end }}
 
 {{- define "kayan.componentName" -}}

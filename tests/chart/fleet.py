@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chart.prometheus import STEP, Series
 from kayan_workers.metrics import STATES
-from kayan_workers.processors.table import ROLES
+from kayan_workers.processors.table import DATABASE, MAIL, ROLES, STORAGE
 
 QUEUES = [role.queue for role in ROLES]
 LONG = 300
@@ -28,7 +28,7 @@ def worker(
     It is scraped from the step ``born`` to the step ``dies`` and drains from ``leaves`` on. A busy one begins 30 jobs a step; one in a
     hundred attempts fails for good. Its first answer is from before it has reached Redis.
     """
-    queue = next(entry.queue for entry in ROLES if entry.name == role)
+    queue, needs = next((entry.queue, entry.needs) for entry in ROLES if entry.name == role)
     pod = pod or pod_of(role)
     length = dies - born
     jobs = 30 if busy else 0
@@ -56,6 +56,8 @@ def worker(
     }
     for reason in ("permanent", "attempts"):
         found[name("kayan_jobs_failed_total", queue=queue, reason=reason)] = counting(jobs / 200)
+    for edge in {DATABASE, STORAGE, MAIL}.intersection(needs):
+        found[name("kayan_worker_edge_usable", edge=edge)] = always(1)
     for outcome in ("repeated", "given_up", "forgiven"):
         found[name("kayan_jobs_stalled_total", queue=queue, outcome=outcome)] = always(0)
     for each in QUEUES:

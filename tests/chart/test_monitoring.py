@@ -42,6 +42,11 @@ def everywhere(metric: str, values: str, **labels: str) -> Series:
     return {series(metric, pod_of(role.name), **labels): values for role in ROLES}
 
 
+def cron_job(metric: str, name: str = "kayan-workers-temp-files") -> str:
+    """A series of kube-state-metrics."""
+    return f'kube_cronjob_{metric}{{namespace="live", cronjob="{name}"}}'
+
+
 KAYAN = "kubectl --namespace live exec deploy/kayan-workers-analytics -- kayan"
 PODS = "--selector app.kubernetes.io/instance=kayan-workers"
 CASES = [
@@ -108,6 +113,23 @@ CASES = [
         "12m", "13m", {"severity": "critical"},
         "Redis does not answer",
         f"7 workers get no answer from Redis, and take no jobs until they do. What is wrong: {KAYAN} check analytics",
+    ),
+    Case(
+        "KayanWorkersHold",
+        everywhere("kayan_worker_edge_usable", f"1x20 0x{LONG}", edge="database"),
+        "14m", "16m", {"severity": "critical", "edge": "database"},
+        "Workers cannot use their database",
+        "7 workers cannot use their database, and take no jobs that need it until they can. None of those that wait loses an attempt. "
+        f"Why, and what to do: kubectl --namespace live logs {PODS} --prefix --tail 1000 --max-log-requests 50 "
+        "| grep -e database.unusable -e 'cannot be used'",
+    ),
+    Case(
+        "KayanCleanupNotQueued",
+        {cron_job("created"): f"0x{LONG}", cron_job("status_last_schedule_time"): f"_x20 600x{LONG}"},
+        "69m", "71m", {"severity": "warning", "cronjob": "kayan-workers-temp-files"},
+        "A cleanup was not queued",
+        "kayan-workers-temp-files should have queued its cleanup an hour ago or more, and did not: its pod cannot start, or does not reach "
+        "Redis. What became of it: kubectl --namespace live describe cronjob kayan-workers-temp-files",
     ),
     Case(
         "KayanQueueStaysPaused",
@@ -222,6 +244,34 @@ def test_where_something_scales_the_workers_none_at_all_is_no_alarm() -> None:
     assert never_fires({"up": f"1x{LONG}"}, {"operator.enabled": True}) == ""
 
 
+def test_cleanups_that_were_queued_in_time_or_are_suspended_and_other_cron_jobs_are_no_alarm() -> None:
+    """They come daily, fail once and are tried again within the hour; their next start comes, and then the one after that."""
+    last, done, following = (cron_job(f"{what}_time") for what in ("status_last_schedule", "status_last_successful", "next_schedule"))
+    healthy = {last: f"0x60 1800x{LONG}", done: f"5x120 3600x{LONG}", following: f"1800x60 88200x{LONG}", cron_job("created"): f"0x{LONG}"}
+    suspended, others = "kayan-workers-own-records", "kayan-workers-2-temp-files"
+    quiet = {
+        cron_job("status_last_schedule_time", suspended): f"600x{LONG}", cron_job("created", suspended): f"0x{LONG}",
+        cron_job("spec_suspend", suspended): f"1x{LONG}", cron_job("next_schedule_time", others): f"0x{LONG}",
+    }  # fmt: skip
+    assert never_fires(fleet() | healthy | quiet) == ""
+
+
+def test_a_cleanup_that_nothing_starts_is_an_alarm() -> None:
+    overdue = {cron_job("created"): f"0x{LONG}", cron_job("next_schedule_time"): f"600x{LONG}"}
+    expected = ever("firing") | {"exp_samples": [{"labels": '{alertname="KayanCleanupNotQueued"}', "value": 1}]}
+    assert trial(rules(), fleet() | overdue, promql_expr_test=[expected]) == ""
+
+
+def test_cron_jobs_are_watched_by_the_names_that_the_chart_gives_them_where_their_state_is_scraped() -> None:
+    assert "KayanCleanupNotQueued" not in alerts(rules({"monitoring.prometheusRule.kubeStateMetrics": False}))
+    for settings in ({}, {"fullnameOverride": "a-release-whose-name-is-as-long-as-it-is"}):
+        pattern = re.search(r'cronjob=~"([^"]*)"', alerts(rules(settings))["KayanCleanupNotQueued"]["expr"])
+        assert pattern
+        made = [found["metadata"]["name"] for found in rendered("CronJob", settings)]
+        assert made
+        assert all(re.fullmatch(pattern[1], name) for name in made)
+
+
 def test_an_outage_of_redis_is_one_alarm() -> None:
     gone = everywhere("kayan_redis_up", f"1x20 0x{LONG}") | everywhere("kayan_queue_depth_read_ok", f"1x18 0x{LONG}")
     for queue in QUEUES:
@@ -272,7 +322,7 @@ def test_pods_with_long_names_are_seen() -> None:
 
 def plain(expression: str) -> str:
     """An expression as the README has it: without the release's own selectors."""
-    expression = re.sub(r'namespace="live", pod=~"[^"]*"(, )?', "", expression).replace("{}", "")
+    expression = re.sub(r'namespace="live", (pod|cronjob)=~"[^"]*"(, )?', "", expression).replace("{}", "")
     words = " ".join(expression.replace("(namespace, ", "(").replace(" by (namespace) ", "").split())
     return words.replace("( ", "(").replace(" )", ")")
 
@@ -377,7 +427,8 @@ async def test_a_real_worker_answers_every_question_of_the_dashboard_and_the_rul
     await queue.close()
     await server.close()
 
-    for alert in alerts(rules()).values():
+    own = rules({"monitoring.prometheusRule.kubeStateMetrics": False})
+    for alert in alerts(own).values():
         for selector in selectors(alert["expr"]):
             assert prometheus.series(selector), f"no worker exports {selector}"
     for title, expression, legend in dashboard_expressions():

@@ -105,6 +105,7 @@ async def test_with_a_wrong_password_jobs_wait_and_keep_their_attempts_until_the
             await all_wait(queue, 12)
             assert await attempts_lost(queue) == [0] * 12, "it took some before it knew"
             assert 'kayan_worker_holding{queue="email"} 1.0' in running.get("/metrics")[1]
+            assert 'kayan_worker_edge_usable{edge="database"} 0.0' in running.get("/metrics")[1]
             assert "password authentication failed" in running.get("/readyz")[1]
             assert running.get("/healthz")[0] == 200
             assert len(await queue.workers()) == 1
@@ -114,6 +115,7 @@ async def test_with_a_wrong_password_jobs_wait_and_keep_their_attempts_until_the
             assert running.events("job.failed") == []
             assert [len(running.events(name)) for name in ("worker.holding", "worker.released", "database.usable")] == [1, 1, 1]
             assert 'kayan_worker_holding{queue="email"} 0.0' in running.get("/metrics")[1]
+            assert 'kayan_worker_edge_usable{edge="database"} 1.0' in running.get("/metrics")[1]
 
 
 async def test_no_job_fails_for_good_although_an_outage_outlasts_all_its_attempts(redis_url: str, database_url: str) -> None:

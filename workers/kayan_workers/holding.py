@@ -73,6 +73,10 @@ class Holding:
             self._checks[edge].doubt()
             self._doubts[edge].set()
 
+    def can_use(self, edge: str) -> bool:
+        """False while it is known that the edge cannot be used."""
+        return edge not in self._unusable
+
     async def watch(self, edge: str) -> None:
         """Look at one edge until cancelled: soon again while it cannot be used, rarely while it can and nobody has trouble with it."""
         patience = asyncio.get_running_loop().call_later(_FIRST_LOOK_SECONDS, self._was_looked_at, edge)

@@ -9,7 +9,7 @@ import asyncio
 import math
 import time
 from bisect import bisect_left
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Protocol
 
@@ -66,6 +66,8 @@ class Metrics:
         self._running = Gauge("kayan_worker_jobs_running", "Jobs running in this process.", by_queue, registry=registry)
         holding = "1 while this process claims nothing: database, bucket or SES cannot be used, or is looked at for the first time."
         self._holding = Gauge("kayan_worker_holding", holding, by_queue, registry=registry)
+        usable = "1 while this process can use its database, storage or mail service, 0 while it cannot and takes no jobs that need it."
+        self._usable = Gauge("kayan_worker_edge_usable", usable, ["edge"], registry=registry)
         self._depth = Gauge("kayan_queue_jobs", "Jobs of the whole queue by state.", ["queue", "state"], registry=registry)
         waits = "How long the next waiting job has been due; 0 when none waits."
         self._oldest = Gauge("kayan_queue_oldest_waiting_seconds", waits, by_queue, registry=registry)
@@ -78,6 +80,10 @@ class Metrics:
         """The metrics of one queue, looked up once."""
         self._slots.labels(queue).set(slots)
         return QueueMetrics(self, queue)
+
+    def watch_edge(self, edge: str, is_usable: Callable[[], bool]) -> None:
+        """Ask ``is_usable`` of an edge whenever somebody looks."""
+        self._usable.labels(edge).set_function(is_usable)
 
     def set_depth(self, queue: str, counts: Mapping[str, int]) -> None:
         """``counts`` by state; a state that is missing keeps its last value."""

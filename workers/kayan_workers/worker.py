@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 
 import uvloop
@@ -115,6 +116,8 @@ class Worker:
         queues = {role.queue: Queue(role.queue, self.server, prefix=self.settings.prefix) for role in (*ROLES, *self.roles)}
         keeper = LockKeeper(self.server, self.settings.lock_renew_ms)
         holding = Holding(self.roles, self.checks, self._hold)
+        for edge in self.checks:
+            self.metrics.watch_edge(edge, partial(holding.can_use, edge))
         self.consumers = [self._consumer(role, queues[role.queue], keeper, holding) for role in self.roles]
         depths = Depths(queues, self.metrics)
         pulses = {"all queues": keeper.pulse, **{consumer.queue.name: consumer.pulse for consumer in self.consumers}}
