@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from boxes import DEVICE, FAMILIES, FILE, LINK, QUEUES, REGISTRY, VERSION, build, docker, file_system, run, weighed
+from boxes import DEVICE, FAMILIES, FILE, LINK, QUEUES, REGISTRY, VERSION, build, docker, file_system, require_docker, run, weighed
 from servers import PROJECT
 
 BASE = re.search("^ARG PYTHON_IMAGE=(.*)$", (PROJECT / "images/media/Dockerfile").read_text(), re.MULTILINE)[1]  # type: ignore[index]
@@ -93,6 +93,16 @@ def test_credentials_come_from_every_place_that_a_cluster_has_for_them(family: s
 
 def test_the_media_image_brings_the_letters_in_which_pages_are_set(image: Callable[[str], str]) -> None:
     assert "usr/share/fonts/truetype/dejavu/DejaVuSans.ttf" in file_system(image("media"))
+
+
+def test_the_fonts_come_with_the_debian_before_as_well() -> None:
+    require_docker()
+    dockerfile, argument = str(PROJECT / "images/media/Dockerfile"), "PYTHON_IMAGE=python:3.11-slim-bookworm"
+    tag = f"{REGISTRY}fonts-of-debian-12"
+    docker("build", "--file", dockerfile, "--target", "fonts", "--build-arg", argument, "--tag", tag, str(PROJECT), timeout=600)
+
+    files = file_system(tag)
+    assert {f"usr/share/fonts/truetype/dejavu/DejaVuSans{style}.ttf" for style in ("", "-Bold", "Mono", "Mono-Bold")} <= files.keys()
 
 
 def test_the_operators_image_runs_kopf(image: Callable[[str], str]) -> None:
