@@ -238,6 +238,7 @@ EXTRAS = {
     "extraEnvFrom": [{"secretRef": {"name": "more"}}],
     "extraVolumes": [{"name": "fonts", "configMap": {"name": "fonts"}}],
     "extraVolumeMounts": [{"name": "fonts", "mountPath": "/usr/share/fonts/own"}],
+    "extraInitContainers": [{"name": "proxy", "image": "proxy:1", "restartPolicy": "Always"}],
     "podAnnotations": {"example.com/colour": "blue"},
     "podLabels": {"colour": "blue"},
     "nodeSelector": {"disk": "fast"},
@@ -245,6 +246,8 @@ EXTRAS = {
     "affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": []}},
     "priorityClassName": "1e3",
     "runtimeClassName": "gvisor",
+    "hostAliases": [{"ip": "10.0.0.9", "hostnames": ["redis.internal"]}],
+    "dnsConfig": {"options": [{"name": "ndots", "value": "2"}]},
     "topologySpreadConstraints": [{"maxSkew": 2, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}],
 }
 
@@ -257,7 +260,7 @@ def test_what_is_added_reaches_the_pods_of_all_workers_or_of_one(entry: str) -> 
         holder = {
             "extraEnv": container["env"], "extraEnvFrom": container["envFrom"], "extraVolumes": pod.spec["volumes"],
             "extraVolumeMounts": container["volumeMounts"], "podAnnotations": pod.metadata["annotations"].items(),
-            "podLabels": pod.labels.items(),
+            "podLabels": pod.labels.items(), "extraInitContainers": pod.spec.get("initContainers", []),
         }  # fmt: skip
         value = EXTRAS[entry]
         if entry == "topologySpreadConstraints":
@@ -274,12 +277,21 @@ def test_what_is_added_reaches_the_pods_of_all_workers_or_of_one(entry: str) -> 
     assert {name for name in for_one.workers() if has(for_one, name)} == {"email"}
 
 
-@pytest.mark.parametrize("entry", ["podAnnotations", "podLabels", "nodeSelector", "tolerations", "affinity", "priorityClassName"])
+@pytest.mark.parametrize("entry", [
+    "podAnnotations", "podLabels", "nodeSelector", "tolerations", "affinity", "priorityClassName", "hostAliases", "dnsConfig",
+])  # fmt: skip
 def test_what_is_added_to_the_cleanups_reaches_their_pods_and_where_they_run_the_pod_of_helm_test(entry: str) -> None:
     for pod in render(merged(STORES, {"cleanups": {entry: EXTRAS[entry]}})).pods():
         if pod.of.startswith("CronJob") or (pod.of.startswith("Pod") and not entry.startswith("pod")):
             value = {"podAnnotations": pod.metadata.get("annotations"), "podLabels": pod.labels}.get(entry, pod.spec.get(entry))
             assert value == EXTRAS[entry] or (isinstance(value, dict) and value.items() >= EXTRAS[entry].items()), pod.of
+
+
+def test_containers_that_run_before_the_worker_do_so_beside_the_one_that_brings_sources_as_well() -> None:
+    proxy = EXTRAS["extraInitContainers"]
+    chart = render(merged(STORES, {"development": {"syncSources": True}, "workerDefaults": {"extraInitContainers": proxy}}))
+
+    assert [container["name"] for container in chart.worker("email").spec["initContainers"]] == ["proxy", "sources"]
 
 
 def test_a_workers_own_entry_is_merged_with_what_all_have_and_its_lists_and_values_replace_theirs() -> None:

@@ -148,7 +148,7 @@ def test_a_misspelled_value_is_refused_wherever_it_stands() -> None:
 
 FREE_FORM = {
     "commonLabels", "commonAnnotations", "extract", "concurrency", "timeoutSeconds", "rateLimit", "keys", "podAnnotations", "podLabels",
-    "nodeSelector", "affinity", "tempVolume", "rollingUpdate", "annotations", "labels", "requests", "limits", "workers",
+    "nodeSelector", "affinity", "dnsConfig", "tempVolume", "rollingUpdate", "annotations", "labels", "requests", "limits", "workers",
 }  # fmt: skip
 """Maps whose keys are the user's, or Kubernetes' own."""
 

@@ -62,6 +62,12 @@ affinity: {{- toYaml . | nindent 2 }}
 {{- with .priorityClassName }}
 priorityClassName: {{ . | quote }}
 {{- end }}
+{{- with .hostAliases }}
+hostAliases: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .dnsConfig }}
+dnsConfig: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- with .runtimeClassName }}
 runtimeClassName: {{ . | quote }}
 {{- end }}
