@@ -95,6 +95,8 @@ def test_pods_that_only_queue_reach_redis_alone_and_nobody_reaches_them() -> Non
     (EVERYTHING, "messaging", {26380, 26379, 6379, 5432, 8443, 443}),
     (merged(PLAIN, {"redis": {"url": "rediss://user:p%40ss@redis.internal:7000/0"}}), "analytics", {7000, 6432}),
     (merged(PLAIN, {"redis": {"url": "redis://redis.internal"}}), "analytics", {6379, 6432}),
+    (merged(PLAIN, {"database": {"url": "postgresql://kayan:p,a:7@a:6432,b,c:6433/kayanlive"}}), "analytics", {6380, 6432, 5432, 6433}),
+    (merged(PLAIN, {"database": {"url": "postgresql:///kayanlive?host=a,b&port=6432,6433"}}), "analytics", {6380, 6432, 6433}),
     (merged(STORES, {"storage": {"endpoint": "http://minio"}}), "media", {6379, 5432, 80, 443}),
     (merged(STORES, {"storage": {"endpoint": "http://minio/path:8"}}), "media", {6379, 5432, 80, 443}),
     (merged(STORES, {"networkPolicy": {"database": {"ports": [6432, 5432]}}}), "analytics", {6379, 5432, 6432}),

@@ -2,7 +2,7 @@
   kayan.anywhere         every address but link-local ones, where clouds hand out a node's credentials. Some network plug-ins do not count
                          pods among addresses, so both are named.
   kayan.ports.<system>   the ports that its settings name, separated by commas
-  kayan.port             the port of a URL: the one it names, else its scheme's
+  kayan.port             the port of a URL, or its ports where it names several hosts: the one it names, else its scheme's
 */ -}}
 {{- define "kayan.anywhere" -}}
 - namespaceSelector: {}
@@ -37,6 +37,13 @@
 {{- end }}
 
 {{- define "kayan.port" -}}
-{{- $authority := regexFind "//[^/?#]+" (.url | default "") }}
-{{- regexFind ":[0-9]+$" $authority | trimPrefix ":" | default .default }}
+{{- /* PostgreSQL's may say it as ?port= as well. */ -}}
+{{- $hosts := regexFind "//[^/?#]+" (.url | default "") | regexFind "[^@]*$" }}
+{{- $ports := regexFind "[?&]port=[0-9,]+" (.url | default "") | regexFind "[0-9,]*$" | splitList "," | compact }}
+{{- if not $ports }}
+{{- range splitList "," $hosts }}
+{{- $ports = append $ports (regexFind ":[0-9]+$" . | trimPrefix ":" | default $.default) }}
+{{- end }}
+{{- end }}
+{{- join "," $ports }}
 {{- end }}
