@@ -10,6 +10,8 @@ from chart.rendered import EVERYTHING, PLAIN, STORES, Chart, Object, merged, ren
 from kayan_workers.processors.table import DATABASE, MAIL, ROLES, STORAGE
 
 FAMILY = "workers.kayanlive.com/family"
+DNS = {53, 5353}
+"""Where DNS is asked, and where its pods listen on OpenShift: a policy sees what a Service has already translated."""
 METADATA, POD_IDENTITY = "169.254.169.254", "169.254.170.23"
 NEEDS = {family: {need for role in ROLES if role.family == family for need in role.needs} for family in {role.family for role in ROLES}}
 USUAL = {DATABASE: {5432}, STORAGE: {443}, MAIL: {443}}
@@ -30,7 +32,7 @@ def rules(chart: Chart, labels: dict[str, str], direction: str) -> Iterator[Obje
 def ports(chart: Chart, labels: dict[str, str]) -> set[int]:
     """The TCP ports that a pod may reach anywhere but for DNS and link-local addresses."""
     found = [rule for rule in rules(chart, labels, "egress") if not only_link_local(rule)]
-    return {port["port"] for rule in found for port in rule["ports"]} - {53}
+    return {port["port"] for rule in found for port in rule["ports"]} - DNS
 
 
 def only_link_local(rule: Object) -> bool:
@@ -42,7 +44,7 @@ def reaches(chart: Chart, labels: dict[str, str], address: str) -> bool:
     """Whether any rule but that of DNS leads to an address outside of the cluster."""
     there = ipaddress.ip_address(address)
     for rule in rules(chart, labels, "egress"):
-        if {port["port"] for port in rule.get("ports", [])} == {53}:
+        if {port["port"] for port in rule.get("ports", [])} == DNS:
             continue
         for peer in rule.get("to", [{"ipBlock": {"cidr": "0.0.0.0/0"}}]):
             block = peer.get("ipBlock")
@@ -107,6 +109,15 @@ def test_the_ports_are_those_that_the_settings_name(values: Object, family: str,
     assert ports(chart, labels_of(chart, family)) == expected
 
 
+def test_every_pod_may_ask_dns_over_both_protocols_wherever_it_is_and_on_the_port_of_its_pods() -> None:
+    chart = render(STORES)
+
+    for pod in chart.pods():
+        [rule] = [rule for rule in rules(chart, pod.labels, "egress") if {port["port"] for port in rule["ports"]} == DNS]
+        assert {(port["port"], port["protocol"]) for port in rule["ports"]} == {(port, kind) for port in DNS for kind in ("TCP", "UDP")}
+        assert "to" not in rule, "a node's own DNS has a link-local address"
+
+
 def test_where_systems_are_can_be_said_and_is_anywhere_but_the_nodes_own_addresses_otherwise() -> None:
     database = [{"ipBlock": {"cidr": "10.1.2.0/24"}}]
     chart = render(merged(STORES, {"networkPolicy": {"database": {"to": database}}}))
@@ -114,7 +125,7 @@ def test_where_systems_are_can_be_said_and_is_anywhere_but_the_nodes_own_address
     for rule in rules(chart, labels_of(chart, "media"), "egress"):
         if {port["port"] for port in rule["ports"]} == {5432}:
             assert rule["to"] == database
-        elif {port["port"] for port in rule["ports"]} != {53}:
+        elif {port["port"] for port in rule["ports"]} != DNS:
             assert {"namespaceSelector": {}} in rule["to"]
             [four] = [peer["ipBlock"] for peer in rule["to"] if peer.get("ipBlock", {}).get("cidr") == "0.0.0.0/0"]
             assert four["except"] == ["169.254.0.0/16"]
