@@ -80,10 +80,10 @@ def test_a_misspelled_field_would_be_found(known: Path, right: str, wrong: str) 
     assert counted["invalid"] == 1, found
 
 
-def tried(namespace: Namespace, verb: str, objects: list[Object]) -> str:
+def tried(namespace: Namespace, verb: str, objects: list[Object], *arguments: str) -> str:
     """What kubectl says against making them, in a dry run on the server; empty is nothing at all."""
     items = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-    command = ["kubectl", "--namespace", namespace.name, verb, "--dry-run=server", "--filename", "-"]
+    command = ["kubectl", "--namespace", namespace.name, verb, "--dry-run=server", *arguments, "--filename", "-"]
     done = subprocess.run(command, input=items, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0 or done.stderr
     return done.stderr
@@ -96,6 +96,7 @@ def test_a_namespace_for_restricted_pods_admits_every_object_and_every_pod_witho
     restricted.apply(*chart.of("ServiceAccount"))
 
     assert tried(restricted, "apply", objects) == ""
+    assert tried(restricted, "apply", objects, "--server-side", "--field-manager=helm") == "", "as Helm 4 does"
     # of a Deployment whose pods are not admitted, admission only warns, and not of a CronJob's
     pods = [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"pod-{number}", "labels": pod.labels}, "spec": pod.spec}
             for number, pod in enumerate(chart.pods())]
@@ -139,7 +140,8 @@ def without_pods(chart: Chart) -> list[Object]:
 def test_the_demos_password_is_kept_over_upgrades(restricted: Namespace) -> None:
     first = render({}, namespace=restricted.name, release="kept")
     [secret] = first.of("Secret")
-    restricted.apply(secret)
+    installed = {"meta.helm.sh/release-name": "kept", "meta.helm.sh/release-namespace": restricted.name}
+    restricted.apply(merged(secret, {"metadata": {"annotations": installed}}))
 
     upgraded = render({}, "--dry-run=server", namespace=restricted.name, release="kept")
 
