@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 import secrets
 import shutil
 import subprocess
@@ -41,6 +42,13 @@ def require_docker() -> None:
         servers.missing(f"Docker does not answer: {answer.stderr.strip()}")
 
 
+def require_compose() -> None:
+    """Skips, or in CI fails, where there is no ``docker compose``."""
+    require_docker()
+    if _ended("docker", "compose", "version").returncode:
+        servers.missing("no docker compose: install docker-compose-plugin, or its binary as ~/.docker/cli-plugins/docker-compose")
+
+
 def build(family: str, *more: str, registry: str = REGISTRY) -> str:
     """``make images`` for one family; returns the image's name. ``more`` are variables of make."""
     made = _ended("make", "images", f"FAMILIES={family}", f"IMAGES_REGISTRY={registry}", *more, timeout=1800)
@@ -48,9 +56,9 @@ def build(family: str, *more: str, registry: str = REGISTRY) -> str:
     return f"{registry}kayanlive/workers-{family}:{VERSION}"
 
 
-def docker(*arguments: str, stdin: str | None = None, timeout: float = 120) -> str:
-    """What ``docker`` says. An error of its own, or of what it runs, is an AssertionError."""
-    done = _ended("docker", *arguments, stdin=stdin, timeout=timeout)
+def docker(*arguments: str, stdin: str | None = None, timeout: float = 120, variables: Mapping[str, str] | None = None) -> str:
+    """What ``docker`` says, with ``variables`` in its environment. An error of its own, or of what it runs, is an AssertionError."""
+    done = _ended("docker", *arguments, stdin=stdin, timeout=timeout, variables=variables)
     assert done.returncode == 0, f"docker {' '.join(arguments)}: {done.stdout[-2000:]}{done.stderr[-4000:]}"
     return done.stdout
 
@@ -70,8 +78,13 @@ def _run(image: str, arguments: Sequence[str], entrypoint: str, options: Sequenc
     return ["run", "--rm", "--interactive", *LOCKED_DOWN, *entry, *options, image, *arguments]
 
 
-def _ended(*command: str, stdin: str | None = None, timeout: float = 120) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=PROJECT, input=stdin or "", capture_output=True, text=True, timeout=timeout, check=False)
+def _ended(
+    *command: str, stdin: str | None = None, timeout: float = 120, variables: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | (variables or {})
+    return subprocess.run(
+        command, cwd=PROJECT, env=environment, input=stdin or "", capture_output=True, text=True, timeout=timeout, check=False
+    )
 
 
 @dataclass(frozen=True)
