@@ -15,7 +15,7 @@ from boxes import VERSION
 from chart.rendered import CHART
 from cluster import timings
 from cluster.kube import Namespace, run
-from cluster.release import Release
+from cluster.release import Release, only
 from servers import PROJECT, missing
 
 FAMILIES = ("media", "messaging", "analytics", "maintenance")
@@ -79,6 +79,13 @@ def new_release(cluster: None) -> Iterator[Callable[..., Release]]:
     """Makes releases, each in a namespace of its own that is deleted after the test; nothing is installed yet."""
     with ExitStack() as stack:
         yield lambda name="kayan-workers", **fields: Release(stack.enter_context(Namespace.made()), name, **fields)
+
+
+@pytest.fixture(scope="module")
+def stores(cluster: None) -> Iterator[Release]:
+    """A demo release whose Redis, PostgreSQL and S3 serve as somebody's real ones."""
+    with Namespace.made() as namespace:
+        yield Release(namespace).install(only("cleanup"), {"demo": {"seed": False}})
 
 
 def _images(number: str) -> list[str]:

@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 Object = dict[str, Any]
@@ -20,9 +21,13 @@ class CommandError(AssertionError):
     """What a command said when it failed."""
 
 
-def run(*command: str, stdin: str = "", timeout: float = 180, check: bool = True) -> str:
-    """Standard output of a command; CommandError with everything it said when it fails."""
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+def run(
+    *command: str, stdin: str = "", timeout: float = 180, check: bool = True, folder: Path | None = None, **variables: str
+) -> str:
+    """Standard output of a command, run in ``folder`` with ``variables`` beside ours; CommandError with all it said when it fails."""
+    done = subprocess.run(
+        command, cwd=folder, env=os.environ | variables, input=stdin, capture_output=True, text=True, timeout=timeout, check=False
+    )
     if check and done.returncode:
         raise CommandError(f"{' '.join(command)}\nended with {done.returncode}: {done.stdout}{done.stderr}")
     return done.stdout if check else done.stdout + done.stderr

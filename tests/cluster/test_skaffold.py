@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -11,10 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from boxes import VERSION
 from cluster import timings
-from cluster.kube import Namespace, restarts, run, until
-from cluster.release import Release
+from cluster.kube import CommandError, Namespace, ready, restarts, run, until
+from cluster.release import WORKERS, Release
+from cluster.stores import real, secret
 from servers import PROJECT, missing
+
+PRODUCTION = ("--profile", "prod")
 
 
 @pytest.fixture(scope="module")
@@ -41,15 +46,68 @@ def project(tmp_path: Path) -> Path:
 def test_skaffold_run_builds_pushes_installs_and_tests(registry: str, project: Path) -> None:
     with Namespace.made() as namespace:
         began = time.monotonic()
-        file = str(project / "skaffold.yaml")
-        common = ("--default-repo", registry, "--namespace", namespace.name, "--filename", file, "--profile", "ci")
-        said = run("skaffold", "run", *common, timeout=900)
+        common = ("--default-repo", registry, "--namespace", namespace.name, "--profile", "ci")
+        said = run("skaffold", "run", *common, folder=project, timeout=900)
         timings.note("skaffold run, images built before", time.monotonic() - began)
         assert "Phase:          Succeeded" in said, "the profile ci runs helm test"
         images = {container["image"] for pod in namespace.pods("thumbnail") for container in pod["spec"]["containers"]}
         assert all(image.startswith(f"{registry}/") for image in images), images
-        run("skaffold", "delete", *common, timeout=200)
+        run("skaffold", "delete", *common, folder=project, timeout=200)
         until(lambda: not namespace.get("deployments"), 60, what="everything is gone")
+
+
+@pytest.fixture
+def commit(project: Path) -> str:
+    """Of the copy; how git calls it in short."""
+    ada = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+    for command in (("init", "--quiet"), ("add", "--all"), (*ada, "commit", "--quiet", "--message", "All of it")):
+        run("git", "-C", str(project), *command)
+    return run("git", "-C", str(project), "describe", "--always").strip()
+
+
+def labels(image: str) -> tuple[str, str]:
+    """The version and revision that an image knows of itself."""
+    found = json.loads(run("docker", "image", "inspect", "--format", "{{json .Config.Labels}}", image))
+    return found["org.opencontainers.image.version"], found["org.opencontainers.image.revision"]
+
+
+def test_skaffold_run_for_production_works_on_the_stores_that_a_file_of_values_names_with_images_of_the_commit(
+    registry: str, project: Path, commit: str, stores: Release, tmp_path: Path
+) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(json.dumps(real(stores)))
+    with Namespace.made() as namespace:
+        namespace.apply(secret(stores))
+        common = (*PRODUCTION, "--default-repo", registry, "--namespace", namespace.name)
+        began = time.monotonic()
+        run("skaffold", "run", *common, folder=project, timeout=900, KAYAN_VALUES=str(values))
+        timings.note("skaffold run --profile prod, images built before", time.monotonic() - began)
+        release = Release(namespace)
+        pods = [pod for worker in WORKERS for pod in namespace.pods(worker)]
+        assert len(pods) >= len(WORKERS)
+        assert all(map(ready, pods))
+        assert [pod["metadata"]["name"] for pod in namespace.get("pods") if "demo" in pod["metadata"]["name"]] == []
+        for image in {container["image"] for pod in pods for container in pod["spec"]["containers"]}:
+            named = image.partition("@sha256:")[0]
+            assert (named.startswith(f"{registry}/kayanlive_workers-"), named.rpartition(":")[2]) == (True, commit), image
+            assert labels(named) == (VERSION, commit)
+        with stores.redis() as redis:
+            assert list(redis.scan_iter("bull:*:demo-*")) == [], "sample jobs"
+        assert release.kayan("cleanup", "ping").count("\n") >= len(WORKERS)
+        run("skaffold", "delete", *common, folder=project, timeout=200, KAYAN_VALUES=str(values))
+        until(lambda: not namespace.get("deployments"), 60, what="everything is gone")
+
+
+def test_images_for_production_say_when_they_are_not_of_a_commit(registry: str, project: Path, commit: str) -> None:
+    (project / "README.md").write_text("Changed.")
+    built = json.loads(run("skaffold", "build", *PRODUCTION, "--dry-run", "--quiet", folder=project))["builds"]
+
+    assert {image["tag"].rpartition(":")[2] for image in built} == {f"{commit}-dirty"}
+
+
+def test_production_without_values_is_refused_with_what_to_set(registry: str, project: Path) -> None:
+    with pytest.raises(CommandError, match="KAYAN_VALUES is not set: the file of values that names your Redis, database and bucket"):
+        run("skaffold", "render", *PRODUCTION, "--digest-source", "none", folder=project, KAYAN_VALUES="")
 
 
 @pytest.fixture
@@ -58,7 +116,7 @@ def dev(registry: str, project: Path) -> Iterator[tuple[Release, Path]]:
     log = project.parent / "skaffold.log"
     with Namespace.made() as namespace, log.open("wb") as stream:
         process = subprocess.Popen(
-            ["skaffold", "dev", "--default-repo", registry, "--namespace", namespace.name, "--filename", "skaffold.yaml"],
+            ["skaffold", "dev", "--default-repo", registry, "--namespace", namespace.name],
             cwd=project, stdout=stream, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:

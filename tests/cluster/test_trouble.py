@@ -4,44 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
-from cluster import load, timings
-from cluster.kube import CommandError, Namespace, Object, ready, until
-from cluster.release import Release, Values, merged, only
+from cluster import timings
+from cluster.kube import CommandError, Object, ready, until
+from cluster.release import Release, Values, only
+from cluster.stores import real, secret
 
 WRONG_PASSWORD = "postgresql://kayan:wrong@{postgres}:5432/kayanlive"
 WITHIN = 75
 """Seconds: a minute for the pod to say so, and the time to start it."""
-
-
-@pytest.fixture(scope="module")
-def stores(cluster: None) -> Iterator[Release]:
-    """A demo release whose Redis, PostgreSQL and S3 serve as somebody's real ones."""
-    with Namespace.made() as namespace:
-        yield Release(namespace).install(only("cleanup"), {"demo": {"seed": False}})
-
-
-def real(stores: Release, **changed: Any) -> Values:
-    """Values that name those stores, with the Secret ``mine``."""
-    domain = f"{stores.namespace.name}.svc"
-    values = {
-        "redis": {"host": f"{stores.name}-demo-redis.{domain}"},
-        "storage": {"bucket": load.BUCKET, "endpoint": f"http://{stores.name}-demo-s3.{domain}:7070", "publicUrl": "https://files.example.com"},
-        "secret": {"existingSecret": "mine"},
-        "mail": {"transport": "outbox"},
-    }
-    return merged(only("notification", "thumbnail"), values, changed)
-
-
-def secret(stores: Release, **changed: str | None) -> Object:
-    password = stores.password()
-    url = f"postgresql://kayan:{password}@{stores.name}-demo-postgres.{stores.namespace.name}.svc:5432/kayanlive"
-    right = {"DATABASE_URL": url, "REDIS_PASSWORD": password, "AWS_ACCESS_KEY_ID": "kayan-demo", "AWS_SECRET_ACCESS_KEY": password}
-    given = {name: value for name, value in {**right, **changed}.items() if value is not None}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "mine"}, "stringData": given, "data": {}}
 
 
 def put(release: Release, one: Object) -> None:
