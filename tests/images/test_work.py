@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import signal
 import subprocess
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,6 +21,7 @@ from kayan_workers.cli.adding import APP_OPTIONS
 from kayan_workers.processors.table import ROLES
 from PIL import Image
 from servers import S3Server
+from waiting import wait_until
 
 KEY = "assets/2025/11/V1StGXR8_Z-Booth_render.jpg"
 
@@ -145,6 +147,15 @@ async def test_docker_stop_lets_a_running_job_finish_and_leaves_the_rest_in_line
                 assert running.events("job.stalled") == []
                 assert await in_states(queue) == {"completed": 1, "waiting": 1}
         assert app.rows("assets", "thumbnailKey") != [None]
+
+
+async def test_docker_stop_ends_what_is_no_worker_yet_at_once(image: Callable[[str], str], surroundings: Surroundings) -> None:
+    """The kernel keeps from a container's first process what it does not listen to, and a pod may be deleted while it starts."""
+    with at_work(image("messaging"), surroundings, "queues", "--watch") as (running, box):
+        await wait_until(lambda: "notification" in running.output(), 20, what="the command has begun")
+        docker("stop", "--time", "10", box)
+
+        assert running.exit_code(10) == 128 + signal.SIGTERM
 
 
 async def in_states(queue: Queue) -> dict[str, int]:
