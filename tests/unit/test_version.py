@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from typing import Any
 
 import yaml
+from boxes import VERSION
 from servers import PROJECT
-
-VERSION = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]["version"]
 
 
 def read(name: str) -> Any:
