@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-import socket
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from kayan_workers.bull.server import RedisAddress
 from kayan_workers.environment import Environment
@@ -22,6 +20,7 @@ from kayan_workers.errors import SettingsError
 from kayan_workers.mounted import ADOPTED, FOLDERS, Mounted, mounted_in, read
 from kayan_workers.processors.cleaning.policy import RETENTIONS, SWITCHES, Policy, retention_variable, switch_variable
 from kayan_workers.processors.table import DATABASE, MAIL, ROLES, STORAGE, Role
+from kayan_workers.shared_settings import log_settings, pod_name, queue_prefix, redis_address, secrets_in
 
 Backoff = Literal["documented", "bull"]
 LogFormat = Literal["json", "text"]
@@ -30,7 +29,7 @@ Suppression = Literal["auto", "check", "off"]
 DATABASE_EXAMPLE = "postgresql://kayan:password@localhost:5432/kayanlive?schema=public"
 
 _OUR_PREFIXES = ("REDIS_", "DATABASE_", "AWS_", "EMAIL_", "NEXTAUTH_", "KAYAN_", "BULL_", "LOG_", "LOCK_", "STALLED_", "HEALTH_", "FFMPEG_")
-_LEVELS = {"debug": "debug", "info": "info", "warn": "warning", "warning": "warning", "error": "error"}
+_SECRETS = ("REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +130,7 @@ class Settings:
         variables = os.environ if variables is None else variables
         environment = Environment(variables)
         values: dict[str, object] = {
-            "redis": _redis(environment),
+            "redis": redis_address(environment),
             **_queue(environment),
             **_roles(environment, roles),
             **_database(environment, roles),
@@ -141,67 +140,18 @@ class Settings:
             **_process(environment),
         }
         values["mounted"] = _mounted(environment, variables)
-        values["secrets"] = _secrets(environment)
+        values["secrets"] = secrets_in(environment, _SECRETS, ("REDIS_URL", "DATABASE_URL"))
         values["warnings"] = (*environment.warnings, *environment.suspicious(_OUR_PREFIXES))
         return cls(**values), environment.problems  # type: ignore[arg-type]
 
 
-def _redis(environment: Environment) -> RedisAddress:
-    example = "redis://user:password@localhost:6379/0 (rediss:// for TLS)"
-    sentinels = _host_list(environment, "REDIS_SENTINELS", "sentinel-0:26379,sentinel-1:26379", 26379)
-    cluster = environment.flag("REDIS_CLUSTER")
-    if cluster and sentinels:
-        environment.complain("REDIS_CLUSTER and REDIS_SENTINELS are both set: a Redis is one or the other. Unset one of them")
-    database = environment.integer("REDIS_DB", 0, 0, 2**31 - 1)
-    if cluster and database:
-        environment.complain(f"REDIS_DB is {database}: Redis Cluster has database 0 only. Unset it")
-    certificate, key = environment.file("REDIS_TLS_CERT_FILE"), environment.file("REDIS_TLS_KEY_FILE")
-    if bool(certificate) is not bool(key):
-        environment.complain("REDIS_TLS_CERT_FILE and REDIS_TLS_KEY_FILE belong together: set both or neither")
-    return RedisAddress(
-        url=environment.url("REDIS_URL", ("redis", "rediss", "unix"), example),
-        host=environment.text("REDIS_HOST", "localhost") or "",
-        port=environment.port("REDIS_PORT", 6379),
-        db=database,
-        username=environment.text("REDIS_USERNAME"),
-        password=environment.text("REDIS_PASSWORD"),
-        tls=environment.flag("REDIS_TLS"),
-        ca_file=environment.file("REDIS_TLS_CA_FILE"),
-        cert_file=certificate,
-        key_file=key,
-        sentinels=sentinels,
-        sentinel_master=environment.text("REDIS_SENTINEL_MASTER", "mymaster") or "",
-        sentinel_password=environment.text("REDIS_SENTINEL_PASSWORD"),
-        cluster=cluster,
-    )
-
-
-def _host_list(environment: Environment, name: str, example: str, default_port: int) -> tuple[tuple[str, int], ...]:
-    hosts = []
-    for entry in filter(None, (part.strip() for part in (environment.text(name) or "").split(","))):
-        host, _, port = entry.rpartition(":") if ":" in entry else (entry, "", str(default_port))
-        if not host or not port.isdigit() or not 1 <= int(port) <= 65535:
-            environment.complain(f"{name}: {entry!r} is not host:port. It should look like {name}={example}")
-        else:
-            hosts.append((host, int(port)))
-    return tuple(hosts)
-
-
 def _queue(environment: Environment) -> dict[str, object]:
-    prefix = environment.text("BULL_PREFIX", "bull") or ""
-    if re.search(r"[*?\[\]\s]", prefix) or prefix.startswith("kayan:"):
-        environment.complain(f"BULL_PREFIX is {prefix!r}: it may hold no * ? [ ] or spaces, nor start with kayan:. The web app uses bull")
-    if environment.flag("REDIS_CLUSTER") and not re.search(r"\{[^}]+\}", prefix):
-        environment.complain(
-            f"BULL_PREFIX is {prefix!r}: in Redis Cluster it needs a hash tag, so that the keys of a queue stay together. "
-            "Set BULL_PREFIX={bull}, in the web app as well"
-        )
     lock = environment.integer("LOCK_DURATION_MS", 30_000, 1_000, 3_600_000)
     renew = environment.integer("LOCK_RENEW_MS", lock // 2, 100, 3_600_000)
     if renew >= lock:
         environment.complain(f"LOCK_RENEW_MS is {renew} and LOCK_DURATION_MS {lock}: renew a lock before it ends, usually at half its time")
     return {
-        "prefix": prefix,
+        "prefix": queue_prefix(environment),
         "backoff": environment.choice("KAYAN_BACKOFF", {"documented": "documented", "bull": "bull"}, "documented"),
         "lock_duration_ms": lock,
         "lock_renew_ms": renew,
@@ -337,8 +287,6 @@ def _named_folder(environment: Environment, name: str, service: str, word: str) 
 
 
 def _process(environment: Environment) -> dict[str, object]:
-    production = (environment.text("NODE_ENV") or "").lower() == "production"
-    automatic = "text" if sys.stdout.isatty() and not production else "json"
     temp_dir = Path(environment.text("KAYAN_TEMP_DIR", tempfile.gettempdir()) or "")
     if not temp_dir.is_dir() or not os.access(temp_dir, os.W_OK):
         environment.complain(f"KAYAN_TEMP_DIR is {str(temp_dir)!r}: it is no folder we may write to. Mount an emptyDir there, say")
@@ -349,19 +297,12 @@ def _process(environment: Environment) -> dict[str, object]:
         "codec_processes": environment.integer("KAYAN_CODEC_PROCESSES", 0, 0, 1_000),
         "codec_memory_mb": environment.integer("KAYAN_CODEC_MEMORY_MB", 1536, 256, 1_000_000),
         "temp_dir": temp_dir,
-        "pod": _pod(environment),
+        "pod": pod_name(environment),
         "health_host": environment.text("HEALTH_HOST", "0.0.0.0"),  # noqa: S104
         "health_port": None if off else environment.integer("HEALTH_PORT", 8080, 0, 65535),
         "notice": environment.text("KAYAN_NOTICE"),
-        "log_level": environment.choice("LOG_LEVEL", _LEVELS, "info" if production else "debug"),
-        "log_format": environment.choice("LOG_FORMAT", {"auto": automatic, "json": "json", "text": "text"}, "auto"),
+        **log_settings(environment),
     }
-
-
-def _pod(environment: Environment) -> str:
-    """A lock's token is ``<pod>/<random>`` and may hold no ``@``; a host may be called anything."""
-    name = environment.text("POD_NAME") or environment.text("HOSTNAME") or socket.gethostname()
-    return re.sub(r"[^A-Za-z0-9._-]", "-", name) or "localhost"
 
 
 def _mounted(environment: Environment, variables: Mapping[str, str]) -> Mounted | None:
@@ -369,17 +310,6 @@ def _mounted(environment: Environment, variables: Mapping[str, str]) -> Mounted 
     for problem in read(environment.text(FOLDERS) or "")[1]:
         environment.complain(problem)
     return mounted_in(variables)
-
-
-def _secrets(environment: Environment) -> tuple[str, ...]:
-    """Every secret we were given, longest first, so that masking one does not leave the rest of another."""
-    found = {environment.text(name) for name in ("REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")}
-    for name in ("REDIS_URL", "DATABASE_URL"):
-        value = environment.text(name)
-        if value and "@" in value:
-            password = value.rpartition("@")[0].partition("://")[2].partition(":")[2]
-            found |= {password, unquote(password)}
-    return tuple(sorted((secret for secret in found if secret and len(secret) >= 4), key=len, reverse=True))
 
 
 def _needing(roles: Sequence[Role], system: str) -> str:
