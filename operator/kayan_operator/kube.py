@@ -17,6 +17,9 @@ from kubernetes.aio.client import ApiClient, ApiException
 Object = Mapping[str, Any]
 
 TIMEOUT_SECONDS = 10.0
+FIELD_MANAGER = "kayan-operator"
+"""Under which name ``managedFields`` of objects tell what we have written."""
+
 GROUP = "workers.kayanlive.com"
 VERSION = "v1alpha1"
 
@@ -97,6 +100,8 @@ class Kube:
                     query: Mapping[str, str] | None = None) -> dict[str, Any]:
         resource = _resource(path)
         headers = {"Accept": "application/json", "Content-Type": content_type}
+        if verb in ("POST", "PUT", "PATCH"):
+            query = {**(query or {}), "fieldManager": FIELD_MANAGER}
         try:
             where = path + (f"?{urlencode(query)}" if query else "")
             _, url, headers, *_ = await self.client.param_serialize(verb, where, header_params=headers, auth_settings=["BearerToken"])
