@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -14,20 +13,12 @@ from pathlib import Path
 import pytest
 import servers
 from chart import schemas
+from chart.clusters import kubernetes
 from chart.rendered import CHART, SETS, STORES, Chart, Object, merged, render
 from cluster.kube import Namespace
 
 OF_OTHERS = {"PodMonitor", "PrometheusRule", "ExternalSecret"}
 """Kinds that operators bring, which a cluster need not have."""
-
-
-def kubernetes() -> None:
-    """Skips the test, or fails it in CI, unless a cluster answers."""
-    if not shutil.which("kubectl") or not os.environ.get("KUBECONFIG"):
-        servers.missing("no cluster: install kubectl and set KUBECONFIG")
-    answer = subprocess.run(["kubectl", "version"], capture_output=True, text=True, timeout=60, check=False)
-    if answer.returncode:
-        servers.missing(f"the cluster of KUBECONFIG does not answer: {answer.stderr.strip()[-300:]}")
 
 
 @pytest.fixture(scope="module")
