@@ -84,6 +84,12 @@ class Keys:
         return f"{self.base}de:{debounce_id}"
 
     @cached_property
+    def hash_tag(self) -> str | None:
+        """What a cluster finds the slot of every key of the queue by, with its braces; None where each key has a slot of its own."""
+        tag = _HASH_TAG.search(self.base)
+        return tag.group() if tag else None
+
+    @cached_property
     def client_name(self) -> str:
         """What Bull's ``getWorkers()`` looks for: one connection of each worker bears this name."""
         return f"{self.prefix}:{base64.b64encode(self.queue.encode()).decode()}"
