@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from kayan_operator import hpa, kube
-from kayan_operator.fleet import Deployment, Fleet, Key, Scaler
+from kayan_operator.fleet import Autoscaler, Deployment, Fleet, Key, Scaler
 from kayan_operator.kube import ApiError, Kube
 from kayan_operator.policy import Mode
 from kayan_operator.scale_in import Fences, Outcome, ScaleIn
@@ -20,21 +20,21 @@ _HPA_GRACE_SECONDS = 5.0
 """An HPA that has read a number may take so long to act on it."""
 _CONFLICTS = 5
 
-Written = Callable[[Scaler, int, int], None]
-"""Hears of each number written to the scale subresource: from, to."""
+Written = Callable[[Scaler, int, int, Mode], None]
+"""Hears of each change of the number: from, to, and by whom."""
 
 
 class Actuator:
     """The hand of one scaler. ``want`` tells it what was decided; it must be asked by one task at a time, and only by the leader."""
 
-    def __init__(self, api: Kube, fleet: Fleet, key: Key, fences: Fences, *, may_act: Callable[[], bool], written: Written,
-                 publish: Callable[[int], Awaitable[None]], log: Any) -> None:
+    def __init__(
+        self, api: Kube, fleet: Fleet, key: Key, fences: Fences, *, may_act: Callable[[], bool], written: Written, log: Any
+    ) -> None:
         self._api = api
         self._fleet = fleet
         self._key = key
         self._may_act = may_act
         self._written = written
-        self._publish = publish
         self._log = log
         self.wanted = 0
         self.mode: Mode = "advisory"
@@ -49,6 +49,15 @@ class Actuator:
     @property
     def is_shrinking(self) -> bool:
         return self._shrinking is not None and not self._shrinking.done()
+
+    def is_at_rest(self, scaler: Scaler, target: Deployment, wanted: int, mode: Mode) -> bool:
+        """Whether ``want`` would find nothing to do."""
+        if mode != self.mode or self.is_shrinking or self.scale_in.asked or (mode != "advisory" and wanted != target.replicas):
+            return False
+        seen = self._fleet.own_autoscaler(scaler)
+        if mode != "hpa":
+            return seen is None
+        return self.published == wanted and seen is not None and not self._hpa_differs(scaler, target, wanted, seen)
 
     async def want(self, scaler: Scaler, target: Deployment, wanted: int, mode: Mode) -> None:
         """Bring ``target`` to ``wanted`` replicas, or begin to. Raises ApiError, and what the fences raise."""
@@ -123,7 +132,7 @@ class Actuator:
                 await asyncio.sleep(_HPA_GRACE_SECONDS)
                 return self._replicas(target) <= number
             await asyncio.sleep(_LOOK_SECONDS)
-        self._written(scaler, target.replicas, number)
+        self._written(scaler, target.replicas, number, "hpa")
         return True
 
     def _replicas(self, target: Deployment) -> int:
@@ -151,22 +160,26 @@ class Actuator:
                     raise
                 continue
             self._fleet.scaled(target.key, number, int(answer["metadata"].get("resourceVersion") or 0))
-            self._written(scaler, now, number)
+            self._written(scaler, now, number, "direct")
             return True
         return False
 
     async def _say(self, scaler: Scaler, target: Deployment, number: int) -> None:
         """Publish a number, and see to it that the HPA is there and acts on it."""
-        if number != self.published:
-            self.published = number
-            await self._publish(number)
+        self.published = number
         seen = self._fleet.own_autoscaler(scaler)
-        exact = seen is not None and hpa.is_exact(seen.spec)
-        body = hpa.body(scaler, current=self._replicas(target), published=number, exact=exact)
         if seen is None:
-            await self._create_hpa(scaler, body)
-        elif hpa.differs(body["spec"], seen.spec) and self._may_act():
-            self._fleet.see_autoscaler(await self._api.merge(kube.autoscalers(*seen.key), {"spec": body["spec"]}))
+            await self._create_hpa(scaler, self._hpa(scaler, target, number, None))
+        elif self._hpa_differs(scaler, target, number, seen) and self._may_act():
+            spec = self._hpa(scaler, target, number, seen)["spec"]
+            self._fleet.see_autoscaler(await self._api.merge(kube.autoscalers(*seen.key), {"spec": spec}))
+
+    def _hpa(self, scaler: Scaler, target: Deployment, number: int, seen: Autoscaler | None) -> dict[str, Any]:
+        exact = seen is not None and hpa.is_exact(seen.spec)
+        return hpa.body(scaler, current=self._replicas(target), published=number, exact=exact)
+
+    def _hpa_differs(self, scaler: Scaler, target: Deployment, number: int, seen: Autoscaler) -> bool:
+        return hpa.differs(self._hpa(scaler, target, number, seen)["spec"], seen.spec)
 
     async def _create_hpa(self, scaler: Scaler, body: dict[str, Any]) -> None:
         if not self._may_act():

@@ -26,6 +26,7 @@ class Scaler:
 
     key: Key
     uid: str
+    version: int
     generation: int
     created: str
     target: Key | None
@@ -75,6 +76,7 @@ class Autoscaler:
 
     key: Key
     uid: str
+    version: int
     target: Key
     owner: str
     """Who made it, in words: ``ScaledObject email``; empty when nobody says so."""
@@ -101,6 +103,8 @@ class Fleet:
         key = key_of(body)
         seen = _scaler(body, self._prefix)
         before = self.scalers.get(key)
+        if before and before.uid == seen.uid and before.version > seen.version:
+            return
         self.scalers[key] = seen
         if before and before.target != seen.target:
             self._leave(before)
@@ -153,6 +157,8 @@ class Fleet:
     def see_autoscaler(self, body: Object) -> None:
         seen = _autoscaler(body)
         before = self.autoscalers.get(seen.key)
+        if before and before.uid == seen.uid and before.version > seen.version:
+            return
         if before and before.target != seen.target:
             self.lose_autoscaler(seen.key)
         self.autoscalers[seen.key] = seen
@@ -204,8 +210,8 @@ def key_of(body: Object) -> Key:
 
 def _scaler(body: Object, prefix: str) -> Scaler:
     metadata, spec, key = body["metadata"], body.get("spec") or {}, key_of(body)
-    scaler = Scaler(key=key, uid=metadata["uid"], generation=metadata.get("generation", 0), created=metadata.get("creationTimestamp", ""),
-                    target=None, policy=None, status=body.get("status") or {})
+    scaler = Scaler(key=key, uid=metadata["uid"], version=version_of(body), generation=metadata.get("generation", 0),
+                    created=metadata.get("creationTimestamp", ""), target=None, policy=None, status=body.get("status") or {})
     try:
         scaler.target = Key(key.namespace, target_of(spec))
         scaler.policy = read_scaler(spec, prefix=prefix)
@@ -258,6 +264,7 @@ def _autoscaler(body: Object) -> Autoscaler:
     return Autoscaler(
         key=key_of(body),
         uid=body["metadata"]["uid"],
+        version=version_of(body),
         target=Key(body["metadata"]["namespace"], reference["name"] if is_deployment else f"{reference.get('kind')}/{reference['name']}"),
         owner=f"{controller['kind']} {controller['name']}" if controller else "",
         owner_uid=controller["uid"] if controller else "",

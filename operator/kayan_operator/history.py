@@ -12,7 +12,8 @@ from kayan_operator.facts import QueueFacts, Snapshot
 from kayan_operator.policy import Policy
 from kayan_operator.rates import Rates
 
-_FIRST_STARTUP = 10.0
+FIRST_STARTUP = 10.0
+"""Seconds, before any was measured."""
 _STARTUP_WEIGHT = 0.3
 _LONGEST_STARTUP = 300.0
 
@@ -48,7 +49,7 @@ class History:
     changes: tuple[Change, ...] = ()
     replicas: int | None = None
     rates: tuple[Rates, ...] = ()
-    startup: float = _FIRST_STARTUP
+    startup: float = FIRST_STARTUP
     """How long a pod takes from being asked for to being ready, in seconds, as measured lately."""
 
     @classmethod

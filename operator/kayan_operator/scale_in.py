@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -27,8 +27,8 @@ from kayan_operator.fleet import Deployment
 from kayan_operator.kube import Kube
 from kayan_operator.pods import CHOSEN_COST, DELETION_COST, Pod, Pods
 from kayan_operator.policy import Busy as BusyPolicy
+from kayan_operator.queues.fences import FENCE_SECONDS, Busy, Chosen
 
-FENCE_MS = 30_000
 _RENEW_SECONDS = 8.0
 _SETTLE_SECONDS = 0.25
 """Between the marks and the lower number: Kubernetes' own controllers must have seen the marks first, and they watch as we do."""
@@ -37,30 +37,25 @@ _PATIENCE_SECONDS = 15.0
 """When none of the busy pods that wait for their end has come to it for so long, one more is asked to."""
 
 
-class BusyPod(Protocol):
-    """What a pod has to do."""
-
-    @property
-    def jobs(self) -> int: ...
-
-    @property
-    def seconds(self) -> float:
-        """For how long its oldest job has been running."""
-
-
 class Fences(Protocol):
-    """The fences of one target's pods, on all servers that have queues of its."""
+    """The fences of one target's pods, on all servers that have queues of its. Errors of Redis pass through."""
 
-    async def choose(self, candidates: Sequence[str], most: int, ttl_ms: int) -> tuple[Sequence[str], Mapping[str, BusyPod]]:
-        """Fence up to ``most`` idle pods, the first of ``candidates`` first; returns them, and who is busy."""
+    async def choose(self, candidates: Sequence[str], count: int) -> Chosen:
+        """Fence up to ``count`` idle pods, the first of ``candidates`` first; who is busy is told as well."""
 
-    async def fence(self, names: Collection[str], ttl_ms: int) -> None:
+    async def fence(self, pods: Collection[str]) -> None:
         """Fence pods whatever they run, or renew their fences."""
 
-    async def lift(self, names: Collection[str]) -> None: ...
+    async def keep(self, pods: Collection[str]) -> bool:
+        """Renew standing fences; False when one had fallen, so that its pod may have jobs again."""
+
+    async def lift(self, pods: Collection[str]) -> None: ...
+
+    async def busy(self) -> Mapping[str, Busy]:
+        """Who has jobs; nothing is changed."""
 
 
-Lower = Callable[[int, int], Awaitable[bool]]
+Lower = Callable[[int, int], Coroutine[Any, Any, bool]]
 """Lower ``spec.replicas`` from one number to another. True when that has happened; False when it has not and will not any more."""
 
 
@@ -100,8 +95,8 @@ class ScaleIn:
             await self.forget()
             return Outcome(waits_for="a rollout is under way, in which Kubernetes chooses the pods that go")
         order = sorted(found.staying, key=lambda pod: (pod.rank, pod.name not in self.asked, _newest_first(pod)))
-        chosen, busy = await self._fences.choose([pod.name for pod in order], surplus, FENCE_MS)
-        chosen = list(chosen)
+        found_idle = await self._fences.choose([pod.name for pod in order], surplus)
+        chosen, busy = list(found_idle.idle), found_idle.busy
         waits_for = await self._shortfall(found.staying, busy, chosen, surplus, busy_policy)
         going, in_the_way = _first_to_go(found.staying, chosen)
         if not target.is_settled and len(going) < len(found.staying):
@@ -131,19 +126,19 @@ class ScaleIn:
     # -- steps ---------------------------------------------------------------------------------------------------------------
 
     async def _shortfall(
-        self, staying: Sequence[Pod], busy: Mapping[str, BusyPod], chosen: list[str], surplus: int, policy: BusyPolicy
+        self, staying: Sequence[Pod], busy: Mapping[str, Busy], chosen: list[str], surplus: int, policy: BusyPolicy
     ) -> str:
         """Too few pods are idle: have busy ones go as soon as they can (they join ``chosen`` when the policy does not wait)."""
         missing = surplus - len(chosen)
         candidates = sorted(
             (pod.name for pod in staying if pod.name in busy and pod.name not in chosen),
-            key=lambda name: (name not in self.asked, busy[name].jobs, -busy[name].seconds, name),
+            key=lambda name: (name not in self.asked, busy[name].jobs, -(busy[name].oldest_started_seconds or 0), name),
         )
         if missing <= 0 or not candidates:
             await self.forget()
             return ""
         if policy == "drain":
-            await self._fences.fence(candidates[:missing], FENCE_MS)
+            await self._fences.fence(candidates[:missing])
             chosen.extend(candidates[:missing])
             self.asked = {}
             return ""
@@ -151,7 +146,7 @@ class ScaleIn:
         asking = candidates[: missing + self._more_to_ask(now, missing, len(candidates))]
         await self._fences.lift([name for name in self.asked if name not in asking and name not in chosen])
         self.asked = {name: self.asked.get(name, now) for name in asking}
-        await self._fences.fence(asking, FENCE_MS)
+        await self._fences.fence(asking)
         return f"{len(candidates)} of {len(staying)} pods are busy; {len(asking)} of them take no more jobs and go when they have finished"
 
     def _more_to_ask(self, now: float, missing: int, candidates: int) -> int:
@@ -161,7 +156,7 @@ class ScaleIn:
         waited = now - min(self.asked.values())
         return max(0, min(int(waited / _PATIENCE_SECONDS), candidates // 2 - missing))
 
-    async def _end(self, target: Deployment, found: Pods, going: Collection[str], busy: Mapping[str, BusyPod]) -> Outcome:
+    async def _end(self, target: Deployment, found: Pods, going: Collection[str], busy: Mapping[str, Busy]) -> Outcome:
         namespace = target.key.namespace
         lowered = False
         try:
@@ -177,20 +172,24 @@ class ScaleIn:
             return Outcome(waits_for="more pods are wanted again")
         return await self._verify(target, found, going, busy)
 
-    async def _while_fenced(self, names: Collection[str], work: Awaitable[bool]) -> bool:
-        """Await ``work``, with the fences renewed meanwhile."""
-        working = asyncio.ensure_future(work)
+    async def _while_fenced(self, names: Collection[str], work: Coroutine[Any, Any, bool]) -> bool:
+        """Await ``work``, with the fences kept meanwhile. Not begun, or given up, when one of them has fallen."""
+        working = None
         try:
-            while not (await asyncio.wait([working], timeout=_RENEW_SECONDS))[0]:
-                await self._fences.fence(names, FENCE_MS)
+            while await self._fences.keep(names):
+                working = working or asyncio.ensure_future(work)
+                if (await asyncio.wait([working], timeout=_RENEW_SECONDS))[0]:
+                    return working.result()
+            return False
         finally:
-            if not working.done():
+            if working is None:
+                work.close()
+            elif not working.done():
                 await end([working])
-        return working.result()
 
-    async def _verify(self, target: Deployment, before: Pods, going: Collection[str], busy: Mapping[str, BusyPod]) -> Outcome:
+    async def _verify(self, target: Deployment, before: Pods, going: Collection[str], busy: Mapping[str, Busy]) -> Outcome:
         """Wait until the chosen are on their way, and see whether anybody else is."""
-        deadline = self._clock() + FENCE_MS / 1000 - _RENEW_SECONDS
+        deadline = self._clock() + FENCE_SECONDS - _RENEW_SECONDS
         while True:
             now = await pods.of_deployment(self._api, target)
             still = {pod.name for pod in now.staying}
@@ -200,7 +199,7 @@ class ScaleIn:
             await asyncio.sleep(_LOOK_SECONDS)
         outcome = Outcome(went=len(going) - len(survivors), survived=len(survivors))
         if survivors:
-            _, busy_now = await self._fences.choose([], 0, FENCE_MS)
+            busy_now = await self._fences.busy()
             others = [pod.name for pod in before.staying if pod.name not in still and pod.name not in going]
             outcome.interrupted = sum(max(each[name].jobs for each in (busy, busy_now) if name in each)
                                       for name in others if name in busy or name in busy_now)

@@ -129,7 +129,7 @@ class Keys:
         """A hash of repeat keys: what each schedule's latest iteration looked like, so that a broken chain can be mended."""
         return f"kayan:schedules:{self.prefix}:{self.queue}"
 
-    def fence(self, pod: str) -> str:
+    def fence(self, pod: str = "") -> str:
         """Set while a pod may claim nothing more. Of the whole pod, not of one queue."""
         return fence(pod, self.prefix + ":" + self.queue)
 

@@ -1,0 +1,116 @@
+"""Applies FleetBudgets: tells each scaler its share, and each budget how it stands."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from kayan_workers import logs
+
+from kayan_operator import kube
+from kayan_operator.budget import Claim, shares
+from kayan_operator.decide import decide
+from kayan_operator.facts import Snapshot
+from kayan_operator.fleet import Budget, Deployment, Fleet, Key, Scaler
+from kayan_operator.history import History
+from kayan_operator.kube import ApiError, Kube
+from kayan_operator.metrics import Metrics
+from kayan_operator.status import Condition, differs, with_conditions
+
+_REPORT_SECONDS = 5.0
+
+
+class Allotment:
+    """The budgets of the fleet, and what their scalers last wanted. ``look_at`` has a scaler looked at soon."""
+
+    def __init__(self, api: Kube, fleet: Fleet, metrics: Metrics, look_at: Callable[[Key], None]) -> None:
+        self._api = api
+        self._fleet = fleet
+        self._metrics = metrics
+        self._look_at = look_at
+        self._wanted: dict[Key, int] = {}
+        self._given: dict[Key, int] = {}
+
+    def allot(self, scaler: Scaler, target: Deployment, snapshot: Snapshot, history: History) -> Snapshot:
+        """The snapshot with the share that the scaler's budget leaves it; unchanged without a budget."""
+        policy = scaler.policy
+        assert policy
+        if policy.budget is None:
+            return snapshot
+        self._wanted[scaler.key] = decide(snapshot, policy, history).desired
+        budget = self._fleet.budgets.get(Key(scaler.key.namespace, policy.budget))
+        if budget is None or budget.error:
+            return replace(snapshot, share=target.replicas, budget=policy.budget)  # nobody knows how much there is
+        given = shares(budget.cap, self._claims(budget))
+        for key, share in given.items():
+            if key != str(scaler.key) and self._given.get(_key(key)) != share:
+                self._look_at(_key(key))
+            self._given[_key(key)] = share
+        return replace(snapshot, share=given.get(str(scaler.key), 0), budget=policy.budget)
+
+    def forget(self, key: Key) -> None:
+        self._wanted.pop(key, None)
+        self._given.pop(key, None)
+
+    async def run(self) -> None:
+        """Keep the statuses of the budgets, until cancelled."""
+        while True:
+            for budget in list(self._fleet.budgets.values()):
+                try:
+                    await self._report(budget)
+                except ApiError as error:
+                    logs.get(budget=str(budget.key)).debug("budget.unreported", error=str(error))
+            await asyncio.sleep(_REPORT_SECONDS)
+
+    def _claims(self, budget: Budget) -> list[Claim]:
+        claims = []
+        for scaler in self._fleet.of_budget(budget.key):
+            target = self._fleet.deployments.get(scaler.target) if scaler.target else None
+            if target is None or scaler.policy is None:
+                continue
+            claims.append(Claim(
+                name=str(scaler.key),
+                wanted=self._wanted.get(scaler.key, target.replicas),
+                floor=min(scaler.policy.min_replicas, self._wanted.get(scaler.key, target.replicas)),
+                priority=scaler.policy.priority,
+                cost=1.0 if budget.of == "replicas" else target.cpu,
+                present=max(target.replicas, target.present) + target.terminating,
+            ))
+        return claims
+
+    async def _report(self, budget: Budget) -> None:
+        claims = self._claims(budget)
+        used = sum(claim.present * claim.cost for claim in claims)
+        wanted = sum(claim.wanted * claim.cost for claim in claims)
+        self._metrics.budget_cap.labels(*budget.key).set(budget.cap)
+        self._metrics.budget_used.labels(*budget.key).set(used)
+        self._metrics.budget_wanted.labels(*budget.key).set(wanted)
+        numbers: Mapping[str, Any] = {
+            "used": _quantity(used),
+            "wanted": _quantity(wanted),
+            "scalers": len(claims),
+            "shares": [{"name": _key(claim.name).name, "replicas": self._given.get(_key(claim.name), claim.present)} for claim in claims],
+        }
+        conditions = [
+            Condition("Ready", False, "InvalidSpec", budget.error) if budget.error else Condition("Ready", True, "Sharing"),
+            Condition("Exhausted", wanted > budget.cap, "MoreWanted" if wanted > budget.cap else "Sufficient",
+                      f"{_quantity(wanted)} of {_quantity(budget.cap)} {budget.of} are wanted"),
+        ]
+        now = time.time()
+        status = with_conditions(numbers, conditions, before=budget.status, generation=budget.generation, now=now)
+        if differs(status, budget.status, closely=True):
+            answer = await self._api.merge(kube.budgets(*budget.key, "status"), {"status": status})
+            budget.status = answer.get("status") or {}
+
+
+def _key(text: str) -> Key:
+    namespace, _, name = text.partition("/")
+    return Key(namespace, name)
+
+
+def _quantity(amount: float) -> str:
+    """As Kubernetes writes quantities: 20, 1500m."""
+    return str(round(amount)) if abs(amount - round(amount)) < 1e-9 else f"{round(amount * 1000)}m"

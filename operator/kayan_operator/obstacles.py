@@ -1,0 +1,59 @@
+"""Why a scaler cannot be seen to, and which mode can be had: pure looks at what is known of the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from kayan_operator.fleet import Fleet, Scaler
+from kayan_operator.policy import Mode, Policy
+from kayan_operator.status import Condition
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsApiState:
+    """Whether an HPA gets an answer: ``kind`` is available, unavailable, foreign, absent, forbidden or off."""
+
+    kind: str
+    message: str = ""
+
+
+def obstacle(scaler: Scaler, fleet: Fleet, servers: Collection[str]) -> Condition | None:
+    """What keeps everybody from scaling this target, as its condition Ready; None when nothing does."""
+    policy, target = scaler.policy, scaler.target
+    if policy is None or target is None:
+        return Condition("Ready", False, "InvalidSpec", scaler.error)
+    for queue in policy.queues:
+        if queue.redis not in servers:
+            known = ", ".join(servers)
+            message = f"queue {queue.name} is on the Redis server {queue.redis}, but the operator knows only {known}: tell it of it"
+            return Condition("Ready", False, "UnknownRedis", message)
+    if target not in fleet.deployments:
+        return Condition("Ready", False, "TargetNotFound", f"there is no Deployment {target.name} in namespace {target.namespace}")
+    first = fleet.first_of_target(scaler)
+    if first.key != scaler.key:
+        message = f"Deployment {target.name} is scaled by QueueScaler {first.key.name} already, which is older: delete one of the two"
+        return Condition("Ready", False, "TargetTaken", message)
+    rivals = fleet.rivals(scaler)
+    if rivals and policy.mode != "advisory":
+        rival = rivals[0]
+        whose = f" of {rival.owner}" if rival.owner else ""
+        message = (
+            f"HorizontalPodAutoscaler {rival.key.name}{whose} scales Deployment {target.name} as well, and two would fight over it: "
+            f"delete {rival.owner or 'it'}, or set spec.mode to advisory"
+        )
+        return Condition("Ready", False, "ForeignAutoscaler", message)
+    return None
+
+
+def mode_to_be_had(policy: Policy, state: MetricsApiState) -> tuple[Mode, Condition | None]:
+    """The mode in which the scaler can work now, and in mode hpa what there is to say of the metrics API."""
+    if policy.mode != "hpa":
+        return policy.mode, None
+    if state.kind == "available":
+        return "hpa", Condition("MetricsAvailable", True, "Serving")
+    if state.kind == "unavailable":
+        message = f"{state.message}; until then the HPA leaves the number as it is, except from and to 0"
+        return "hpa", Condition("MetricsAvailable", False, "Unavailable", message)
+    message = f"{state.message}: the operator writes the number itself"
+    return "direct", Condition("MetricsAvailable", False, state.kind.capitalize(), message)

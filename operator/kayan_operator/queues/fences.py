@@ -1,0 +1,191 @@
+"""Fences: pods that claim nothing more, and how to find some that hold no job, in one atomic step.
+
+    [fences] = places(server, [Keys("thumbnail-generation")])
+    chosen = await fences.choose(["thumbnail-7", "thumbnail-3"], 1, ttl_ms=60_000)
+    ... lower the number of replicas by len(chosen.idle), see who is gone, and lift the fences of the others
+
+A fence is a key with a time to live that every claim looks for. It needs no answer from its pod: from the moment it stands the pod gets
+no job, and the jobs it has it finishes. Redis errors pass through: whoever cannot read the locks must not end anybody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kayan_workers.bull import scripts
+from kayan_workers.bull.keys import Keys
+from kayan_workers.bull.server import Server
+from redis.exceptions import RedisError
+
+_LUA = Path(__file__).parent / "lua"
+CHOOSE, FENCE, RENEW = (scripts.read(_LUA / f"{name}.lua") for name in ("choose", "fence", "renew"))
+
+FENCE_SECONDS = 30.0
+"""How long a fence of a scale-in stands when nobody renews it."""
+
+READ_AT_ONCE = 2000
+"""How many active jobs ``busy`` reads in one call: a millisecond or two of Redis."""
+
+
+class UnfenceableError(Exception):
+    """Queues whose locks and fences no script can read in one step. Says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """What a pod is at."""
+
+    jobs: int
+    oldest_started_seconds: float | None
+    """How long ago the first of them was started; None when their hashes do not say."""
+
+    def __add__(self, other: Busy) -> Busy:
+        started = [age for age in (self.oldest_started_seconds, other.oldest_started_seconds) if age is not None]
+        return Busy(self.jobs + other.jobs, max(started, default=None))
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """``idle`` pods are fenced now, in the order of the candidates; ``busy`` are all that hold jobs, candidates or not."""
+
+    idle: tuple[str, ...]
+    busy: Mapping[str, Busy]
+
+
+class Fences:
+    """The fences of the pods that serve some queues of one Redis. Made by ``places``."""
+
+    def __init__(self, server: Server, queues: Sequence[Keys]) -> None:
+        self._server = server
+        self._queues = queues
+        self._heads = tuple(dict.fromkeys(keys.fence() for keys in queues))
+
+    def __str__(self) -> str:
+        return str(self._server.address)
+
+    async def choose(self, candidates: Sequence[str], count: int, *, ttl_ms: int) -> Chosen:
+        """Fence up to ``count`` of the candidates, the best victims first, that hold no job of any of these queues.
+
+        One step of Redis, of about a millisecond for each thousand active jobs: between the look at the locks and the fence no claim
+        fits in. A candidate that is fenced already is as good as any other; its fence then stands ``ttl_ms`` from now.
+        """
+        return (await self._run(candidates, count, ttl_ms, 0, -1))[0]
+
+    async def busy(self) -> dict[str, Busy]:
+        """Who holds jobs, how many and since when. Long lists are read in parts, so that a job that ends or begins meanwhile may be
+        missed: to mark pods, not to end them."""
+        found: dict[str, Busy] = {}
+        for end in range(0, 10_000_000, READ_AT_ONCE):
+            part, longest = await self._run((), 0, 1, -end - READ_AT_ONCE, -end - 1)
+            found = sum_of(found, part.busy)
+            if longest < READ_AT_ONCE:
+                break
+        return found
+
+    async def fence(self, pods: Collection[str], *, ttl_ms: int, why: str = "drain") -> None:
+        """Let pods claim nothing more, busy or not."""
+        if pods:
+            await self._server.run(FENCE, self._keys(pods), (ttl_ms, why))
+
+    async def renew(self, pods: Collection[str], *, ttl_ms: int) -> set[str]:
+        """Let standing fences stand longer. Returns the pods whose fence stands; those of the others had fallen, and they may claim."""
+        if not pods:
+            return set()
+        renewed = await self._server.run(RENEW, self._keys(pods), (ttl_ms,))
+        return self._standing(pods, renewed)
+
+    async def lift(self, pods: Collection[str]) -> None:
+        """Let pods claim again."""
+        if pods:
+            await self._server.commands.execute_command("DEL", *self._keys(pods))
+
+    async def fenced(self, pods: Collection[str]) -> set[str]:
+        """Those of the pods that may claim nothing now."""
+        if not pods:
+            return set()
+        return self._standing(pods, await self._server.commands.execute_command("MGET", *self._keys(pods)))
+
+    def _keys(self, pods: Iterable[str]) -> list[str]:
+        return [head + pod for pod in pods for head in self._heads]
+
+    def _standing(self, pods: Iterable[str], fences: Sequence[Any]) -> set[str]:
+        """``fences`` are of ``_keys``; a pod is fenced when none of its is missing."""
+        width = len(self._heads)
+        return {pod for n, pod in enumerate(pods) if all(fences[n * width : (n + 1) * width])}
+
+    async def _run(self, candidates: Sequence[str], count: int, ttl_ms: int, first: int, last: int) -> tuple[Chosen, int]:
+        args = (count, ttl_ms, first, last, len(self._heads), *self._heads, *(keys.base for keys in self._queues), *candidates)
+        fenced, flat, now_ms, longest = await self._server.run(CHOOSE, [keys.active for keys in self._queues], args)
+        busy = {
+            flat[at].decode(errors="replace"): Busy(flat[at + 1], max(0, now_ms - flat[at + 2]) / 1000 if flat[at + 2] >= 0 else None)
+            for at in range(0, len(flat), 3)
+        }
+        return Chosen(tuple(pod.decode() for pod in fenced), busy), longest
+
+
+def places(server: Server, queues: Iterable[Keys]) -> list[Fences]:
+    """The queues of one server that one script can see together: all of them, in a cluster those with the same hash tag.
+
+    Raises UnfenceableError for a queue of a cluster without one: its locks and the fences lie on different nodes.
+    """
+    queues = list(queues)
+    if not server.address.cluster:
+        return [Fences(server, queues)]
+    groups: dict[str, list[Keys]] = {}
+    for keys in queues:
+        if keys.hash_tag is None:
+            raise UnfenceableError(
+                f"queue {keys.queue} of prefix {keys.prefix} has no hash tag, so the cluster at {server.address} keeps its locks and the "
+                f"fences on different nodes, and no pod can be ended safely: use a prefix such as {{{keys.prefix}}}"
+            )
+        groups.setdefault(keys.hash_tag, []).append(keys)
+    return [Fences(server, group) for group in groups.values()]
+
+
+async def choose_on_all(everywhere: Sequence[Fences], candidates: Sequence[str], count: int, *, ttl_ms: int) -> Chosen:
+    """``choose`` for pods that serve queues of several places: idle are those that hold no job anywhere, fenced everywhere.
+
+    Each is fenced in one place after the other; whom a later place finds busy has its fences lifted, and another takes its turn. An error
+    of one place lifts what was fenced here, as far as can be, and passes through.
+    """
+    if len(everywhere) == 1:
+        return await everywhere[0].choose(candidates, count, ttl_ms=ttl_ms)
+    busy: dict[str, Busy] = {}
+    for found in await asyncio.gather(*(place.busy() for place in everywhere)):
+        busy = sum_of(busy, found)
+    pool, idle = [pod for pod in candidates if pod not in busy], list[str]()
+    touched: set[str] = set()
+    try:
+        while pool and len(idle) < count:
+            some = pool[: count - len(idle)]
+            pool = pool[len(some) :]
+            touched.update(some)
+            idle += await _fenced_on_all(everywhere, some, busy, ttl_ms)
+    except BaseException:
+        for place in everywhere:
+            with contextlib.suppress(RedisError, OSError):
+                await place.lift(touched)
+        raise
+    return Chosen(tuple(idle), {pod: jobs for pod, jobs in busy.items() if pod not in idle})
+
+
+async def _fenced_on_all(everywhere: Sequence[Fences], pods: Sequence[str], busy: dict[str, Busy], ttl_ms: int) -> Sequence[str]:
+    """Those of ``pods`` that are idle everywhere; the others are written down as busy and not fenced."""
+    for number, place in enumerate(everywhere):
+        chosen = await place.choose(pods, len(pods), ttl_ms=ttl_ms)
+        working = [pod for pod in pods if pod not in chosen.idle]
+        for earlier in everywhere[:number]:
+            await earlier.lift(working)
+        busy.update((pod, chosen.busy[pod]) for pod in working)
+        pods = chosen.idle
+    return pods
+
+
+def sum_of(some: Mapping[str, Busy], more: Mapping[str, Busy]) -> dict[str, Busy]:
+    """Who is busy in two places together."""
+    return {pod: some[pod] + more[pod] if pod in some and pod in more else some.get(pod) or more[pod] for pod in {**some, **more}}

@@ -1,0 +1,205 @@
+"""Builds every part of the operator and runs it until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import Iterable
+from http import HTTPStatus
+
+import kopf
+import uvloop
+from kayan_workers import logs
+from kayan_workers.bull.ending import end
+from kayan_workers.health import Answer, HealthServer
+from kubernetes.aio import config
+from kubernetes.aio.client import ApiClient, Configuration
+from kubernetes.aio.config.config_exception import ConfigException
+
+from kayan_operator import kube
+from kayan_operator.controller import Controller
+from kayan_operator.events import Events
+from kayan_operator.fleet import Fleet, Key
+from kayan_operator.handlers import watch_settings, watches
+from kayan_operator.kube import ApiError, Kube
+from kayan_operator.lease import Leadership
+from kayan_operator.metrics import Metrics
+from kayan_operator.metrics_api.metrics_api import DESIRED_REPLICAS, QUEUE_SCALER_LABEL, MetricsApi, MetricsApiOptions
+from kayan_operator.metrics_api.samples import Sample
+from kayan_operator.obstacles import MetricsApiState
+from kayan_operator.queues.ledger import Ledger
+from kayan_operator.resync import Resync
+from kayan_operator.servers import RedisServer
+from kayan_operator.settings import Settings
+from kayan_operator.target_fences import TargetFences
+
+_STUCK_SECONDS = 30.0
+"""A leader that has not looked at any queue for so long hangs."""
+_TRY_AGAIN_SECONDS = 2.0
+
+
+def run(settings: Settings) -> int:
+    """Run the operator; returns the exit code of the process."""
+    logs.configure(level=settings.log_level, form=settings.log_format, secrets=settings.secrets)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_run(settings))
+
+
+async def _run(settings: Settings) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for oddity in settings.warnings:
+        logs.get().warning("settings.odd", message=oddity)
+    try:
+        client = ApiClient(await _configuration())
+    except ConfigException as error:
+        logs.get().error("operator.failed", error=f"no Kubernetes API is named: run it in a pod, or set KUBECONFIG ({error})")
+        return 2
+    try:
+        return await Operator(settings, client).run(stop)
+    finally:
+        await client.close()
+
+
+async def _configuration() -> Configuration:
+    """Of the pod's service account, else of KUBECONFIG."""
+    configuration = Configuration()
+    try:
+        config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except ConfigException:
+        await config.load_kube_config(client_configuration=configuration)
+    return configuration
+
+
+class Operator:
+    """All parts, and the order in which they begin and end."""
+
+    def __init__(self, settings: Settings, client: ApiClient) -> None:
+        self._settings = settings
+        self._controller: Controller | None = None
+        self.metrics = Metrics(lambda: self.controller.statuses())
+        self.api = Kube(client, lambda verb, resource, code: self.metrics.api_requests.labels(verb, resource, code).inc())
+        self.fleet = Fleet(prefix=settings.prefix)
+        self.servers = {name: RedisServer(name, address, self.metrics) for name, address in settings.redis.items()}
+        self.leadership = Leadership(self.api, settings.namespace, settings.name, settings.identity)
+        redis = {name: server.server for name, server in self.servers.items()}
+        self.ledger = Ledger(redis)
+        self.resync = Resync(self.api, self.fleet, settings.namespaces)
+        self.controller = Controller(
+            api=self.api, fleet=self.fleet, servers=self.servers, fences=lambda queues: TargetFences(redis, queues),
+            may_act=lambda: self.leadership.leads, metrics=self.metrics, events=Events(self.api, settings.identity), ledger=self.ledger,
+            metrics_api=self._metrics_api_state,
+        )
+        self.metrics_api = MetricsApi(client, self._samples, MetricsApiOptions(
+            namespace=settings.namespace, service=settings.name, secret=f"{settings.name}-tls", port=settings.metrics_port,
+            host=settings.metrics_host,
+        )) if settings.metrics_api else None
+        self._health = HealthServer({"/livez": self._livez, "/readyz": self._readyz, "/metrics": self._metrics_page})
+        self._is_synced = False
+
+    async def run(self, stop: asyncio.Event) -> int:
+        """Until ``stop`` is set, or a part of it fails for good; returns the exit code."""
+        port = await self._health.start(self._settings.health_host, self._settings.health_port)
+        logs.get().info("operator.started", port=port, namespaces=",".join(self._settings.namespaces) or "*", identity=self._settings.identity)
+        tasks = [asyncio.create_task(self._work()), asyncio.create_task(stop.wait())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except Exception as error:
+            logs.get().error("operator.failed", error=error, exc_info=True)
+            return 1
+        finally:
+            await end(tasks)
+            await self._health.close()
+            logs.get().info("operator.stopped")
+        return 0
+
+    async def _work(self) -> None:
+        if self.metrics_api:
+            await self.metrics_api.start()
+        tasks = [asyncio.create_task(server.run()) for server in self.servers.values()]
+        try:
+            await self._synced()
+            namespaces = self._settings.namespaces
+            tasks += [
+                asyncio.create_task(kopf.operator(
+                    registry=watches(self.fleet), settings=watch_settings(), standalone=True, clusterwide=not namespaces, namespaces=namespaces,
+                )),
+                asyncio.create_task(self.resync.run()),
+                asyncio.create_task(self.leadership.run(self.controller.lead)),
+                asyncio.create_task(self.ledger.run()),
+            ]
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:  # none of them ends by itself
+                task.result()
+        finally:
+            await end(tasks)
+            if self.metrics_api:
+                if await self._is_uninstalled():
+                    with contextlib.suppress(Exception):
+                        await self.metrics_api.remove_if_ours()
+                await self.metrics_api.stop()
+
+    async def _synced(self) -> None:
+        """Read everything for the first time; however long it takes until the API server and our resources are there."""
+        told = ""
+        while True:
+            try:
+                await self.resync.once()
+            except ApiError as error:
+                why = str(error)
+                if error.is_gone:
+                    why = "the cluster does not know QueueScalers yet: kubectl apply --server-side -f charts/crds"
+                if why != told:
+                    logs.get().warning("operator.waits", error=why)
+                    told = why
+                await asyncio.sleep(_TRY_AGAIN_SECONDS)
+            else:
+                self._is_synced = True
+                return
+
+    async def _is_uninstalled(self) -> bool:
+        """Whether we go because all of us go: an APIService that nobody serves would keep namespaces from being deleted."""
+        try:
+            deployment = await self.api.get(kube.deployments(self._settings.namespace, self._settings.name))
+        except ApiError as error:
+            return error.is_gone
+        return bool(deployment["metadata"].get("deletionTimestamp"))
+
+    # -- what others ask -----------------------------------------------------------------------------------------------------
+
+    def _metrics_api_state(self) -> MetricsApiState:
+        if self.metrics_api is None:
+            return MetricsApiState("off", "the external metrics API is switched off")
+        state = self.metrics_api.state
+        return MetricsApiState(state.kind, state.message)
+
+    def _samples(self, namespace: str, metric: str) -> Iterable[Sample]:
+        if metric != DESIRED_REPLICAS:
+            return []
+        now = time.time()
+        return [
+            Sample({QUEUE_SCALER_LABEL: key.name}, number, now)
+            for key in self.fleet.scalers
+            if key.namespace == namespace and (number := self._published(key)) is not None
+        ]
+
+    def _published(self, key: Key) -> int | None:
+        return self.controller.published(key)
+
+    async def _livez(self) -> Answer:
+        """The loops turn: no outage fails it."""
+        age = self.controller.seconds_since_look() if self.leadership.leads else 0.0
+        return Answer.json(age < _STUCK_SECONDS, {"secondsSinceLook": round(age, 1)})
+
+    async def _readyz(self) -> Answer:
+        waits = "" if self._is_synced else "the resources have not been read yet"
+        waits = waits or (self.metrics_api.not_ready if self.metrics_api else "")
+        return Answer.json(not waits, {"leads": self.leadership.leads, "leader": self.leadership.holder, "waitsFor": waits})
+
+    async def _metrics_page(self) -> Answer:
+        return Answer(HTTPStatus.OK, self.metrics.page(), "text/plain; version=0.0.4; charset=utf-8")

@@ -1,0 +1,67 @@
+"""The Redis servers that the operator knows, each with what the loop wants of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from kayan_workers import logs
+from kayan_workers.bull.keys import Keys
+from kayan_workers.bull.server import RedisAddress, Server
+
+from kayan_operator.facts import QueueFacts, Unread
+from kayan_operator.metrics import Metrics
+from kayan_operator.policy import Queue
+from kayan_operator.queues.doorbell import Doorbell
+from kayan_operator.queues.reading import Reader, Request
+
+_CALL_SECONDS = 3.0
+
+
+class RedisServer:
+    """One server: its queues are read over one connection, and over another it says when a job was added to one of them."""
+
+    def __init__(self, name: str, address: RedisAddress, metrics: Metrics) -> None:
+        self.name = name
+        self.server = Server(address, call_timeout=_CALL_SECONDS)
+        self._metrics = metrics
+        self._reader = Reader(self.server)
+        self._reading = asyncio.Lock()
+        self._keys: dict[Queue, Keys] = {}
+        self._rung: Callable[[str, str], None] = lambda prefix, queue: None
+        self._changed: Callable[[], None] = lambda: None
+        self._doorbell = Doorbell(self.server, wake=self._wake, changed=self._change)
+
+    async def read(self, queues: Sequence[tuple[Queue, float, float]]) -> list[QueueFacts | Unread]:
+        """All of them in one round trip: each queue with its look-ahead and its window, in seconds."""
+        requests = [Request(self._keys_of(queue), look_ahead=ahead, window=window) for queue, ahead, window in queues]
+        async with self._reading:
+            return await self._reader.read(requests)
+
+    def tell(self, rung: Callable[[str, str], None], changed: Callable[[], None]) -> None:
+        """Call ``rung`` with prefix and name of each queue to which a job was added, ``changed`` when the server goes or comes back."""
+        self._rung, self._changed = rung, changed
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        try:
+            await self._doorbell.run()
+        finally:
+            await self._reader.close()
+            await self.server.close()
+
+    def _keys_of(self, queue: Queue) -> Keys:
+        keys = self._keys.get(queue)
+        if keys is None:
+            keys = self._keys[queue] = Keys(queue.name, queue.prefix)
+            self._doorbell.add(keys)
+        return keys
+
+    def _wake(self, keys: Keys) -> None:
+        self._reader.look_closely(keys.base)
+        self._rung(keys.prefix, keys.queue)
+
+    def _change(self, up: bool, why: str) -> None:
+        self._metrics.redis_up.labels(self.name).set(up)
+        logs.get(server=self.name).log(20 if up else 30, "redis.back" if up else "redis.lost", **({"error": why} if why else {}))
+        self._changed()

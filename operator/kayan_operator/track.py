@@ -1,0 +1,210 @@
+"""One scaler under the leader's eyes: what is remembered of it, and how what was decided is carried out and told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kayan_workers import logs
+from kayan_workers.bull.ending import end
+
+from kayan_operator import kube, status
+from kayan_operator.actuator import Actuator
+from kayan_operator.decide import Decision
+from kayan_operator.events import Events
+from kayan_operator.examiner import Examiner
+from kayan_operator.facts import Snapshot
+from kayan_operator.fleet import Deployment, Fleet, Scaler
+from kayan_operator.history import History
+from kayan_operator.kube import ApiError, Kube
+from kayan_operator.metrics import Metrics
+from kayan_operator.policy import Mode, Queue
+from kayan_operator.protection import Protection
+from kayan_operator.scale_in import Fences
+from kayan_operator.sentences import pods as pods_in_words
+from kayan_operator.sentences import sentence
+from kayan_operator.status import Condition
+
+_STATUS_SECONDS = 10.0
+"""How often numbers that change with every job are written."""
+_PROTECTION_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What came of one look. Without a ``decision`` there is only a status to write."""
+
+    scaler: Scaler
+    conditions: tuple[Condition, ...]
+    mode: Mode = "advisory"
+    target: Deployment | None = None
+    snapshot: Snapshot | None = None
+    decision: Decision | None = None
+    rung: float | None = None
+    """When the message came that it answers."""
+
+
+class Track:
+    """Carries out one plan at a time; of several that come meanwhile the latest."""
+
+    def __init__(self, scaler: Scaler, queues: tuple[Queue, ...], *, api: Kube, fleet: Fleet, fences: Fences,
+                 may_act: Callable[[], bool], metrics: Metrics, events: Events, changed: Callable[[], None],
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        key = self.key = scaler.key
+        self.scaler_uid = scaler.uid
+        self.queues = queues
+        self.history: History | None = None
+        self.decision: Decision | None = None
+        self.woken_at: float | None = None
+        """When pods were asked for where there were none; None once one is ready."""
+        self.status: Mapping[str, Any] | None = None
+        """As last written."""
+        self.examiner = Examiner(api, changed, clock)
+        self.fences = fences
+        self._api = api
+        self._fleet = fleet
+        self._may_act = may_act
+        self._metrics = metrics
+        self._events = events
+        self._clock = clock
+        self._log = logs.get(namespace=key.namespace, scaler=key.name)
+        self.actuator = Actuator(api, fleet, key, fences, may_act=may_act, written=self._written, log=self._log)
+        self._protection = Protection(api, clock)
+        self._protected_at = float("-inf")
+        self._written_at = float("-inf")
+        self._trouble = ""
+        self._plan: Plan | None = None
+        self._working: asyncio.Task[None] | None = None
+        self._rung: float | None = None
+        self._told_outcome: object = None
+
+    def follow(self, plan: Plan) -> None:
+        """Carry out a plan, if there is anything to do."""
+        self._plan = plan
+        if (self._working is None or self._working.done()) and self._has_work(plan):
+            self._working = asyncio.create_task(self._work())
+
+    async def stop(self) -> None:
+        self.examiner.stop()
+        await self.actuator.stop()
+        if self._working:
+            await end([self._working])
+
+    # -- carrying out ----------------------------------------------------------------------------------------------------------
+
+    def _has_work(self, plan: Plan) -> bool:
+        if plan.decision and plan.target:
+            if not self.actuator.is_at_rest(plan.scaler, plan.target, plan.decision.desired, plan.mode):
+                return True
+            if self._protects(plan):
+                return True
+        return self._is_news(self._status_of(plan), plan.scaler)
+
+    async def _work(self) -> None:
+        while (plan := self._plan) is not None:
+            self._plan = None
+            try:
+                if plan.decision and plan.target:
+                    await self._act(plan, plan.decision, plan.target)
+                await self._tell(plan)
+                if self._protects(plan):
+                    await self._protect(plan)
+                self._trouble = ""
+            except ApiError as error:
+                if str(error) != self._trouble:
+                    self._trouble = str(error)
+                    self._log.warning("scaler.hindered", error=str(error))
+            except Exception as error:
+                self._log.error("scaler.stumbled", error=error, exc_info=True)
+
+    async def _act(self, plan: Plan, decision: Decision, target: Deployment) -> None:
+        self._rung = plan.rung
+        if decision.desired > target.replicas == 0:
+            self.woken_at = self._clock()
+        await self.actuator.want(plan.scaler, target, decision.desired, plan.mode)
+
+    def _written(self, scaler: Scaler, before: int, after: int, mode: Mode) -> None:
+        """A number was written, by us or by our HPA."""
+        direction = "wake" if not before else "zero" if not after else "up" if after > before else "down"
+        self._metrics.writes.labels(*self.key, direction, mode).inc()
+        if after > before and self._rung is not None:
+            self._metrics.reaction.observe(self._clock() - self._rung)
+            self._rung = None
+        step = self.decision.steps[0] if self.decision else None
+        why = sentence(step) if step else ""
+        self._log.info("scale.changed", before=before, after=after, mode=mode, why=why)
+        note = f"From {before} to {pods_in_words(after)}: {why}"
+        self._post(scaler, "Scaled", note, "Scale", "Normal")
+
+    # -- telling ---------------------------------------------------------------------------------------------------------------
+
+    def _status_of(self, plan: Plan) -> dict[str, Any]:
+        before = self.status if self.status is not None else plan.scaler.status
+        numbers: dict[str, Any] = {}
+        if plan.decision and plan.snapshot:
+            numbers = status.of_decision(plan.decision, plan.snapshot, mode=plan.mode, published=self.actuator.published,
+                                         waits_for=self.actuator.outcome.waits_for)
+        else:
+            condition = plan.conditions[0]
+            numbers = {"reason": condition.reason, "message": condition.message}
+        return status.with_conditions(numbers, plan.conditions, before=before, generation=plan.scaler.generation, now=time.time())
+
+    def _is_news(self, now: Mapping[str, Any], scaler: Scaler) -> bool:
+        before = self.status if self.status is not None else scaler.status
+        return status.differs(now, before, closely=self._clock() - self._written_at >= _STATUS_SECONDS)
+
+    async def _tell(self, plan: Plan) -> None:
+        now, before = self._status_of(plan), self.status if self.status is not None else plan.scaler.status
+        if not self._is_news(now, plan.scaler) or not self._may_act():
+            self.status = before if self.status is None else self.status
+            return
+        # a merge patch leaves what it does not name: what is no longer said is taken away
+        gone = {name: None for name in before if name not in now}
+        await self._api.merge(kube.scalers(*self.key, "status"), {"status": {**now, **gone}})
+        self.status, self._written_at = now, self._clock()
+        for condition in status.transitions(before, now):
+            trouble = status.is_trouble(condition)
+            self._log.info("scaler.condition", condition=condition["type"], status=condition["status"], reason=condition["reason"],
+                           message=condition["message"])
+            note = condition["message"] or f"{condition['type']} is {condition['status']}"
+            self._post(plan.scaler, condition["reason"], note, condition["type"], "Warning" if trouble else "Normal")
+        if (outcome := self.actuator.outcome) is not self._told_outcome:
+            self._told_outcome = outcome
+            self._metrics.fenced.labels(*self.key).inc(outcome.went)
+            self._metrics.survived.labels(*self.key).inc(outcome.survived)
+            self._metrics.interrupted.labels(*self.key).inc(outcome.interrupted)
+
+    def _post(self, scaler: Scaler, reason: str, note: str, action: str, type_: Any) -> None:
+        posting = asyncio.create_task(
+            self._events.post("QueueScaler", self.key, scaler.uid, reason=reason, note=note, action=action, type_=type_)
+        )
+        _posting.add(posting)
+        posting.add_done_callback(_posting.discard)
+
+    # -- protecting ------------------------------------------------------------------------------------------------------------
+
+    def _protects(self, plan: Plan) -> bool:
+        if plan.snapshot is None or plan.scaler.policy is None or plan.mode == "advisory":
+            return False
+        has_pods = plan.target is not None and plan.target.replicas > 0
+        works = plan.scaler.policy.protection.enabled and plan.decision is not None and plan.decision.load > 0
+        is_time = self._clock() - self._protected_at >= _PROTECTION_SECONDS
+        return has_pods and is_time and (works or self._protection.has_marks)
+
+    async def _protect(self, plan: Plan) -> None:
+        assert plan.target
+        assert plan.scaler.policy
+        if not self._may_act():
+            return
+        self._protected_at, protection = self._clock(), plan.scaler.policy.protection
+        if protection.enabled:
+            await self._protection.look(plan.target, await self.fences.busy(), protection.after)
+        else:
+            await self._protection.end(plan.target)
+
+
+_posting: set[asyncio.Task[None]] = set()
+"""Tasks that nobody else holds."""
