@@ -30,11 +30,11 @@ def main() -> None:
 
         adopt()
         try:
-            settings = Settings.from_environment()
+            code = run_operator(Settings.from_environment())
         except SettingsError as error:
             print(str(error), file=sys.stderr)  # noqa: T201
             raise typer.Exit(2) from error
-        raise typer.Exit(run_operator(settings))
+        raise typer.Exit(code)
 
     app(prog_name="kayan-operator")
 

@@ -64,6 +64,7 @@ class Controller:
         self._ledger = ledger
         self._metrics_api = metrics_api
         self._clock = clock
+        self._looked_at = clock()
         self._tracks: dict[Key, Track] = {}
         self._agendas = {name: Agenda(clock) for name in servers}
         self._of_queue: dict[tuple[str, str, str], set[Key]] = {}
@@ -83,6 +84,10 @@ class Controller:
         scaler = self._fleet.scalers.get(key)
         return scaler.status.get("publishedReplicas") if scaler else None
 
+    def seconds_since_look(self) -> float:
+        """How long ago queues were last looked at, or leading began. While there are no scalers there is nothing to look at."""
+        return self._clock() - self._looked_at if self._fleet.scalers else 0.0
+
     def look_at(self, key: Key) -> None:
         """Something about a scaler has changed."""
         scaler = self._fleet.scalers.get(key)
@@ -96,6 +101,7 @@ class Controller:
     async def lead(self) -> None:
         """See to all scalers until cancelled."""
         self._metrics.is_leader.set(1)
+        self._looked_at = self._clock()
         self._fleet.changed = self.look_at
         for name, server in self._servers.items():
             server.tell(self._ring_of(name), self._change_of(name))
@@ -163,6 +169,7 @@ class Controller:
             assert scaler.target
             fit.append((track, scaler, self._fleet.deployments[scaler.target]))
         facts = await self._read(fit)
+        self._looked_at = self._clock()
         self._metrics.last_look.set_to_current_time()
         for track, scaler, target in fit:
             self._decide(track, scaler, target, facts, due[scaler.key])

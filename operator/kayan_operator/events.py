@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal
 
+from kayan_workers import logs
+
 from kayan_operator import kube
 from kayan_operator.fleet import Key
 from kayan_operator.kube import GROUP, VERSION, ApiError, Kube
@@ -26,7 +28,7 @@ class Events:
         event = {
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
-            "metadata": {"generateName": f"{key.name[:200]}.", "namespace": key.namespace},
+            "metadata": {"generateName": f"{key.name[:200]}-", "namespace": key.namespace},
             "regarding": {"apiVersion": f"{GROUP}/{VERSION}", "kind": kind, "namespace": key.namespace, "name": key.name, "uid": uid},
             "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "type": type_,
@@ -38,5 +40,5 @@ class Events:
         }
         try:
             await self._api.create(kube.events(key.namespace), event)
-        except ApiError:
-            return
+        except ApiError as error:
+            logs.get(namespace=key.namespace, name=key.name).debug("event.lost", reason=reason, error=str(error))

@@ -15,13 +15,11 @@ import kopf
 from kayan_operator.fleet import Fleet, Key, Object, key_of
 from kayan_operator.kube import GROUP, VERSION
 
-Heard = Callable[[str], None]
-"""Hears the plural of each resource of which a watch has said something."""
 
-
-def watches(fleet: Fleet, heard: Heard) -> kopf.OperatorRegistry:
+def watches(fleet: Fleet) -> kopf.OperatorRegistry:
     """The handlers, which tell ``fleet``."""
     registry = kopf.OperatorRegistry()
+    kopf.on.login(registry=registry, id="login")(_login)
     resources: tuple[tuple[tuple[str, str, str], Callable[[Object], None], Callable[[Key], None]], ...] = (
         ((GROUP, VERSION, "queuescalers"), fleet.see_scaler, fleet.lose_scaler),
         ((GROUP, VERSION, "fleetbudgets"), fleet.see_budget, fleet.lose_budget),
@@ -29,13 +27,17 @@ def watches(fleet: Fleet, heard: Heard) -> kopf.OperatorRegistry:
         (("autoscaling", "v2", "horizontalpodautoscalers"), fleet.see_autoscaler, fleet.lose_autoscaler),
     )
     for resource, see, lose in resources:
-        kopf.on.event(*resource, registry=registry, id=f"watch-{resource[2]}")(_handler(resource[2], see, lose, heard))
+        kopf.on.event(*resource, registry=registry, id=f"watch-{resource[2]}")(_handler(see, lose))
     return registry
 
 
-def _handler(plural: str, see: Callable[[Object], None], lose: Callable[[Key], None], heard: Heard) -> Any:
+def _login(**arguments: Any) -> kopf.ConnectionInfo | None:
+    """The pod's service account, else what KUBECONFIG names. Asked again when the API server no longer takes the token."""
+    return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
+
+
+def _handler(see: Callable[[Object], None], lose: Callable[[Key], None]) -> Any:
     async def handle(event: Mapping[str, Any], **_: Any) -> None:
-        heard(plural)
         body = event["object"]
         if event["type"] == "DELETED":
             lose(key_of(body))

@@ -112,9 +112,9 @@ class ScaleIn:
         outcome.waits_for = in_the_way or waits_for
         return outcome
 
-    async def forget(self) -> None:
-        """Let the busy pods that were to go take jobs again."""
-        names, self.asked = list(self.asked), {}
+    async def forget(self, but: Collection[str] = ()) -> None:
+        """Let the busy pods that were to go take jobs again, ``but`` those that have been chosen since."""
+        names, self.asked = [name for name in self.asked if name not in but], {}
         if names:
             await self._fences.lift(names)
 
@@ -135,7 +135,7 @@ class ScaleIn:
             key=lambda name: (name not in self.asked, busy[name].jobs, -(busy[name].oldest_started_seconds or 0), name),
         )
         if missing <= 0 or not candidates:
-            await self.forget()
+            await self.forget(chosen)
             return ""
         if policy == "drain":
             await self._fences.fence(candidates[:missing])
