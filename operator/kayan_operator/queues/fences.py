@@ -28,8 +28,11 @@ CHOOSE, FENCE, RENEW = (scripts.read(_LUA / f"{name}.lua") for name in ("choose"
 FENCE_SECONDS = 30.0
 """How long a fence of a scale-in stands when nobody renews it."""
 
-READ_AT_ONCE = 2000
-"""How many active jobs ``busy`` reads in one call: a millisecond or two of Redis."""
+AT_ONCE = 2000
+"""Of how many active jobs the locks are read in one call: a millisecond or two of Redis."""
+
+MOST_AT_ONCE = 5000
+"""With more active jobs than that no pods are chosen in one step: it takes about a millisecond of Redis for each thousand."""
 
 
 class UnfenceableError(Exception):
@@ -71,21 +74,47 @@ class Fences:
     async def choose(self, candidates: Sequence[str], count: int, *, ttl_ms: int) -> Chosen:
         """Fence up to ``count`` of the candidates, the best victims first, that hold no job of any of these queues.
 
-        One step of Redis, of about a millisecond for each thousand active jobs: between the look at the locks and the fence no claim
-        fits in. A candidate that is fenced already is as good as any other; its fence then stands ``ttl_ms`` from now.
+        One step of Redis: between the look at the locks and the fence no claim fits in. With more than a few thousand active jobs it would
+        hold Redis up; then pods are fenced first and looked at afterwards, in parts, and whoever has jobs is let go again.
+        A candidate that is fenced already is as good as any other; its fence then stands ``ttl_ms`` from now.
         """
-        return (await self._run(candidates, count, ttl_ms, 0, -1))[0]
+        args = (count, ttl_ms, MOST_AT_ONCE, 0, *self._names(self._queues), *candidates)
+        reply = await self._server.run(CHOOSE, [keys.active for keys in self._queues], args)
+        if isinstance(reply, int):
+            return await self._choose_of_many(candidates, count, ttl_ms)
+        return Chosen(tuple(pod.decode() for pod in reply[0]), _busy(reply))
+
+    async def _choose_of_many(self, candidates: Sequence[str], count: int, ttl_ms: int) -> Chosen:
+        """A fenced pod gets no job any more: what it holds is among those that are active now, and a look at these in parts misses none."""
+        busy, idle, were_fenced = await self.busy(), list[str](), await self.fenced(candidates)
+        pool = [pod for pod in candidates if pod not in busy]
+        while pool and len(idle) < count:
+            some = pool[: count - len(idle)]
+            pool = pool[len(some) :]
+            try:
+                await self.fence(some, ttl_ms=ttl_ms, why="scale-in")
+                busy = await self.busy()
+                await self.lift([pod for pod in some if pod in busy and pod not in were_fenced])
+            except BaseException:
+                with contextlib.suppress(RedisError, OSError):
+                    await self.lift([pod for pod in (*idle, *some) if pod not in were_fenced])
+                raise
+            idle += [pod for pod in some if pod not in busy]
+        return Chosen(tuple(idle), busy)
 
     async def busy(self) -> dict[str, Busy]:
-        """Who holds jobs, how many and since when. Long lists are read in parts, so that a job that ends or begins meanwhile may be
-        missed: to mark pods, not to end them."""
+        """Who holds jobs, how many and since when, of the jobs that are active at one moment."""
         found: dict[str, Busy] = {}
-        for end in range(0, 10_000_000, READ_AT_ONCE):
-            part, longest = await self._run((), 0, 1, -end - READ_AT_ONCE, -end - 1)
-            found = sum_of(found, part.busy)
-            if longest < READ_AT_ONCE:
-                break
+        for keys in self._queues:
+            ids = await self._server.commands.execute_command("LRANGE", keys.active, 0, -1)
+            for first in range(0, len(ids), AT_ONCE):
+                some = ids[first : first + AT_ONCE]
+                reply = await self._server.run(CHOOSE, [keys.active], (0, 1, 0, len(some), *self._names([keys]), *some))
+                found = sum_of(found, _busy(reply))
         return found
+
+    def _names(self, queues: Sequence[Keys]) -> tuple[Any, ...]:
+        return (len(self._heads), *self._heads, *(keys.base for keys in queues))
 
     async def fence(self, pods: Collection[str], *, ttl_ms: int, why: str = "drain") -> None:
         """Let pods claim nothing more, busy or not."""
@@ -93,7 +122,7 @@ class Fences:
             await self._server.run(FENCE, self._keys(pods), (ttl_ms, why))
 
     async def renew(self, pods: Collection[str], *, ttl_ms: int) -> set[str]:
-        """Let standing fences stand longer. Returns the pods whose fence stands; those of the others had fallen, and they may claim."""
+        """Let standing fences stand longer. Returns the pods whose fence stands; others may have claimed since theirs fell."""
         if not pods:
             return set()
         renewed = await self._server.run(RENEW, self._keys(pods), (ttl_ms,))
@@ -118,14 +147,13 @@ class Fences:
         width = len(self._heads)
         return {pod for n, pod in enumerate(pods) if all(fences[n * width : (n + 1) * width])}
 
-    async def _run(self, candidates: Sequence[str], count: int, ttl_ms: int, first: int, last: int) -> tuple[Chosen, int]:
-        args = (count, ttl_ms, first, last, len(self._heads), *self._heads, *(keys.base for keys in self._queues), *candidates)
-        fenced, flat, now_ms, longest = await self._server.run(CHOOSE, [keys.active for keys in self._queues], args)
-        busy = {
-            flat[at].decode(errors="replace"): Busy(flat[at + 1], max(0, now_ms - flat[at + 2]) / 1000 if flat[at + 2] >= 0 else None)
-            for at in range(0, len(flat), 3)
-        }
-        return Chosen(tuple(pod.decode() for pod in fenced), busy), longest
+
+def _busy(reply: Sequence[Any]) -> dict[str, Busy]:
+    _, flat, now_ms = reply
+    return {
+        flat[at].decode(errors="replace"): Busy(flat[at + 1], max(0, now_ms - flat[at + 2]) / 1000 if flat[at + 2] >= 0 else None)
+        for at in range(0, len(flat), 3)
+    }
 
 
 def places(server: Server, queues: Iterable[Keys]) -> list[Fences]:
@@ -151,39 +179,35 @@ async def choose_on_all(everywhere: Sequence[Fences], candidates: Sequence[str],
     """``choose`` for pods that serve queues of several places: idle are those that hold no job anywhere, fenced everywhere.
 
     Each is fenced in one place after the other; whom a later place finds busy has its fences lifted, and another takes its turn. An error
-    of one place lifts what was fenced here, as far as can be, and passes through.
+    of one place lifts what was fenced here, as far as can be, and passes through. Fences that stood before go on standing.
     """
     if len(everywhere) == 1:
         return await everywhere[0].choose(candidates, count, ttl_ms=ttl_ms)
     busy: dict[str, Busy] = {}
     for found in await asyncio.gather(*(place.busy() for place in everywhere)):
         busy = sum_of(busy, found)
-    pool, idle = [pod for pod in candidates if pod not in busy], list[str]()
-    touched: set[str] = set()
+    were_fenced = await asyncio.gather(*(place.fenced(candidates) for place in everywhere))
+    pool, idle, touched = [pod for pod in candidates if pod not in busy], list[str](), set[str]()
+
     try:
         while pool and len(idle) < count:
             some = pool[: count - len(idle)]
             pool = pool[len(some) :]
             touched.update(some)
-            idle += await _fenced_on_all(everywhere, some, busy, ttl_ms)
+            free: Sequence[str] = some
+            for place in everywhere:
+                chosen = await place.choose(free, len(free), ttl_ms=ttl_ms)
+                busy.update((pod, chosen.busy[pod]) for pod in free if pod in chosen.busy)
+                free = chosen.idle
+            for place, standing in zip(everywhere, were_fenced, strict=True):
+                await place.lift(set(some) - set(free) - standing)
+            idle += free
     except BaseException:
-        for place in everywhere:
+        for place, standing in zip(everywhere, were_fenced, strict=True):
             with contextlib.suppress(RedisError, OSError):
-                await place.lift(touched)
+                await place.lift(touched - standing)
         raise
     return Chosen(tuple(idle), {pod: jobs for pod, jobs in busy.items() if pod not in idle})
-
-
-async def _fenced_on_all(everywhere: Sequence[Fences], pods: Sequence[str], busy: dict[str, Busy], ttl_ms: int) -> Sequence[str]:
-    """Those of ``pods`` that are idle everywhere; the others are written down as busy and not fenced."""
-    for number, place in enumerate(everywhere):
-        chosen = await place.choose(pods, len(pods), ttl_ms=ttl_ms)
-        working = [pod for pod in pods if pod not in chosen.idle]
-        for earlier in everywhere[:number]:
-            await earlier.lift(working)
-        busy.update((pod, chosen.busy[pod]) for pod in working)
-        pods = chosen.idle
-    return pods
 
 
 def sum_of(some: Mapping[str, Busy], more: Mapping[str, Busy]) -> dict[str, Busy]:

@@ -7,29 +7,30 @@
 -- KEYS     1…q actives        bull:<queue>:active of every queue that these pods serve
 -- ARGV     1 want             how many pods to fence; 0 only reads
 --          2 ttl_ms           how long a fence stands
---          3 first, 4 last    which part of each list is read: 0 and -1 for the whole; anything else only with a want of 0
+--          3 most             active jobs of all queues together; with more of them nothing is done
+--          4 given            how many ids of the first queue are looked at instead of all active ones; 0 for these
 --          5 heads            how many names a fence begins with (one for each hash tag of the queues), then these names
---          …                  q bases bull:<queue>:, then the candidates, the first to go first
--- Returns  {fenced, busy, now_ms, longest}
+--          …                  q bases bull:<queue>:, then the given ids, then the candidates, the first to go first
+-- Returns  the number of active jobs when it is above most, else {fenced, busy, now_ms}
 --   fenced   pods
 --   busy     flat: pod, its jobs, when its oldest started in Unix ms by the clock of the worker (-1 unknown)
---   longest  the longest part that was read
 local call, ARGV = redis.call, ARGV
-local want, ttl_ms, first, last, heads = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
-local bases, candidates = 5 + heads, 5 + heads + #KEYS
+local want, ttl_ms, most, given, heads = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local bases = 5 + heads
+local ids_given = bases + #KEYS
+local candidates = ids_given + given
 local AT_ONCE = 1000
 
-local pods, jobs, oldest, longest = {}, {}, {}, 0
+local pods, jobs, oldest = {}, {}, {}
 
 local function started_at(job)
   local moment = redis.pcall("HGET", job, "processedOn")
   return type(moment) == "string" and tonumber(moment) or nil
 end
 
--- The head of the list is the newest job, so of each pod the one that is seen first from the tail started first.
-local function count_jobs(active, base)
-  local ids, seen = call("LRANGE", active, first, last), {}
-  longest = math.max(longest, #ids)
+-- The head of a list is the newest job, so of each pod the one that is seen first from the tail started first.
+local function count_jobs(ids, base)
+  local seen = {}
   for from = #ids, 1, -AT_ONCE do
     local locks, count = {}, 0
     for i = from, math.max(from - AT_ONCE + 1, 1), -1 do
@@ -59,8 +60,27 @@ local function count_jobs(active, base)
   end
 end
 
-for q = 1, #KEYS do
-  count_jobs(KEYS[q], ARGV[bases + q])
+local function given_ids()
+  local ids = {}
+  for n = 1, given do
+    ids[n] = ARGV[ids_given + n]
+  end
+  return ids
+end
+
+if given > 0 then
+  count_jobs(given_ids(), ARGV[bases + 1])
+else
+  local active = 0
+  for q = 1, #KEYS do
+    active = active + call("LLEN", KEYS[q])
+  end
+  if active > most then
+    return active
+  end
+  for q = 1, #KEYS do
+    count_jobs(call("LRANGE", KEYS[q], "0", "-1"), ARGV[bases + q])
+  end
 end
 
 local fenced = {}
@@ -81,4 +101,4 @@ for i = 1, #pods do
   busy[3 * i - 2], busy[3 * i - 1], busy[3 * i] = pods[i], jobs[pods[i]], oldest[pods[i]] or -1
 end
 local time = call("TIME")
-return {fenced, busy, tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000), longest}
+return {fenced, busy, tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)}
