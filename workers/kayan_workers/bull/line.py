@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 LOST_CONNECTION = (RedisConnectionError, RedisTimeoutError, OSError)
 """What a call raises whose reply will never come: Redis may have done it or not."""
 
+_PING = hiredis.pack_command(("PING",))
+
 _MOVED_AWAY = ("READONLY", "MOVED", "ASK", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "TRYAGAIN")
 """Replies that say: not here, not now. The line closes, and whoever opens the next one asks again where the master is."""
 
@@ -113,6 +115,17 @@ class Line(asyncio.Protocol):
         assert not self._waiting
         self._hear = hear
         self._write(hiredis.pack_command(("SUBSCRIBE", channel)))  # type: ignore[arg-type]
+
+    def psubscribe(self, patterns: Sequence[str], hear: Callable[[list[Any]], None]) -> None:
+        """Give this line to all channels that match one of the patterns: ``hear`` gets every message as [kind, pattern, channel, payload],
+        and a refusal as the exception that it is. Nothing may be sent but ``ping``."""
+        assert not self._waiting
+        self._hear = hear
+        self._write(hiredis.pack_command(("PSUBSCRIBE", *patterns)))  # type: ignore[arg-type]
+
+    def ping(self) -> None:
+        """Ask a server whose messages this line hears whether it is still there: ``hear`` gets [b"pong", b""]."""
+        self._write(_PING)
 
     @property
     def is_open(self) -> bool:
