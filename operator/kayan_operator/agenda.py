@@ -14,9 +14,10 @@ AT_REST_SECONDS = 5.0
 """The safety net: everybody is looked at this often, all in the same moment, so that one round trip reads all queues."""
 AT_WORK_SECONDS = 1.0
 """A scaler with jobs; all of them in the same moment too."""
-_QUIET_SECONDS = 0.02
-_LONGEST_BURST_SECONDS = 0.2
-"""The first job of a burst is followed by others for a while: one look sees them all, and one write suffices."""
+_QUIET_SECONDS = 0.06
+_LONGEST_BURST_SECONDS = 0.25
+"""The first job of a burst is followed by others for a while: one look sees them all, and one write suffices. Messages come no less than
+0.05 s apart (``Doorbell``)."""
 _BETWEEN_WAKES_SECONDS = 0.25
 
 

@@ -38,6 +38,9 @@ class QueueServer(Protocol):
     async def read(self, queues: Sequence[tuple[Queue, float, float]]) -> list[QueueFacts | Unread]:
         """All of them in one round trip: each queue with its look-ahead and its window, in seconds."""
 
+    def know(self, queues: Iterable[Queue]) -> None:
+        """The queues of which there is to be word when a job is added."""
+
     def tell(self, rung: Callable[[str, str], None], changed: Callable[[], None]) -> None:
         """Call ``rung`` with prefix and name of each queue to which a job was added, ``changed`` when the server goes or comes back."""
 
@@ -68,6 +71,8 @@ class Controller:
         self._tracks: dict[Key, Track] = {}
         self._agendas = {name: Agenda(clock) for name in servers}
         self._of_queue: dict[tuple[str, str, str], set[Key]] = {}
+        self._unknown: set[str] = set()
+        """Servers whose queues are not the ones they know."""
         self._allotment = Allotment(api, fleet, metrics, self.look_at)
 
     # -- what others ask -----------------------------------------------------------------------------------------------------
@@ -168,6 +173,7 @@ class Controller:
                 continue
             assert scaler.target
             fit.append((track, scaler, self._fleet.deployments[scaler.target]))
+        self._introduce()
         facts = await self._read(fit)
         self._looked_at = self._clock()
         self._metrics.last_look.set_to_current_time()
@@ -232,6 +238,12 @@ class Controller:
             track.woken_at = None
         return history
 
+    def _introduce(self) -> None:
+        """Tell the servers of queues that are new, or nobody's any more."""
+        unknown, self._unknown = self._unknown & self._servers.keys(), set()
+        for name in unknown:
+            self._servers[name].know({queue for track in self._tracks.values() for queue in track.queues if queue.redis == name})
+
     # -- tracks --------------------------------------------------------------------------------------------------------------
 
     async def _track(self, scaler: Scaler) -> Track:
@@ -242,6 +254,7 @@ class Controller:
         await self._drop(scaler.key)
         for queue in queues:
             self._of_queue.setdefault((queue.redis, queue.prefix, queue.name), set()).add(scaler.key)
+        self._unknown.update(queue.redis for queue in queues)
         key = scaler.key
         track = Track(scaler, queues, api=self._api, fleet=self._fleet, fences=self._fences(queues), may_act=self._may_act,
                       metrics=self._metrics, events=self._events, changed=lambda: self.look_at(key), clock=self._clock)
@@ -255,6 +268,7 @@ class Controller:
             return
         for queue in track.queues:
             self._of_queue.get((queue.redis, queue.prefix, queue.name), set()).discard(key)
+            self._unknown.add(queue.redis)
         self._allotment.forget(key)
         await track.stop()
 

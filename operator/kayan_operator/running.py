@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Iterable
 from http import HTTPStatus
+from typing import Any
 
 import kopf
 import uvloop
@@ -38,6 +39,7 @@ from kayan_operator.target_fences import TargetFences
 _STUCK_SECONDS = 30.0
 """A leader that has not looked at any queue for so long hangs."""
 _TRY_AGAIN_SECONDS = 2.0
+_START_SECONDS = 30.0
 
 
 def run(settings: Settings) -> int:
@@ -49,8 +51,7 @@ def run(settings: Settings) -> int:
 
 async def _run(settings: Settings) -> int:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    _hear_signals(stop)
     for oddity in settings.warnings:
         logs.get().warning("settings.odd", message=oddity)
     try:
@@ -61,7 +62,12 @@ async def _run(settings: Settings) -> int:
     try:
         return await Operator(settings, client).run(stop)
     finally:
-        await client.close()
+        await client.close()  # type: ignore[no-untyped-call]
+
+
+def _hear_signals(stop: asyncio.Event) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
 async def _configuration() -> Configuration:
@@ -70,7 +76,7 @@ async def _configuration() -> Configuration:
     try:
         config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except ConfigException:
-        await config.load_kube_config(client_configuration=configuration)
+        await config.load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     return configuration
 
 
@@ -103,8 +109,9 @@ class Operator:
     async def run(self, stop: asyncio.Event) -> int:
         """Until ``stop`` is set, or a part of it fails for good; returns the exit code."""
         port = await self._health.start(self._settings.health_host, self._settings.health_port)
-        logs.get().info("operator.started", port=port, namespaces=",".join(self._settings.namespaces) or "*", identity=self._settings.identity)
-        tasks = [asyncio.create_task(self._work()), asyncio.create_task(stop.wait())]
+        namespaces = ",".join(self._settings.namespaces) or "*"
+        logs.get().info("operator.started", port=port, namespaces=namespaces, identity=self._settings.identity)
+        tasks = [asyncio.create_task(self._work(stop)), asyncio.create_task(stop.wait())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -118,21 +125,25 @@ class Operator:
             logs.get().info("operator.stopped")
         return 0
 
-    async def _work(self) -> None:
+    async def _work(self, stop: asyncio.Event) -> None:
         if self.metrics_api:
             await self.metrics_api.start()
         tasks = [asyncio.create_task(server.run()) for server in self.servers.values()]
         try:
             await self._synced()
-            namespaces = self._settings.namespaces
+            where: dict[str, Any] = {"namespaces": self._settings.namespaces} if self._settings.namespaces else {"clusterwide": True}
+            watching = asyncio.Event()
             tasks += [
                 asyncio.create_task(kopf.operator(
-                    registry=watches(self.fleet), settings=watch_settings(), standalone=True, clusterwide=not namespaces, namespaces=namespaces,
+                    registry=watches(self.fleet), settings=watch_settings(), standalone=True, ready_flag=watching, **where
                 )),
                 asyncio.create_task(self.resync.run()),
                 asyncio.create_task(self.leadership.run(self.controller.lead)),
                 asyncio.create_task(self.ledger.run()),
             ]
+            async with asyncio.timeout(_START_SECONDS):
+                await watching.wait()
+            _hear_signals(stop)  # kopf has taken them, and would see to nobody's end but its own
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:  # none of them ends by itself
                 task.result()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from kayan_workers import logs
 from kayan_workers.bull.keys import Keys
@@ -24,17 +24,26 @@ class RedisServer:
     def __init__(self, name: str, address: RedisAddress, metrics: Metrics) -> None:
         self.name = name
         self.server = Server(address, call_timeout=_CALL_SECONDS)
+        self.server.on_change.append(self._change)
         self._metrics = metrics
+        self._log = logs.get(server=name)
         self._reader = Reader(self.server)
         self._reading = asyncio.Lock()
         self._keys: dict[Queue, Keys] = {}
+        self._by_base: dict[str, Keys] = {}
         self._rung: Callable[[str, str], None] = lambda prefix, queue: None
         self._changed: Callable[[], None] = lambda: None
-        self._doorbell = Doorbell(self.server, wake=self._wake, changed=self._change)
+        self._doorbell = Doorbell(self.server, self._wake, refused=self._refused)
+
+    def know(self, queues: Iterable[Queue]) -> None:
+        """The queues of which there is to be word when a job is added."""
+        self._keys = {queue: Keys(queue.name, queue.prefix) for queue in queues}
+        self._by_base = {keys.base: keys for keys in self._keys.values()}
+        self._doorbell.know(self._by_base.values())
 
     async def read(self, queues: Sequence[tuple[Queue, float, float]]) -> list[QueueFacts | Unread]:
         """All of them in one round trip: each queue with its look-ahead and its window, in seconds."""
-        requests = [Request(self._keys_of(queue), look_ahead=ahead, window=window) for queue, ahead, window in queues]
+        requests = [Request(self._keys[queue], look_ahead=ahead, window=window) for queue, ahead, window in queues]
         async with self._reading:
             return await self._reader.read(requests)
 
@@ -50,18 +59,19 @@ class RedisServer:
             await self._reader.close()
             await self.server.close()
 
-    def _keys_of(self, queue: Queue) -> Keys:
-        keys = self._keys.get(queue)
-        if keys is None:
-            keys = self._keys[queue] = Keys(queue.name, queue.prefix)
-            self._doorbell.add(keys)
-        return keys
+    def _wake(self, bases: frozenset[str]) -> None:
+        for base in bases:
+            if keys := self._by_base.get(base):
+                self._reader.look_closely(base)
+                self._rung(keys.prefix, keys.queue)
 
-    def _wake(self, keys: Keys) -> None:
-        self._reader.look_closely(keys.base)
-        self._rung(keys.prefix, keys.queue)
-
-    def _change(self, up: bool, why: str) -> None:
+    def _change(self, up: bool, error: Exception | None) -> None:
         self._metrics.redis_up.labels(self.name).set(up)
-        logs.get(server=self.name).log(20 if up else 30, "redis.back" if up else "redis.lost", **({"error": why} if why else {}))
+        if up:
+            self._log.info("redis.connected", address=str(self.server.address))
+        else:
+            self._log.warning("redis.lost", address=str(self.server.address), error=error)
         self._changed()
+
+    def _refused(self, error: Exception) -> None:
+        self._log.warning("redis.deaf", error=error, message="this user may not subscribe: new jobs are found by looking, seconds later")

@@ -29,6 +29,7 @@ class Condition:
 def of_decision(decision: Decision, snapshot: Snapshot, *, mode: Mode, published: int | None, waits_for: str) -> dict[str, Any]:
     """The numbers after a decision."""
     read = [facts for facts in snapshot.queues if isinstance(facts, QueueFacts)]
+    all_read = len(read) == len(snapshot.queues)
     oldest = max((facts.oldest_age for facts in read if facts.oldest_age is not None), default=None)
     last = next((step for step in reversed(decision.steps) if step.rule == decision.reason), decision.steps[0])
     message = sentence(last)
@@ -36,10 +37,11 @@ def of_decision(decision: Decision, snapshot: Snapshot, *, mode: Mode, published
         message = f"{message}; {waits_for}"
     return {
         "mode": mode,
-        "backlog": round(decision.load),
-        "waiting": sum(facts.waiting for facts in read),
-        "active": sum(facts.active for facts in read),
-        "due": sum(facts.due for facts in read),
+        # of what cannot be read nothing is said: unknown is not zero
+        "backlog": round(decision.load) if all_read else None,
+        "waiting": sum(facts.waiting for facts in read) if all_read else None,
+        "active": sum(facts.active for facts in read) if all_read else None,
+        "due": sum(facts.due for facts in read) if all_read else None,
         "oldestWaitingSeconds": None if oldest is None else round(oldest),
         "replicas": snapshot.replicas,
         "readyReplicas": snapshot.ready,

@@ -84,14 +84,14 @@ async def test_a_burst_is_answered_once_when_it_is_over_or_has_gone_on_for_long(
     agenda.look_at(EMAIL, 4)
     begun = clock.now
     looks = []
-    for _ in range(50):  # a job each 10 ms, for half a second
+    for _ in range(60):  # a job each 10 ms, for more than half a second
         agenda.ring(EMAIL, wakes=True)
         clock.now += 0.01
         if due := await is_due(agenda):
             looks.append((round(clock.now - begun, 2), due[EMAIL]))
-    assert [moment for moment, _ in looks] == pytest.approx([0.2, 0.41], abs=0.015)
+    assert [moment for moment, _ in looks] == pytest.approx([0.25, 0.51], abs=0.015)
     assert looks[0][1] == begun
-    clock.now += 0.05
+    clock.now += 0.1
     assert await is_due(agenda)
     assert not await is_due(agenda)
 
@@ -99,8 +99,8 @@ async def test_a_burst_is_answered_once_when_it_is_over_or_has_gone_on_for_long(
 async def test_a_single_job_is_answered_within_a_few_hundredths(agenda: Agenda, clock: Clock) -> None:
     agenda.ring(EMAIL, wakes=True)
     assert not await is_due(agenda)
-    clock.now += 0.02
-    assert await is_due(agenda) == {EMAIL: clock.now - 0.02}
+    clock.now += 0.061
+    assert await is_due(agenda) == {EMAIL: clock.now - 0.061}
 
 
 async def test_a_busy_queue_with_pods_is_not_looked_at_for_each_of_its_jobs(agenda: Agenda, clock: Clock) -> None:

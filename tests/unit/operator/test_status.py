@@ -29,9 +29,8 @@ def condition(status: dict[str, Any], name: str) -> dict[str, Any]:
 
 def test_it_tells_the_numbers_and_the_reason_as_a_sentence() -> None:
     status = status_of(QueueFacts(waiting=12, active=3, oldest_age=4.4), QueueFacts(due=1))
-    assert {name: status[name] for name in ("backlog", "waiting", "active", "due", "oldestWaitingSeconds", "desiredReplicas", "reason")} == {
-        "backlog": 16, "waiting": 12, "active": 3, "due": 1, "oldestWaitingSeconds": 4, "desiredReplicas": 2, "reason": "Backlog",
-    }
+    expected = {"backlog": 16, "waiting": 12, "active": 3, "due": 1, "oldestWaitingSeconds": 4, "desiredReplicas": 2, "reason": "Backlog"}
+    assert status.items() >= expected.items()
     assert status["message"] == "12 waiting, 3 active and 1 due soon, at 10 jobs for each pod, deserve 2 pods"
 
 
