@@ -30,6 +30,8 @@ from kayan_operator.track import Plan, Track
 _SETTLED_SECONDS = 0.05
 """After a change in the cluster: several come together."""
 _TRY_AGAIN_SECONDS = 1.0
+STATUSES_AT_ONCE = 4
+"""So that a number is not written behind a thousand statuses."""
 
 
 class QueueServer(Protocol):
@@ -71,6 +73,7 @@ class Controller:
         self._tracks: dict[Key, Track] = {}
         self._agendas = {name: Agenda(clock) for name in servers}
         self._of_queue: dict[tuple[str, str, str], set[Key]] = {}
+        self._gate = asyncio.Semaphore(STATUSES_AT_ONCE)
         self._unknown: set[str] = set()
         """Servers whose queues are not the ones they know."""
         self._allotment = Allotment(api, fleet, metrics, self.look_at)
@@ -257,7 +260,8 @@ class Controller:
         self._unknown.update(queue.redis for queue in queues)
         key = scaler.key
         track = Track(scaler, queues, api=self._api, fleet=self._fleet, fences=self._fences(queues), may_act=self._may_act,
-                      metrics=self._metrics, events=self._events, changed=lambda: self.look_at(key), clock=self._clock)
+                      metrics=self._metrics, events=self._events, changed=lambda: self.look_at(key), gate=self._gate,
+                      clock=self._clock)
         track.history = replace(before, rates=()) if before else None
         self._tracks[key] = track
         return track

@@ -55,14 +55,13 @@ async def _run(settings: Settings) -> int:
     for oddity in settings.warnings:
         logs.get().warning("settings.odd", message=oddity)
     try:
-        client = ApiClient(await _configuration())
+        configuration = await _configuration()
     except ConfigException as error:
         logs.get().error("operator.failed", error=f"no Kubernetes API is named: run it in a pod, or set KUBECONFIG ({error})")
         return 2
-    try:
-        return await Operator(settings, client).run(stop)
-    finally:
-        await client.close()  # type: ignore[no-untyped-call]
+    # a lease must be renewed in time, whatever else is to be written just then: it has connections of its own
+    async with ApiClient(configuration) as client, ApiClient(configuration) as for_lease:
+        return await Operator(settings, client, for_lease).run(stop)
 
 
 def _hear_signals(stop: asyncio.Event) -> None:
@@ -83,14 +82,13 @@ async def _configuration() -> Configuration:
 class Operator:
     """All parts, and the order in which they begin and end."""
 
-    def __init__(self, settings: Settings, client: ApiClient) -> None:
+    def __init__(self, settings: Settings, client: ApiClient, for_lease: ApiClient) -> None:
         self._settings = settings
-        self._controller: Controller | None = None
         self.metrics = Metrics(lambda: self.controller.statuses())
-        self.api = Kube(client, lambda verb, resource, code: self.metrics.api_requests.labels(verb, resource, code).inc())
+        self.api = Kube(client, self._count)
         self.fleet = Fleet(prefix=settings.prefix)
         self.servers = {name: RedisServer(name, address, self.metrics) for name, address in settings.redis.items()}
-        self.leadership = Leadership(self.api, settings.namespace, settings.name, settings.identity)
+        self.leadership = Leadership(Kube(for_lease, self._count), settings.namespace, settings.name, settings.identity)
         redis = {name: server.server for name, server in self.servers.items()}
         self.ledger = Ledger(redis)
         self.resync = Resync(self.api, self.fleet, settings.namespaces)
@@ -198,6 +196,9 @@ class Operator:
             for key in self.fleet.scalers
             if key.namespace == namespace and (number := self._published(key)) is not None
         ]
+
+    def _count(self, verb: str, resource: str, code: int) -> None:
+        self.metrics.api_requests.labels(verb, resource, code).inc()
 
     def _published(self, key: Key) -> int | None:
         return self.controller.published(key)

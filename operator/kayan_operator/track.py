@@ -51,7 +51,7 @@ class Track:
     """Carries out one plan at a time; of several that come meanwhile the latest."""
 
     def __init__(self, scaler: Scaler, queues: tuple[Queue, ...], *, api: Kube, fleet: Fleet, fences: Fences,
-                 may_act: Callable[[], bool], metrics: Metrics, events: Events, changed: Callable[[], None],
+                 may_act: Callable[[], bool], metrics: Metrics, events: Events, changed: Callable[[], None], gate: asyncio.Semaphore,
                  clock: Callable[[], float] = time.monotonic) -> None:
         key = self.key = scaler.key
         self.scaler_uid = scaler.uid
@@ -69,6 +69,7 @@ class Track:
         self._may_act = may_act
         self._metrics = metrics
         self._events = events
+        self._gate = gate
         self._clock = clock
         self._log = logs.get(namespace=key.namespace, scaler=key.name)
         self.actuator = Actuator(api, fleet, key, fences, may_act=may_act, written=self._written, log=self._log)
@@ -163,7 +164,8 @@ class Track:
             return
         # a merge patch leaves what it does not name: what is no longer said is taken away
         gone = {name: None for name in before if name not in now}
-        await self._api.merge(kube.scalers(*self.key, "status"), {"status": {**now, **gone}})
+        async with self._gate:
+            await self._api.merge(kube.scalers(*self.key, "status"), {"status": {**now, **gone}})
         self.status, self._written_at = now, self._clock()
         for condition in status.transitions(before, now):
             trouble = status.is_trouble(condition)
