@@ -143,3 +143,17 @@ def fence(pod: str, keyspace: str = DEFAULT_PREFIX) -> str:
 def health_table(prefix: str = DEFAULT_PREFIX) -> str:
     """A short-lived string: the worker that has said the fleet's table of queues. Of all queues under ``prefix``."""
     return f"kayan:health-table:{prefix}"
+
+
+def decisions(namespace: str, scaler: str) -> str:
+    """A list of what the operator decided for one QueueScaler, the latest first."""
+    return f"kayan:decisions:{namespace}/{scaler}"
+
+
+def why(namespace: str, scaler: str) -> str:
+    """A string with a day to live: what the operator saw and decided at its latest look at one QueueScaler."""
+    return f"kayan:why:{namespace}/{scaler}"
+
+
+SCALERS = "kayan:scalers"
+"""A sorted set of the QueueScalers that decisions are remembered of, <namespace>/<name>, by when the latest was made (Unix seconds)."""
