@@ -69,7 +69,7 @@ class Doorbell:
         """The queues to listen for from now on, instead of those before."""
         self._known = {keys.base: keys for keys in queues}
         self._channels.clear()
-        patterns = sorted({pattern(keys.prefix) for keys in self._known.values()})
+        patterns = sorted(map(pattern, {keys.prefix for keys in self._known.values()}))
         if patterns != self._patterns:
             self._patterns = patterns
             if self._line:

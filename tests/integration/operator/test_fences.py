@@ -23,6 +23,7 @@ from redis_process import ClusterGroup, RedisProcess, running
 from waiting import wait_until
 from wire.party import Party
 from wire.peer import NodePeer
+from wire.worker_process import WorkerProcess
 
 MAIL, FILM = Keys("mail"), Keys("film")
 PODS = ("a", "b", "c", "d")
@@ -176,6 +177,27 @@ class TestConsumers:
         finally:
             await end([producing])
         assert fences_set > rounds / 4, "too few pods were ever idle for this to prove anything"
+
+    async def test_workers_in_processes_of_their_own_heed_it_too(self, party: Party, server: Server, redis: Redis, redis_url: str) -> None:
+        queue = party.queue("mail")
+        settings = {"lock_duration_ms": 60_000}
+        workers = [await WorkerProcess(redis_url, "mail", settings=settings, pod=pod, concurrency=2).start() for pod in PODS]
+        producing = asyncio.create_task(self.produce(queue))
+        [fences] = places(server, [queue.keys])
+        try:
+            for worker in workers:
+                await worker.saw("start")
+            for _ in range(20):
+                chosen = await fences.choose(random.sample(PODS, 4), 2, ttl_ms=60_000)
+                done = sum(len(worker.started) for worker in workers)
+                await wait_until(lambda done=done: sum(len(worker.started) for worker in workers) > done + 10)  # type: ignore[misc]
+                assert not {*chosen.idle} & {pod async for pod in holders(redis)}
+                await fences.lift(chosen.idle)
+        finally:
+            await end([producing])
+            for worker in workers:
+                worker.kill()
+                await worker.ended()
 
     async def produce(self, queue: Any) -> None:
         """A trickle: workers are now busy and now idle."""
