@@ -43,7 +43,9 @@ class Remembered(Generic[K, V]):
         if kept and self._clock() < kept.ask_again:
             return kept.answer
         if key not in self._asking:
-            self._asking[key] = asyncio.create_task(self._asked(key))
+            self._asking[key] = asking = asyncio.create_task(self._asked(key))
+            # where all callers have gone, nobody is there to hear of a failure
+            asking.add_done_callback(lambda done: done.cancelled() or done.exception())
         # one caller that goes away does not take the answer from the others
         return await asyncio.shield(self._asking[key])
 
