@@ -139,7 +139,7 @@ def owner_of(found: Object) -> str:
     named = f"Service {service.get('namespace')}/{service.get('name')}"
     labels = found["metadata"].get("labels") or {}
     release = (found["metadata"].get("annotations") or {}).get("meta.helm.sh/release-name", "")
-    traces = " ".join([str(service.get("name")), str(service.get("namespace")), release, *labels.values()]).lower()
+    traces = " ".join([str(service.get("name")), release, *labels.values()]).lower()
     adapter = next((words for trace, words in _ADAPTERS.items() if trace in traces), None)
     return f"{adapter} ({named})" if adapter else named
 

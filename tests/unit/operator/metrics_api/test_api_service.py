@@ -134,7 +134,7 @@ async def test_the_state_is_what_kubernetes_thinks_of_it(
          "another Kayan fleet (Service kayan/other-metrics)"),
         ({"namespace": "scaling", "name": "metrics"}, {"annotations": {"meta.helm.sh/release-name": "keda"}},
          "KEDA (Service scaling/metrics)"),
-        ({"namespace": "monitoring", "name": "home-made"}, {}, "Service monitoring/home-made"),
+        ({"namespace": "kayan", "name": "home-made"}, {}, "Service kayan/home-made"),
         ({"namespace": "elsewhere", "name": "kayan-metrics"}, {}, "another Kayan fleet (Service elsewhere/kayan-metrics)"),
         (None, {}, "kube-apiserver itself"),
     ],
