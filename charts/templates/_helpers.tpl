@@ -10,13 +10,19 @@ Names and labels
   kayan.selectorLabels    those that never change                              (dict "root" $ "component" "thumbnail")
   kayan.releaseLabels     those that every pod of the release has
   kayan.annotations       an object's annotations, where there are any         (dict "root" $, perhaps "extra" a map)
-  kayan.metadata          name, namespace, labels and annotations              (dict "root" $ "component" …, perhaps "name", "labels", "annotations")
+  kayan.metadata          name, namespace, labels and annotations              (dict "root" $ "component" …, perhaps "name", "labels", "annotations",
+                                                                                "namespace" of another one, or "clusterWide" true for none)
+  kayan.clusterWideName   <namespace>-<fullname>-<component>, for what lies in no namespace   (dict "root" $ "component" "operator")
   kayan.serviceAccount    the name of a family's service account               (dict "root" $ "family" "media")
   kayan.image             the full reference of a family's image               (the same)
 
 Decisions
   kayan.demo              "true" when the chart brings stores of its own
   kayan.workers           the enabled workers, each merged with workerDefaults, as YAML
+  kayan.roles             what each role is, as in processors/table.py, as YAML
+  kayan.operator          "true" when the chart brings the operator
+  kayan.scaled            those of kayan.workers that it scales, as YAML
+  kayan.metricsApi        "true" when it serves the metrics that HorizontalPodAutoscalers read
   kayan.memoryLimit       the limit `auto`: what a worker needs at most          (an entry of kayan.workers)
   kayan.cloudMetadata     "true" when a family's pods may reach the cloud's metadata address
 
@@ -94,9 +100,15 @@ annotations: {{- toYaml . | nindent 2 }}
 
 {{- define "kayan.metadata" -}}
 name: {{ .name | default (include "kayan.componentName" .) | quote }}
-namespace: {{ .root.Release.Namespace | quote }}
+{{- if not .clusterWide }}
+namespace: {{ .namespace | default .root.Release.Namespace | quote }}
+{{- end }}
 labels: {{- include "kayan.labels" (dict "root" .root "component" .component "extra" .labels) | nindent 2 }}
 {{- include "kayan.annotations" (dict "root" .root "extra" .annotations) }}
+{{- end }}
+
+{{- define "kayan.clusterWideName" -}}
+{{- include "kayan.shortened" (dict "name" (printf "%s-%s" .root.Release.Namespace (include "kayan.componentName" .)) "length" 63) }}
 {{- end }}
 
 {{- define "kayan.serviceAccount" -}}
@@ -142,6 +154,34 @@ labels: {{- include "kayan.labels" (dict "root" .root "component" .component "ex
 {{- end }}
 {{- end }}
 {{- toYaml $workers }}
+{{- end }}
+
+{{- define "kayan.roles" -}}
+asset: {family: media, queue: asset-processing, slots: 2, batch: 1}
+thumbnail: {family: media, queue: thumbnail-generation, slots: 5, batch: 1}
+variant: {family: media, queue: variant-generation, slots: 3, batch: 1}
+email: {family: messaging, queue: email, slots: 10, batch: 1}
+notification: {family: messaging, queue: notification, slots: 10, batch: 250}
+analytics: {family: analytics, queue: analytics, slots: 5, batch: 500}
+cleanup: {family: maintenance, queue: cleanup, slots: 1, batch: 1}
+{{- end }}
+
+{{- define "kayan.operator" -}}
+{{- if eq (toString .Values.operator.enabled) "true" }}true{{ end }}
+{{- end }}
+
+{{- define "kayan.scaled" -}}
+{{- $scaled := dict }}
+{{- range $name, $worker := include "kayan.workers" . | fromYaml }}
+{{- if and (include "kayan.operator" $) $worker.scaling.enabled }}
+{{- $_ := set $scaled $name $worker }}
+{{- end }}
+{{- end }}
+{{- toYaml $scaled }}
+{{- end }}
+
+{{- define "kayan.metricsApi" -}}
+{{- if and (include "kayan.operator" .) .Values.operator.clusterRoles }}true{{ end }}
 {{- end }}
 
 {{- /* 120 MB for the worker; each codec process and its ffmpeg may ask for `memoryMb` beside 80 MB of their own. A tenth for the kernel's
@@ -197,7 +237,7 @@ imagePullSecrets:
 {{- /* Files whose names are variables. `optional`: a Secret or key that is missing is named by the worker itself, in its first line. */ -}}
 {{- define "kayan.secretVolume" -}}
 {{- $variables := list "REDIS_URL" "REDIS_USERNAME" "REDIS_PASSWORD" "REDIS_SENTINEL_PASSWORD" }}
-{{- if ne .family "commands" }}
+{{- if not (has .family (list "commands" "operator")) }}
 {{- $variables = append $variables "DATABASE_URL" }}
 {{- end }}
 {{- if has .family (list "media" "messaging" "maintenance") }}

@@ -20,6 +20,16 @@ KUBERNETES = "1.34.4"
 
 Object = dict[str, Any]
 
+def merged(*layers: Mapping[str, Any]) -> Object:
+    """Values on top of values, as Helm lays files over each other: maps are merged, all else is replaced."""
+    result: Object = {}
+    for layer in layers:
+        for key, value in layer.items():
+            below = result.get(key)
+            result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
+    return result
+
+
 STORES: Object = {
     "redis": {"host": "redis.internal"},
     "storage": {"bucket": "kayanlive-assets"},
@@ -85,6 +95,47 @@ EVERYTHING: Object = {
 
 OPERATOR: Object = {**STORES, "operator": {"enabled": True}}
 
+NAMESPACED: Object = {**STORES, "operator": {"enabled": True, "mode": "direct", "clusterRoles": False}}
+"""What needs no rights beyond the release's namespace."""
+
+SCALED: Object = {
+    "operator": {
+        "enabled": True, "mode": "advisory", "replicas": 3, "namespaces": ["default"], "extraTargets": ["reports"], "logLevel": "debug",
+        "metricsApi": {"port": 8443},
+        "moreRedis": {
+            "eu-2": {"secretName": "redis-eu", "keys": {"REDIS_URL": "url"}, "tlsSecretName": "redis-eu-tls", "ports": [6380, 26379]},
+            "us": {"secretName": "redis-us", "to": [{"ipBlock": {"cidr": "10.7.0.0/16"}}]},
+        },
+        "extraEnv": [{"name": "LOG_FORMAT", "value": "text"}], "podLabels": {"tier": "control"},
+        "podAnnotations": {"example.com/scrape": "true"}, "nodeSelector": {"disk": "fast"}, "priorityClassName": "system-cluster-critical",
+        "tolerations": [{"key": "spot", "operator": "Exists", "effect": "NoSchedule"}],
+    },
+    "workerDefaults": {"scaling": {"lookAhead": "30s", "budget": "media", "failure": {"errorPercent": 0}}},
+    "workers": {
+        "asset": {"scaling": {"enabled": False, "budget": ""}, "replicas": 2},
+        "thumbnail": {
+            "concurrency": {"thumbnail": 8},
+            "scaling": {
+                "mode": "hpa", "minReplicas": 1, "target": {"maxWait": "30s"}, "cooldown": "10m", "priority": 10,
+                "scaleUp": {"pods": 4, "percent": 50}, "scaleDown": {"stabilization": "5m", "pods": 1, "busy": "drain"},
+                "schedule": [
+                    {"name": "office", "minReplicas": 3, "start": "07:30", "end": "18:00", "timeZone": "Europe/Berlin", "days": ["Mon"]},
+                    {"name": "1e3", "minReplicas": 2, "start": "22:00", "end": "02:00"},
+                ],
+                "fallback": {"replicas": 2, "after": "2m"}, "disruptionProtection": {"enabled": False},
+            },
+        },
+        "variant": {"scaling": {"target": {"drainBy": "06:00 Europe/Berlin"}, "paused": True}},
+        "email": None,
+        "notification": {
+            "roles": ["notification", "email"], "concurrency": {"notification": 2},
+            "scaling": {"target": {"jobsPerReplica": 12.5}, "weights": {"email": 0.5}, "budget": "other"},
+        },
+    },
+    "fleetBudgets": {"media": {"maxReplicas": 30}, "other": {"cpu": "1500m"}, "third": {"cpu": 8}},
+}  # fmt: skip
+"""Every value that scaling has."""
+
 SETS: Mapping[str, Object] = {
     "no values": {},
     "plain values": PLAIN,
@@ -92,6 +143,8 @@ SETS: Mapping[str, Object] = {
     "External Secrets": EXTERNAL,
     "everything": EVERYTHING,
     "operator": OPERATOR,
+    "operator in its namespace alone": NAMESPACED,
+    "operator and everything": merged(EVERYTHING, SCALED),
 }
 
 
@@ -210,13 +263,3 @@ def _rendered(values: str, arguments: tuple[str, ...], release: str, namespace: 
     if done.returncode:
         return done.stderr
     return Chart(tuple(found for found in yaml.load_all(done.stdout, _StrictLoader) if found), done.stdout)
-
-
-def merged(*layers: Mapping[str, Any]) -> Object:
-    """Values on top of values, as Helm lays files over each other: maps are merged, all else is replaced."""
-    result: Object = {}
-    for layer in layers:
-        for key, value in layer.items():
-            below = result.get(key)
-            result[key] = merged(below, value) if isinstance(below, dict) and isinstance(value, Mapping) else value
-    return result

@@ -13,18 +13,20 @@ from pathlib import Path
 import pytest
 import servers
 from chart import schemas
-from chart.clusters import kubernetes
-from chart.rendered import CHART, SETS, STORES, Chart, Object, merged, render
+from chart.clusters import kubernetes_with_our_kinds
+from chart.rendered import CHART, OPERATOR, SETS, STORES, Chart, Object, merged, render
 from cluster.kube import Namespace
 
 OF_OTHERS = {"PodMonitor", "PrometheusRule", "ExternalSecret"}
 """Kinds that operators bring, which a cluster need not have."""
+THE_CLUSTERS = OF_OTHERS | {"APIService"}
+"""And one of which the cluster may have somebody else's."""
 
 
 @pytest.fixture(scope="module")
 def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the schemas of the cluster's kinds."""
-    kubernetes()
+    kubernetes_with_our_kinds()
     if not shutil.which("kubeconform"):
         servers.missing("no kubeconform on PATH: go install github.com/yannh/kubeconform/cmd/kubeconform@latest")
     folder = tmp_path_factory.mktemp("schemas")
@@ -35,7 +37,7 @@ def known(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def restricted() -> Iterator[Namespace]:
     """A namespace whose pods must keep to the strictest of Kubernetes' standards."""
-    kubernetes()
+    kubernetes_with_our_kinds()
     with Namespace.made("kayan-chart") as namespace:
         yield namespace
 
@@ -73,8 +75,9 @@ def test_a_misspelled_field_would_be_found(known: Path, right: str, wrong: str) 
 
 def tried(namespace: Namespace, verb: str, objects: list[Object], *arguments: str) -> str:
     """What kubectl says against making them, in a dry run on the server; empty is nothing at all."""
-    items = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-    command = ["kubectl", "--namespace", namespace.name, verb, "--dry-run=server", *arguments, "--filename", "-"]
+    there = [merged({"metadata": {"namespace": namespace.name}}, one) for one in objects]
+    items = json.dumps({"apiVersion": "v1", "kind": "List", "items": there})
+    command = ["kubectl", verb, "--dry-run=server", *arguments, "--filename", "-"]
     done = subprocess.run(command, input=items, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0 or done.stderr
     return done.stderr
@@ -83,7 +86,7 @@ def tried(namespace: Namespace, verb: str, objects: list[Object], *arguments: st
 @pytest.mark.parametrize("which", SETS)
 def test_a_namespace_for_restricted_pods_admits_every_object_and_every_pod_without_a_warning(restricted: Namespace, which: str) -> None:
     chart = render(SETS[which], namespace=restricted.name)
-    objects = [found for found in chart.objects if found["kind"] not in OF_OTHERS]
+    objects = [found for found in chart.objects if found["kind"] not in THE_CLUSTERS]
     restricted.apply(*chart.of("ServiceAccount"))
 
     assert tried(restricted, "apply", objects) == ""
@@ -172,9 +175,19 @@ def test_the_notes_name_commands_that_work_and_look_at_the_workers_of_this_relea
     assert all(selected(pods[pods.index("--selector") + 1], pod.labels) for pod in chart.pods())
 
 
-def test_kubectl_understands_the_commands_of_the_notes(tmp_path: Path, restricted: Namespace) -> None:
-    for command in commands(notes({}, tmp_path / "charts", restricted.name)):
-        if command.startswith("kubectl"):
+def test_with_the_operator_the_notes_say_what_it_scales_and_how_to_see_it(tmp_path: Path) -> None:
+    text = notes(OPERATOR, tmp_path / "scaling", "live")
+    assert "The operator scales analytics, asset, cleanup, email, notification, thumbnail, variant, by their backlog." in text
+    assert "kubectl --namespace live get queuescalers" in commands(text)
+    [described] = [shlex.split(command)[-1] for command in commands(text) if "describe" in command]
+    assert described in {found["metadata"]["name"] for found in render(OPERATOR).of("QueueScaler")}
+    assert "only says how it would scale" in notes(merged(OPERATOR, {"operator": {"mode": "advisory"}}), tmp_path / "advisory", "live")
+
+
+@pytest.mark.parametrize("values", [{}, OPERATOR], ids=["demo", "operator"])
+def test_kubectl_understands_the_commands_of_the_notes(tmp_path: Path, restricted: Namespace, values: Object) -> None:
+    for command in commands(notes(values, tmp_path / "charts", restricted.name)):
+        if command.startswith("kubectl") and "describe" not in command:
             done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=60, check=False)
             assert (done.returncode, done.stderr.partition(" in ")[0].strip()) == (0, "No resources found"), command
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from chart.rendered import EVERYTHING, STORES, Chart, Object, merged, named, render
+from chart.rendered import EVERYTHING, OPERATOR, SCALED, STORES, Chart, Object, merged, named, render
 
 SELECTING = {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"}
 COMMON = SELECTING | {"app.kubernetes.io/version", "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by", "helm.sh/chart"}
@@ -31,10 +31,24 @@ def texts(node: object) -> list[object]:
     return found
 
 
-def test_every_object_has_the_common_labels_and_lies_in_the_releases_namespace(chart: Chart) -> None:
+OF_THE_CLUSTER = {"ClusterRole", "ClusterRoleBinding", "APIService"}
+"""Kinds that lie in no namespace."""
+
+
+def test_every_object_has_the_common_labels_and_lies_in_the_releases_namespace_where_it_lies_in_any(chart: Chart) -> None:
     for found in chart.objects:
-        assert found["metadata"]["namespace"] == "live", named(found)
+        namespace = found["metadata"].get("namespace")
+        if found["kind"] in ("Role", "RoleBinding") and namespace in ("kube-system", "default"):
+            assert found["metadata"]["name"].startswith("live-"), "so that no other release has the same"
+        else:
+            assert namespace == (None if found["kind"] in OF_THE_CLUSTER else "live"), named(found)
         assert found["metadata"]["labels"].keys() >= COMMON, named(found)
+
+
+def test_what_lies_in_no_namespace_is_called_by_the_releases_own(chart: Chart) -> None:
+    for found in chart.objects:
+        if found["kind"] in OF_THE_CLUSTER - {"APIService"}:
+            assert found["metadata"]["name"].startswith("live-kayan-kayan-workers-operator"), named(found)
 
 
 def test_a_selector_goes_by_name_release_and_component_and_its_pods_have_these_labels(chart: Chart) -> None:
@@ -50,7 +64,7 @@ def test_a_selector_goes_by_name_release_and_component_and_its_pods_have_these_l
 
 def test_common_labels_and_annotations_reach_every_object_and_the_labels_every_pod() -> None:
     labels, annotations = {"team": "media", "number": "1e3"}, {"contact": "platform@example.com", "on": "on"}
-    for values in ({}, EVERYTHING):
+    for values in ({}, EVERYTHING, merged(EVERYTHING, SCALED)):
         chart = render(merged(values, {"commonLabels": labels, "commonAnnotations": annotations}))
         for found in chart.objects:
             assert found["metadata"]["labels"].items() >= labels.items(), named(found)
@@ -74,7 +88,7 @@ def test_a_label_that_is_said_twice_is_written_once_and_the_nearer_one_counts() 
     assert monitor["metadata"]["labels"]["team"] == "monitoring"
 
 
-@pytest.mark.parametrize("values", [{}, EVERYTHING, {"fullnameOverride": "f" * 40}, {"nameOverride": "n" * 40}])
+@pytest.mark.parametrize("values", [{}, EVERYTHING, {"fullnameOverride": "f" * 40}, {"nameOverride": "n" * 40}, merged(EVERYTHING, SCALED)])
 def test_names_and_labels_are_short_enough_for_the_longest_release(values: Object) -> None:
     longest = {"family": "analytics", "roles": ["analytics"]}
     chart = render(merged(values, {"workers": {"w" * 22: longest, "analytics": None}}), release=LONG[0])
@@ -82,16 +96,17 @@ def test_names_and_labels_are_short_enough_for_the_longest_release(values: Objec
     for found in chart.objects:
         assert len(found["metadata"]["name"]) <= 63, named(found)
         assert all(len(value) <= 63 for value in found["metadata"]["labels"].values()), named(found)
-    names = [(found["kind"], found["metadata"]["name"]) for found in chart.objects]
+    names = [(found["kind"], found["metadata"].get("namespace"), found["metadata"]["name"]) for found in chart.objects]
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize("values", [{}, merged(EVERYTHING, {"cleanups": {"types": {"retention": {"enabled": True}}}})])
+@pytest.mark.parametrize("values", [{}, merged(EVERYTHING, SCALED, {"cleanups": {"types": {"retention": {"enabled": True}}}})])
 @pytest.mark.parametrize("releases", [("kayan-workers", "kayan"), LONG])
 def test_two_releases_in_one_namespace_share_no_object_and_no_pod(values: Object, releases: tuple[str, str]) -> None:
     one, other = (render(values, release=release) for release in releases)
 
-    assert not {named(found) for found in one.objects} & {named(found) for found in other.objects}
+    shared = {named(found) for found in one.objects} & {named(found) for found in other.objects}
+    assert shared <= {"APIService v1beta1.external.metrics.k8s.io"}, "of which a cluster has one, whoever comes first"
     selectors = [found["spec"].get("selector") or {"matchLabels": found["spec"]["podSelector"]["matchLabels"]}
                  for kind in ("Deployment", "PodDisruptionBudget", "NetworkPolicy", "PodMonitor")
                  for found in one.of(kind)]
@@ -110,7 +125,7 @@ def test_the_release_and_its_namespace_may_be_called_what_they_like() -> None:
     assert renamed.workers()["email"]["metadata"]["name"] == "kayan-fleet-email"
 
 
-@pytest.mark.parametrize(("stores", "fullname"), [({}, "null"), (EVERYTHING, "1234")], ids=["demo", "everything"])
+@pytest.mark.parametrize(("stores", "fullname"), [({}, "null"), (EVERYTHING, "1234"), (OPERATOR, "on")], ids=["demo", "all", "operator"])
 def test_what_yaml_takes_for_a_number_or_a_switch_stays_a_text(stores: Object, fullname: str) -> None:
     odd = {
         "fullnameOverride": fullname, "commonLabels": {"a": "1e3", "b": "null"}, "images": {"pullSecrets": ["0x1f"]},
@@ -120,7 +135,7 @@ def test_what_yaml_takes_for_a_number_or_a_switch_stays_a_text(stores: Object, f
     }  # fmt: skip
     for found in render(merged(stores, odd), release="1e3", namespace="2026").objects:
         assert all(isinstance(text, str) for text in texts(found)), named(found)
-        assert found["metadata"]["namespace"] == "2026"
+        assert found["metadata"].get("namespace", "2026") in ("2026", "kube-system")
         if "template" in found.get("spec", {}):
             assert found["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/instance"] == "1e3"
     odd_stores = {"redis": {"host": "1e3"}, "storage": {"bucket": "20261130"}, "secret": {"existingSecret": "4711"}}
@@ -154,4 +169,5 @@ def test_large_numbers_stay_whole_numbers(tmp_path: Path) -> None:
 def test_no_two_kinds_of_pods_have_the_same_component(chart: Chart) -> None:
     components = [(pod.labels["app.kubernetes.io/component"], pod.of) for pod in chart.pods()]
     assert len({component for component, _ in components}) == len(components)
-    assert all(pod.labels[FAMILY] in ("media", "messaging", "analytics", "maintenance", "commands", "demo") for pod in chart.pods())
+    families = ("media", "messaging", "analytics", "maintenance", "operator", "commands", "demo")
+    assert all(pod.labels[FAMILY] in families for pod in chart.pods())

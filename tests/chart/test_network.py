@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 
 import pytest
-from chart.rendered import EVERYTHING, PLAIN, STORES, Chart, Object, merged, render
+from chart.rendered import EVERYTHING, NAMESPACED, OPERATOR, PLAIN, SCALED, STORES, Chart, Object, merged, render
 from kayan_workers.processors.table import DATABASE, MAIL, ROLES, STORAGE
 
 FAMILY = "workers.kayanlive.com/family"
@@ -68,7 +68,7 @@ def test_what_is_not_allowed_is_denied_to_every_pod_of_the_release(chart: Chart)
 
 def test_every_family_has_a_policy_and_every_policy_a_family(chart: Chart) -> None:
     selected = {found["spec"]["podSelector"]["matchLabels"].get(FAMILY) for found in chart.of("NetworkPolicy")} - {None}
-    assert selected - {"demo"} == NEEDS.keys() | {"commands"}
+    assert selected - {"demo", "operator"} == NEEDS.keys() | {"commands"}
     assert {pod.labels[FAMILY] for pod in chart.pods()} <= selected
 
 
@@ -78,6 +78,36 @@ def test_a_family_reaches_redis_and_just_what_the_table_says_it_needs(family: st
 
     needed = set().union(*(USUAL[need] for need in NEEDS[family] if need in USUAL))
     assert ports(chart, labels_of(chart, family)) == {6379} | needed
+
+
+@pytest.mark.parametrize(("values", "expected"), [
+    (OPERATOR, {6379, 443, 6443}),
+    (merged(OPERATOR, {"networkPolicy": {"apiServer": {"ports": [8443]}, "redis": {"ports": [6390]}}}), {6379, 6390, 443, 6443, 8443}),
+    (SCALED, {6379, 443, 6443, 6380, 26379}),
+])  # fmt: skip
+def test_the_operator_reaches_redis_and_the_kubernetes_api_alone(values: Object, expected: set[int]) -> None:
+    chart = render(values)
+
+    assert ports(chart, labels_of(chart, "operator")) == expected
+    assert not reaches(chart, labels_of(chart, "operator"), METADATA)
+
+
+def test_where_the_kubernetes_api_and_other_redis_servers_are_can_be_said() -> None:
+    control_plane, elsewhere = [{"ipBlock": {"cidr": "172.16.0.2/32"}}], [{"ipBlock": {"cidr": "10.7.0.0/16"}}]
+    chart = render(merged(OPERATOR, {
+        "networkPolicy": {"apiServer": {"to": control_plane}},
+        "operator": {"moreRedis": {"eu": {"secretName": "eu", "ports": [7000], "to": elsewhere}}},
+    }))  # fmt: skip
+
+    found = {port["port"]: rule.get("to") for rule in rules(chart, labels_of(chart, "operator"), "egress") for port in rule["ports"]}
+    assert (found[443], found[6443], found[7000]) == (control_plane, control_plane, elsewhere)
+
+
+def test_the_api_server_reaches_the_operators_metrics_from_anywhere_and_where_it_serves_none_nobody_does() -> None:
+    open_to_all = {"ports": [{"port": "metrics-api"}]}
+    health = {"ports": [{"port": "health"}], "from": [{"namespaceSelector": {}}]}
+    for chart, expected in ((render(OPERATOR), [health, open_to_all]), (render(NAMESPACED), [health])):
+        assert list(rules(chart, labels_of(chart, "operator"), "ingress")) == expected
 
 
 def test_pods_that_only_queue_reach_redis_alone_and_nobody_reaches_them() -> None:

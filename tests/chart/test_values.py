@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.rendered import CHART, EXTERNAL, PLAIN, STORES, Object, RefusedError, helm, merged, render
+from chart.rendered import CHART, EXTERNAL, NAMESPACED, OPERATOR, PLAIN, SCALED, STORES, Object, RefusedError, helm, merged, render
 from kayan_workers.processors.cleaning.policy import KINDS, RETENTIONS, as_typed
 from kayan_workers.processors.table import ROLES
 
@@ -70,7 +70,7 @@ def test_every_value_has_a_place_in_the_schema() -> None:
 def test_the_schema_has_no_place_that_the_values_do_not_show() -> None:
     shown = {path for path, _ in values(VALUES)}
     of_workers = {path[2:] for path in shown if path[0] == "workers"} | {path[1:] for path in shown if path[0] == "workerDefaults"}
-    by_role = {"concurrency", "timeoutSeconds", "rateLimit"}
+    by_role = {"concurrency", "timeoutSeconds", "rateLimit", "weights"}
     for path in PLACES:
         if path[0] == "global" or path[-1] in ("successThreshold", "initialDelaySeconds", "requests", "limits", "memory"):
             continue  # Helm's own, and what a probe and resources have in any pod
@@ -123,6 +123,8 @@ def test_whatever_is_empty_may_be_left_out_as_well() -> None:
     everywhere = {**nothing, "workerDefaults": nothing["workerDefaults"]}
     assert render(merged(everywhere, STORES)).workers().keys() == ROLE_NAMES
     assert render(everywhere).workers().keys() == ROLE_NAMES
+    nobody = {**nothing["operator"], "enabled": True}
+    assert len(render(merged(everywhere, STORES, {"operator": nobody})).of("QueueScaler")) == len(ROLE_NAMES)
 
 
 def test_a_misspelled_value_is_refused_wherever_it_stands() -> None:
@@ -148,7 +150,8 @@ def test_a_misspelled_value_is_refused_wherever_it_stands() -> None:
 
 FREE_FORM = {
     "commonLabels", "commonAnnotations", "extract", "concurrency", "timeoutSeconds", "rateLimit", "keys", "podAnnotations", "podLabels",
-    "nodeSelector", "affinity", "dnsConfig", "tempVolume", "rollingUpdate", "annotations", "labels", "requests", "limits", "workers",
+    "nodeSelector", "affinity", "weights", "moreRedis", "fleetBudgets",
+    "dnsConfig", "tempVolume", "rollingUpdate", "annotations", "labels", "requests", "limits", "workers",
 }  # fmt: skip
 """Maps whose keys are the user's, or Kubernetes' own."""
 
@@ -190,11 +193,13 @@ def test_roles_and_families_of_the_chart_are_those_of_the_table() -> None:
     worker = SCHEMA["properties"]["workers"]["additionalProperties"]["properties"]
     assert set(worker["roles"]["items"]["enum"]) == ROLE_NAMES
     assert set(worker["family"]["enum"]) == FAMILIES
-    for setting in ("concurrency", "timeoutSeconds", "rateLimit"):
-        assert PLACES["workerDefaults", setting]["properties"].keys() == PLACES["workers", "*", setting]["properties"].keys() == ROLE_NAMES
+    for setting in (("concurrency",), ("timeoutSeconds",), ("rateLimit",), ("scaling", "weights")):
+        for place in (("workerDefaults", *setting), ("workers", "*", *setting)):
+            assert PLACES[place]["properties"].keys() == ROLE_NAMES
     assert {name: entry["roles"] for name, entry in VALUES["workers"].items()} == {role.name: [role.name] for role in ROLES}
     assert {name: entry["family"] for name, entry in VALUES["workers"].items()} == {role.name: role.family for role in ROLES}
-    assert VALUES["images"].keys() - {"registry", "pullPolicy", "pullSecrets"} == VALUES["serviceAccounts"].keys() == FAMILIES
+    images = VALUES["images"].keys() - {"registry", "pullPolicy", "pullSecrets"}
+    assert images == VALUES["serviceAccounts"].keys() == FAMILIES | {"operator"}
     for role in ROLES:
         for family in FAMILIES - {role.family}:
             said = refusal({"workers": {role.name: {"family": family}}})
@@ -208,6 +213,7 @@ def test_cleanups_and_retentions_of_the_chart_are_those_of_the_workers() -> None
     assert snake == set(RETENTIONS)
 
 
+SIX_IN_THE_MORNING: Object = {"name": "x", "minReplicas": 6, "start": "08:00", "end": "09:00"}
 WRONG: list[tuple[Object, str]] = [
     ({"redis": {"host": "redis"}}, "a Redis (redis.*) is named, but not: database.url"),
     ({"storage": {"bucket": "b"}, "database": {"url": "postgres://h/d"}},
@@ -246,6 +252,26 @@ WRONG: list[tuple[Object, str]] = [
     (merged(STORES, {"workerDefaults": {"extraEnv": [{"name": "KAYAN_GRACE_SECONDS", "value": "9"}]}}), "set graceSeconds"),
     (merged(STORES, {"workerDefaults": {"extraEnv": [{"name": "KAYAN_CODEC_MEMORY_MB", "value": "9"}]}}), "set codec.memoryMb"),
     (merged(STORES, {"workerDefaults": {"extraEnv": [{"name": "HEALTH_PORT", "value": "9"}]}}), "network policies use port 8080"),
+    (merged(STORES, {"workers": {"email": {"scaling": {"weights": {"asset": 2}}}}}),
+     "workers.email.scaling.weights names asset, which that worker does not serve"),
+    (merged(OPERATOR, {"workers": {"email": {"scaling": {"minReplicas": 6}}}}),
+     "workers.email.scaling.minReplicas is 6, more than its maxReplicas, 5: lower the one or raise the other"),
+    (merged(OPERATOR, {"workers": {"email": {"scaling": {"schedule": [SIX_IN_THE_MORNING]}}}}),
+     "workers.email.scaling.schedule: minReplicas of x is 6, more than maxReplicas, 5: lower the one or raise the other"),
+    (merged(OPERATOR, {"workers": {"email": {"scaling": {"budget": "fleet"}}}}),
+     "workers.email.scaling.budget is fleet, which is none of fleetBudgets. Say there what it is"),
+    (merged(OPERATOR, {"operator": {"clusterRoles": False}}),
+     "analytics is to be scaled in mode hpa, whose metrics belong to the whole cluster. Set operator.mode=direct"),
+    (merged(NAMESPACED, {"workers": {"email": {"scaling": {"mode": "hpa"}}}}), "operator.clusterRoles is false, and email is to be scaled"),
+    (merged(OPERATOR, {"fleetBudgets": {"a": {"maxReplicas": 1, "cpu": 1}}}), "fleetBudgets.a has one of maxReplicas and cpu"),
+    (merged(OPERATOR, {"fleetBudgets": {"a": {}}}), "fleetBudgets.a has one of maxReplicas and cpu. Set just one"),
+    (merged(OPERATOR, {"fullnameOverride": "1e3"}), "The operator's Service would be called 1e3-operator, and a Service's name begins"),
+    (merged(OPERATOR, {"operator": {"metricsApi": {"port": 8080}}}), "operator.metricsApi.port is 8080, where its probes and metrics are"),
+    (merged(OPERATOR, {"operator": {"moreRedis": {"default": {"secretName": "a"}}}}), "operator.moreRedis.default: default is what the"),
+    (merged(OPERATOR, {"operator": {"extraEnv": [{"name": "A"}, {"name": "A"}]}}), "operator.extraEnv names A twice. Once is enough"),
+    (merged(OPERATOR, {"operator": {"extraEnv": [{"name": "KAYAN_OPERATOR_NAME", "value": "a"}]}}),
+     "operator.extraEnv sets KAYAN_OPERATOR_NAME, on which more than the pod depends: rights and the Service go by it"),
+    (merged(OPERATOR, {"operator": {"podLabels": {"app.kubernetes.io/name": "x"}}}), "operator.podLabels sets app.kubernetes.io/name"),
 ]
 
 
@@ -262,7 +288,7 @@ def test_every_refusal_of_the_chart_is_tried_above() -> None:
     source = (CHART / "templates/validate.yaml").read_text()
     heard = [refusal(wrong) for wrong, _ in WRONG] + [refusal({"workers": {"email": {"family": "analytics"}}})]
     for sentence in re.findall(r'fail \(?(?:printf )?"\\n\\n(.*?)\\n"', source):
-        pieces = [piece.strip() for piece in re.split(r"%[svq]", sentence)]
+        pieces = [piece.strip() for piece in re.split(r"%[svqd]", sentence)]
         longest = max(pieces, key=len)
         if sentence.startswith("workers.%s.roles is empty"):
             continue  # the schema is faster
@@ -288,6 +314,18 @@ def test_every_refusal_of_the_chart_is_tried_above() -> None:
     (("--set", "workerDefaults.podDisruptionBudget.maxUnavailable=0%"), "/workerDefaults/podDisruptionBudget/maxUnavailable"),
     (("--set", "secret.keys.DATABSE_URL=uri"), "/secret/keys"),
     (("--set", "networkPolicy.redis.ports={70000}"), "/networkPolicy/redis/ports/0"),
+    (("--set", "operator.enabled=yes"), "/operator/enabled"),
+    (("--set", "operator.mode=HPA"), "/operator/mode"),
+    (("--set", "operator.replicas=0"), "/operator/replicas"),
+    (("--set", "operator.moreRedis.eu.ports={6380}"), "/operator/moreRedis/eu"),
+    (("--set", "operator.moreRedis.eu.secretName=a,operator.moreRedis.eu.keys.URL=b"), "/operator/moreRedis/eu/keys"),
+    (("--set", "workerDefaults.scaling.cooldown=2 minutes"), "/workerDefaults/scaling/cooldown"),
+    (("--set", "workers.email.scaling.target.maxWait=soon"), "/workers/email/scaling/target/maxWait"),
+    (("--set", "workers.email.scaling.target.drainBy=25:00"), "/workers/email/scaling/target/drainBy"),
+    (("--set", "workers.email.scaling.target.jobsPerReplica=0"), "/workers/email/scaling/target/jobsPerReplica"),
+    (("--set", "workers.email.scaling.schedule[0].name=x"), "/workers/email/scaling/schedule/0"),
+    (("--set", "workers.email.scaling.scaleDown.busy=kill"), "/workers/email/scaling/scaleDown/busy"),
+    (("--set", "fleetBudgets.media.cpu=lots"), "/fleetBudgets/media/cpu"),
 ])  # fmt: skip
 def test_a_value_of_the_wrong_kind_is_refused_by_its_name(arguments: tuple[str, ...], named: str) -> None:
     assert f"at '{named}':" in refusal(STORES, *arguments)
@@ -299,7 +337,7 @@ def test_a_worker_is_called_by_what_can_stand_in_names_of_objects() -> None:
 
 
 def test_helm_finds_nothing_to_say_about_the_chart() -> None:
-    for given in ({}, PLAIN, STORES, EXTERNAL):
+    for given in ({}, PLAIN, STORES, EXTERNAL, OPERATOR, NAMESPACED, merged(STORES, SCALED)):
         done = helm("lint", "--strict", str(CHART), values=given)
         assert done.returncode == 0, done.stdout
         assert "[WARNING]" not in done.stdout

@@ -47,7 +47,7 @@ class Watched(dict[str, str]):
 def secret_files(chart: Chart, pod: Pod) -> dict[str, str]:
     """What stands in the files of the pod's Secret, by variable: of our own Secret, else of one as users have it."""
     [volume] = [volume["secret"] for volume in pod.spec["volumes"] if volume["name"] == "secrets"]
-    own = {secret["metadata"]["name"]: secret["data"] for secret in chart.of("Secret")}.get(volume["secretName"])
+    own = {secret["metadata"]["name"]: secret.get("data", {}) for secret in chart.of("Secret")}.get(volume["secretName"])
     held = HELD_BY_OTHERS if own is None else {key: base64.b64decode(value).decode() for key, value in own.items()}
     return {item["path"]: held[item["key"]] for item in volume["items"] if item["key"] in held}
 
@@ -69,8 +69,8 @@ def environment(chart: Chart, pod: Pod, machine: Path) -> Watched:
 
 
 def ours(chart: Chart) -> Iterator[Pod]:
-    """The pods that run our own program for good or for a moment."""
-    return (pod for pod in chart.pods() if "kayanlive/workers-" in pod.spec["containers"][0]["image"])
+    """The pods that run `kayan` for good or for a moment."""
+    return (pod for pod in chart.pods() if re.search("kayanlive/workers-(?!operator)", pod.spec["containers"][0]["image"]))
 
 
 def test_every_variable_is_one_that_the_worker_reads_and_takes_without_a_word(chart: Chart, tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_every_command_that_a_pod_runs_is_one_that_kayan_knows(chart: Chart) -> 
     kayan = get_command(app)
     for pod in chart.pods():
         for container in pod.containers:
-            if "kayanlive/workers-" in container["image"] and "command" not in container:
+            if re.search("kayanlive/workers-(?!operator)", container["image"]) and "command" not in container:
                 parsed, context = kayan, click.Context(kayan)
                 arguments = list(container["args"])
                 while isinstance(parsed, click.Group) and arguments:
