@@ -52,6 +52,8 @@ class Ledger(Protocol):
 
     def note(self, key: Key, policy: Policy, decision: Decision, *, changed: bool) -> None: ...
 
+    def forget(self, key: Key) -> None: ...
+
 
 class Controller:
     """Sees to all scalers for as long as ``lead`` runs."""
@@ -168,6 +170,7 @@ class Controller:
             scaler = self._fleet.scalers.get(key)
             if scaler is None:
                 await self._drop(key)
+                self._ledger.forget(key)
                 continue
             track = await self._track(scaler)
             if hindrance := obstacle(scaler, self._fleet, self._servers):

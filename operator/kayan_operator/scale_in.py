@@ -3,8 +3,8 @@
 1. *Choose.* One script reads the locks of what runs, takes pods without any, and sets their fences; claims read the fence in the same
    step as they claim, so from then on a chosen pod stays idle. If too few are idle, busy pods are fenced as well, those with least to do
    first: they go on with what they have, take nothing more, and are chosen when they have finished.
-2. *Mark.* The chosen get the lowest ``pod-deletion-cost``. Kubernetes ranks pods by readiness before it looks at costs, so a busy pod that
-   is not ready holds everybody up.
+2. *Mark.* The chosen get the lowest ``pod-deletion-cost``. Kubernetes ranks pods by readiness before it looks at costs: a busy pod that is
+   not ready holds everybody up, and one that is idle and not ready yet is fenced as well, as it may go in place of a chosen one.
 3. *Lower* the number by exactly those that were chosen: through ``Lower``, which is the scale subresource or an HPA.
 4. *Verify.* Whoever of the chosen has survived loses fence and mark. If others went in their place, their jobs count as interrupted.
 
@@ -98,17 +98,23 @@ class ScaleIn:
         found_idle = await self._fences.choose([pod.name for pod in order], surplus)
         chosen, busy = list(found_idle.idle), found_idle.busy
         waits_for = await self._shortfall(found.staying, busy, chosen, surplus, busy_policy)
-        going, in_the_way = _first_to_go(found.staying, chosen)
+        still = await self._hold_still([pod.name for pod in found.staying if not pod.is_ready and pod.name not in (*chosen, *busy)])
+        going, in_the_way = _first_to_go(found.staying, chosen, still)
         if not target.is_settled and len(going) < len(found.staying):
             going, in_the_way = [], "a rollout is under way, in which Kubernetes chooses the pods that go"
         number = len(found.staying) - len(going)
         if going and number >= target.replicas:
             going, in_the_way = [], "pods that are to go have yet to be ended"
         await self._fences.lift([name for name in chosen if name not in going])
+        if not going:
+            await self._fences.lift(still)
         await self._unmark(target, (pod.name for pod in found.staying if pod.is_chosen and pod.name not in going))
         if not going:
             return Outcome(waits_for=in_the_way or waits_for)
-        outcome = await self._end(target, found, going, busy)
+        try:
+            outcome = await self._end(target, found, going, still, busy)
+        finally:
+            await self._fences.lift(still)
         outcome.waits_for = in_the_way or waits_for
         return outcome
 
@@ -124,6 +130,10 @@ class ScaleIn:
         await self._unmark(target, (pod.name for pod in found.staying if pod.is_chosen))
 
     # -- steps ---------------------------------------------------------------------------------------------------------------
+
+    async def _hold_still(self, unready: Sequence[str]) -> Collection[str]:
+        """Fence pods that are not ready and have no jobs; those that have some by now are left out."""
+        return (await self._fences.choose(unready, len(unready))).idle if unready else ()
 
     async def _shortfall(
         self, staying: Sequence[Pod], busy: Mapping[str, Busy], chosen: list[str], surplus: int, policy: BusyPolicy
@@ -156,14 +166,16 @@ class ScaleIn:
         waited = now - min(self.asked.values())
         return max(0, min(int(waited / _PATIENCE_SECONDS), candidates // 2 - missing))
 
-    async def _end(self, target: Deployment, found: Pods, going: Collection[str], busy: Mapping[str, Busy]) -> Outcome:
+    async def _end(
+        self, target: Deployment, found: Pods, going: Collection[str], still: Collection[str], busy: Mapping[str, Busy]
+    ) -> Outcome:
         namespace = target.key.namespace
         lowered = False
         try:
             marks = [pods.annotate(self._api, namespace, name, {DELETION_COST: CHOSEN_COST}) for name in going]
             await asyncio.gather(*marks)
             await asyncio.sleep(_SETTLE_SECONDS)
-            lowered = await self._while_fenced(going, self._lower(target.replicas, len(found.staying) - len(going)))
+            lowered = await self._while_fenced((*going, *still), self._lower(target.replicas, len(found.staying) - len(going)))
         finally:
             if not lowered:
                 await self._fences.lift(going)
@@ -192,15 +204,15 @@ class ScaleIn:
         deadline = self._clock() + FENCE_SECONDS - _RENEW_SECONDS
         while True:
             now = await pods.of_deployment(self._api, target)
-            still = {pod.name for pod in now.staying}
-            survivors = [name for name in going if name in still]
-            if not survivors or self._clock() > deadline:
+            alive = {pod.name for pod in now.staying}
+            survivors = [name for name in going if name in alive]
+            if not survivors or len(alive) <= len(before.staying) - len(going) or self._clock() > deadline:
                 break
             await asyncio.sleep(_LOOK_SECONDS)
         outcome = Outcome(went=len(going) - len(survivors), survived=len(survivors))
         if survivors:
             busy_now = await self._fences.busy()
-            others = [pod.name for pod in before.staying if pod.name not in still and pod.name not in going]
+            others = [pod.name for pod in before.staying if pod.name not in alive and pod.name not in going]
             outcome.interrupted = sum(max(each[name].jobs for each in (busy, busy_now) if name in each)
                                       for name in others if name in busy or name in busy_now)
             self._log.warning("scale.survived", pods=survivors, instead=others, interrupted=outcome.interrupted)
@@ -218,9 +230,9 @@ def _newest_first(pod: Pod) -> tuple[int, ...]:
     return tuple(-ord(letter) for letter in pod.created)
 
 
-def _first_to_go(staying: Sequence[Pod], chosen: Collection[str]) -> tuple[list[str], str]:
-    """Those of the chosen that Kubernetes will end before anybody else, and who is in the way of the others, in words."""
-    others = [pod for pod in staying if pod.name not in chosen]
+def _first_to_go(staying: Sequence[Pod], chosen: Collection[str], still: Collection[str]) -> tuple[list[str], str]:
+    """Those of the chosen that Kubernetes will end before anybody who works, and who is in the way of the others, in words."""
+    others = [pod for pod in staying if pod.name not in chosen and pod.name not in still]
     if not others:
         return list(chosen), ""
     obstacle = min(others, key=lambda pod: pod.rank)
