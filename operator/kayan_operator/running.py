@@ -98,7 +98,7 @@ class Operator:
             metrics_api=self._metrics_api_state,
         )
         self.metrics_api = MetricsApi(client, self._samples, MetricsApiOptions(
-            namespace=settings.namespace, service=settings.name, secret=f"{settings.name}-tls", port=settings.metrics_port,
+            namespace=settings.namespace, service=settings.name, secret=settings.name, port=settings.metrics_port,
             host=settings.metrics_host,
         )) if settings.metrics_api else None
         self._health = HealthServer({"/livez": self._livez, "/readyz": self._readyz, "/metrics": self._metrics_page})
