@@ -12,7 +12,7 @@ from kayan_operator.status import Condition
 
 @dataclass(frozen=True, slots=True)
 class MetricsApiState:
-    """Whether an HPA gets an answer: ``kind`` is available, unavailable, foreign, absent, forbidden or off."""
+    """Whether an HPA gets an answer: ``kind`` is available, starting, unavailable, foreign, absent, forbidden or off."""
 
     kind: str
     message: str = ""
@@ -52,6 +52,8 @@ def mode_to_be_had(policy: Policy, state: MetricsApiState) -> tuple[Mode, Condit
         return policy.mode, None
     if state.kind == "available":
         return "hpa", Condition("MetricsAvailable", True, "Serving")
+    if state.kind == "starting":
+        return "hpa", Condition("MetricsAvailable", None, "Starting", state.message)
     if state.kind == "unavailable":
         message = f"{state.message}; until then the HPA leaves the number as it is, except from and to 0"
         return "hpa", Condition("MetricsAvailable", False, "Unavailable", message)

@@ -103,6 +103,7 @@ class Operator:
         )) if settings.metrics_api else None
         self._health = HealthServer({"/livez": self._livez, "/readyz": self._readyz, "/metrics": self._metrics_page})
         self._is_synced = False
+        self._begun = time.monotonic()
 
     async def run(self, stop: asyncio.Event) -> int:
         """Until ``stop`` is set, or a part of it fails for good; returns the exit code."""
@@ -185,7 +186,8 @@ class Operator:
         if self.metrics_api is None:
             return MetricsApiState("off", "the external metrics API is switched off")
         state = self.metrics_api.state
-        return MetricsApiState(state.kind, state.message)
+        starts = state.kind == "unavailable" and time.monotonic() - self._begun < _START_SECONDS
+        return MetricsApiState("starting" if starts else state.kind, state.message)
 
     def _samples(self, namespace: str, metric: str) -> Iterable[Sample]:
         if metric != DESIRED_REPLICAS:

@@ -123,8 +123,8 @@ def transitions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Map
 
 def is_trouble(condition: Mapping[str, Any]) -> bool:
     """Whether somebody should look at it."""
-    healthy = {"Ready": "True", "QueuesReadable": "True", "MetricsAvailable": "True", "ScalingLimited": "False"}
-    return bool(condition["status"] != healthy.get(condition["type"], condition["status"]))
+    bad = {"Ready": "False", "QueuesReadable": "False", "MetricsAvailable": "False", "ScalingLimited": "True"}
+    return bool(condition["status"] == bad.get(condition["type"]))
 
 
 def timestamp(now: float) -> str:
