@@ -30,6 +30,7 @@ from kayan_operator.metrics import Metrics
 from kayan_operator.metrics_api.metrics_api import DESIRED_REPLICAS, QUEUE_SCALER_LABEL, MetricsApi, MetricsApiOptions
 from kayan_operator.metrics_api.samples import Sample
 from kayan_operator.obstacles import MetricsApiState
+from kayan_operator.phrases import PHRASES
 from kayan_operator.queues.ledger import Ledger
 from kayan_operator.resync import Resync
 from kayan_operator.servers import RedisServer
@@ -44,7 +45,7 @@ _START_SECONDS = 30.0
 
 def run(settings: Settings) -> int:
     """Run the operator; returns the exit code of the process."""
-    logs.configure(level=settings.log_level, form=settings.log_format, secrets=settings.secrets)
+    logs.configure(level=settings.log_level, form=settings.log_format, secrets=settings.secrets, phrases=PHRASES)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(settings))
 

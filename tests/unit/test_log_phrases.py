@@ -2,59 +2,22 @@
 
 from __future__ import annotations
 
-import ast
 import io
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import kayan_workers
 import pytest
 from kayan_workers import logs
-from kayan_workers.processors.table import DATABASE, MAIL, STORAGE
+from logged import logged
 
 pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 SOURCES = Path(kayan_workers.__file__).parent
-LOGGED_BY = {"debug": 0, "info": 0, "warning": 0, "error": 0, "note": 1}
-"""Methods that log an event, and which of their arguments it is."""
 COMMON = {"queue": "email", "job_id": "7", "attempt": 1, "duration_ms": 1, "delay_ms": 1, "error": "why"}
 """What loggers carry, or what is put together elsewhere."""
 FIGURES = {"examined": 3, "removed": 2, "kept": 1}
 STAND_INS: dict[str, Any] = {"roles": ["email"], "queues": {"email": {"waiting": 1}}, "labels": {}, "variables": ["REDIS_URL"]}
-
-Event = tuple[str, frozenset[str]]
-"""Its name and the fields that it is given there."""
-
-
-def names(event: ast.expr) -> list[str]:
-    """The events that an argument can be: a text, one of two, or an edge's."""
-    match event:
-        case ast.Constant(value=str(name)):
-            return [name]
-        case ast.IfExp():
-            return names(event.body) + names(event.orelse)
-        case ast.JoinedStr(values=[ast.FormattedValue(value=ast.Name(id="edge")), ast.Constant(value=str(end))]):
-            return [f"{edge}{end}" for edge in (DATABASE, STORAGE, MAIL)]
-        case _:
-            return []
-
-
-def logged() -> Iterator[Event]:
-    for file in SOURCES.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            match node:
-                case ast.Call(func=ast.Attribute(attr=method), args=args, keywords=keywords) if len(args) > LOGGED_BY.get(method, 99):
-                    found, fields = names(args[LOGGED_BY[method]]), [keyword.arg for keyword in keywords if keyword.arg]
-                case ast.Dict(keys=[ast.Constant(value="event"), *_], values=[event, *_]):
-                    found, fields = names(event), []
-                case ast.Assign(targets=[ast.Name(id="event")], value=event):
-                    found, fields = names(event), ["library", "message"]
-                case _:
-                    continue
-            yield from ((name, frozenset(fields)) for name in found if re.fullmatch(r"[a-z]+\.[a-z_]+", name))
-
 
 def text_of(event: str, fields: dict[str, Any]) -> str:
     stream = io.StringIO()
@@ -63,7 +26,7 @@ def text_of(event: str, fields: dict[str, Any]) -> str:
     return stream.getvalue()
 
 
-EVENTS = sorted(set(logged()), key=lambda event: (event[0], sorted(event[1])))
+EVENTS = sorted(set(logged(SOURCES)), key=lambda event: (event[0], sorted(event[1])))
 
 
 def test_the_events_are_found_wherever_they_are_logged() -> None:

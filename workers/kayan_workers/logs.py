@@ -11,9 +11,9 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterable, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, TextIO, cast
 
 import msgspec
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kayan_workers.processors.handle import JobHandle
 
 Event = MutableMapping[str, Any]
+Phrases = Mapping[str, tuple[str, str]]
 
 LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
@@ -82,13 +83,16 @@ def together(level: str, same: Event, each: Iterable[Event]) -> None:
         configured["logger_factory"]().msg(text)
 
 
-def configure(*, level: str = "info", form: str = "json", secrets: Iterable[str] = (), stream: TextIO | None = None) -> None:
+def configure(
+    *, level: str = "info", form: str = "json", secrets: Iterable[str] = (), stream: TextIO | None = None, phrases: Phrases | None = None
+) -> None:
     """Set up the lines of this process: ``form`` is ``json`` or ``text``, ``level`` debug, info, warning or error.
 
-    ``secrets`` are texts that never appear. The libraries' own warnings come out the same way, as ``library.warning``.
+    ``secrets`` are texts that never appear. ``phrases`` are the sentences of events beyond the workers' own, for ``text``: an icon and a
+    format by event. The libraries' own warnings come out the same way, as ``library.warning``.
     """
     stream = stream or sys.stdout
-    render = _json_line if form == "json" else _text_line
+    render = _json_line if form == "json" else partial(_text_line, {**PHRASES, **(phrases or {})})
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -190,7 +194,7 @@ def _json_lines(same: Event, each: Sequence[Event]) -> str:
 
 # -- people ----------------------------------------------------------------------------------------------------------------------
 
-_PHRASES: Final[dict[str, tuple[str, str]]] = {
+PHRASES: Final[Phrases] = {
     "worker.notice": ("⚠️ ", "{message}"),
     "worker.started": ("🚀", "worker started: {slots}"),
     "worker.ready": ("🔄", "waiting for jobs"),
@@ -241,11 +245,11 @@ _LINE_BREAK: Final = "\n"
 _ICONS: Final = {"debug": "  ", "info": "  ", "warning": "⚠️ ", "error": "❌"}
 
 
-def _text_line(_logger: object, _method: str, event: Event) -> str:
+def _text_line(phrases: Phrases, _logger: object, _method: str, event: Event) -> str:
     name, level, time = event.pop("event"), event.pop("level"), event.pop("timestamp")
     exception = event.pop("exception", None)
     event = {key: printable(value) if isinstance(value, str) else value for key, value in event.items()}
-    icon, phrase = _PHRASES.get(name, (_ICONS.get(level, "  "), ""))
+    icon, phrase = phrases.get(name, (_ICONS.get(level, "  "), ""))
     said = _phrased(phrase, event) if phrase else None
     if said is None:
         said = printable(" ".join([name, *(f"{key}={value}" for key, value in event.items())]))
