@@ -51,8 +51,10 @@ def rendered(
 
 
 def rules(settings: Settings | None = None, *, namespace: str = "live") -> dict[str, Any]:
-    """What the chart's PrometheusRule holds, all alerts that there are: a file of rules as Prometheus reads it."""
-    all_of_them = {"monitoring.prometheusRule.enabled": True, "monitoring.prometheusRule.kubeStateMetrics": True}
+    """What the chart's PrometheusRule holds, all alerts that there are of workers: a file of rules as Prometheus reads it."""
+    all_of_them = {
+        "monitoring.prometheusRule.enabled": True, "monitoring.prometheusRule.kubeStateMetrics": True, "operator.enabled": False,
+    }  # fmt: skip
     [found] = rendered("PrometheusRule", {**all_of_them, **(settings or {})}, namespace=namespace)
     spec: dict[str, Any] = found["spec"]
     return spec

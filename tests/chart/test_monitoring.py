@@ -219,7 +219,7 @@ def test_scaling_up_and_down_again_fires_nothing() -> None:
 def test_a_queue_without_workers_is_no_alarm_while_one_is_on_its_way() -> None:
     waiting = everywhere("kayan_queue_oldest_waiting_seconds", f"0x60 0+30x16 0x{LONG}", queue="email")
     scaled = {name: values for name, values in (fleet() | waiting).items() if f'pod="{EMAIL}"' not in name}
-    assert never_fires(scaled | worker("email", born=77), {"operator.enabled": True}) == ""
+    assert never_fires(scaled | worker("email", born=77), {"operator.enabled": "external"}) == ""
 
 
 def test_a_worker_that_leaves_is_no_help_to_its_queue() -> None:
@@ -241,7 +241,7 @@ def test_a_queue_that_is_worked_by_node_alone_is_no_alarm() -> None:
 
 
 def test_where_something_scales_the_workers_none_at_all_is_no_alarm() -> None:
-    assert never_fires({"up": f"1x{LONG}"}, {"operator.enabled": True}) == ""
+    assert never_fires({"up": f"1x{LONG}"}, {"operator.enabled": "external"}) == ""
 
 
 def test_cleanups_that_were_queued_in_time_or_are_suspended_and_other_cron_jobs_are_no_alarm() -> None:
