@@ -7,13 +7,13 @@ from typing import Annotated, Optional
 import typer
 
 from kayan_workers.cli import names, session
-from kayan_workers.cli.commands import Command, Commands
+from kayan_workers.cli.commands import Command, Commands, FrontDoor
 from kayan_workers.cli.grants import DATABASE_ROLE
 from kayan_workers.processors.cleaning.policy import KINDS, as_typed
 from kayan_workers.processors.table import ROLES
 
 app = typer.Typer(
-    cls=Commands,
+    cls=FrontDoor,
     help="Work and look after Kayan Live's job queues. The environment says where Redis and everything else is; `kayan check` tests it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,

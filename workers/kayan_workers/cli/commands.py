@@ -1,4 +1,4 @@
-"""How a command's help reads: the arguments as we write them, and no types of Python's."""
+"""How a command's help reads: the arguments as we write them, and no types of Python's. And where ``kayan`` finds its commands."""
 
 from __future__ import annotations
 
@@ -31,7 +31,25 @@ class Command(_Readable, TyperCommand):
 
 
 class Commands(_Readable, TyperGroup):
-    """``kayan`` itself."""
+    """A group of commands."""
+
+
+class FrontDoor(Commands):
+    """``kayan`` itself: its own commands, and those of other packages, which are looked for when one is called that is not its own."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        from kayan_workers.cli import added
+
+        own = super().list_commands(ctx)
+        return [*own, *(name for name in added.names() if name not in own)]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        command = super().get_command(ctx, cmd_name)
+        if command is not None:
+            return command
+        from kayan_workers.cli import added
+
+        return added.command(cmd_name)
 
 
 def _nothing(**_: Any) -> None:
