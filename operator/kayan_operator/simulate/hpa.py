@@ -55,12 +55,17 @@ class Recommender:
         stable = self._highest(now)
         limit = min(terms.max_replicas, max(2 * replicas, 4))
         desired = min(max(stable, terms.min_replicas), limit)
-        reason = "ScaleUpLimit" if stable > limit < terms.max_replicas else "ScaleDownStabilized" if stable > computed else "Computed"
-        return desired, reason, (
+        return desired, self._reason(computed, stable, limit), (
             f"the list is {max(waiting)} long, at {terms.target:g} for each pod: {computed}",
             f"the highest recommendation of the last {terms.stabilization:g} s is {stable}",
             f"at least {terms.min_replicas}, at most {limit}: {desired}",
         )
+
+    def _reason(self, computed: int, stable: int, limit: int) -> str:
+        """In the words of an HPA's condition."""
+        if stable > limit:
+            return "ScaleUpLimit" if limit < self.terms.max_replicas else "TooManyReplicas"
+        return "ScaleDownStabilized" if stable > computed else "DesiredWithinRange"
 
     def _computed(self, length: int, replicas: int) -> int:
         ratio = length / (self.terms.target * replicas) if replicas else math.inf

@@ -19,7 +19,7 @@ from kayan_operator.simulate.setting import Setting
 from kayan_operator.simulate.traffic import Job
 
 PATIENCE = 3600.0
-"""Seconds without any progress after which the jobs that are left count as never done."""
+"""Seconds in which no job came or was done, beyond what the longest takes, after which those that are left count as never done."""
 
 
 class Pod:
@@ -84,6 +84,8 @@ class World:
         self._events: list[tuple[float, int, str, Pod | None, int]] = []
         self._order = 0
         self._next_job = 0
+        self._not_due = 0
+        self._patience = PATIENCE + max((job.seconds for job in jobs), default=0.0)
         self._look_at = rule.first_look
         self._progress = 0.0
         for _ in range(rule.replicas):
@@ -132,7 +134,7 @@ class World:
             if moment > until:
                 self.now = until
                 return
-            if forever and (not self.unfinished or self._stuck(moment, arrival, event)):
+            if forever and (not self.unfinished or self._hopeless(moment)):
                 return
             self.now = moment
             if arrival == moment:
@@ -142,8 +144,9 @@ class World:
             else:
                 self._look()
 
-    def _stuck(self, moment: float, arrival: float, event: float) -> bool:
-        return arrival == event == math.inf and moment > self._progress + PATIENCE
+    def _hopeless(self, moment: float) -> bool:
+        """Nothing else will come, and what is there is not done: everybody sleeps over it, or ends pods over it again and again."""
+        return self._next_job == len(self.jobs) and not self._not_due and moment > self._progress + self._patience
 
     def _push(self, at: float, what: str, pod: Pod | None, job: int = -1) -> None:
         self._order += 1
@@ -178,6 +181,7 @@ class World:
         queue, job = self._queues[self._place[number]], self.jobs[number]
         queue.added += 1
         if job.delay > 0:
+            self._not_due += 1
             insort(queue.delayed, (job.due, number))
             self._push(job.due, "due", None, number)
         else:
@@ -188,6 +192,7 @@ class World:
     def _come_due(self, queue: _Queue) -> None:
         """Workers move due jobs to the line; where there is none, they stay where they are."""
         self._progress = self.now
+        self._not_due -= 1
         if self._ready:
             self._promote(queue)
 
@@ -221,7 +226,6 @@ class World:
         pod.jobs.add(number)
         pod.running[place] += 1
         queue.active += 1
-        self._progress = self.now
         self._push(self.now + self.jobs[number].seconds, "finish", pod, number)
 
     def _finish(self, pod: Pod, number: int) -> None:

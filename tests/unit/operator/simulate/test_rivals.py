@@ -98,6 +98,12 @@ class TestKeda:
         simulation.run(390)
         assert steps(simulation)[-1][1] > 0, "and wakes again for those whom it stopped"
 
+    def test_it_never_finishes_a_job_that_is_longer_than_its_cooldown_and_the_grace(self) -> None:
+        simulation = world([Job(0, 600)], KedaRule(KedaTerms(target=10), polls=0, syncs=1), replace(AT_ONCE, grace=30))
+        simulation.run()
+        assert simulation.unfinished == 1
+        assert simulation.interrupted > 5
+
     def test_it_sleeps_over_delayed_jobs_that_are_due(self) -> None:
         simulation = world([Job(0, 1, delay=5)] * 50, KedaRule(KedaTerms(target=10)), AT_ONCE)
         simulation.run()
