@@ -25,6 +25,7 @@ from at_work import queue_at, working
 from kayan import COMMAND, environment, kayan
 from kayan_workers.bull.options import JobOptions, Repeat
 from kayan_workers.bull.running import ActiveJob
+from kayan_workers.cli import added
 from kayan_workers.cli.app import app as command_line
 from kayan_workers.errors import PermanentError
 from kayan_workers.processors.table import ROLES
@@ -348,7 +349,7 @@ def test_help_needs_no_environment_and_names_every_command() -> None:
     done = kayan("--help", variables={"REDIS_PORT": "nonsense"})
     assert done.returncode == 0
     work = ["worker", "demo", "check", "queues", "jobs", "job", "schedules", "add", "cleanup"]
-    for command in [*work, "retry", "promote", "remove", "pause", "resume", "empty", "clean", "unschedule"]:
+    for command in [*work, "retry", "promote", "remove", "pause", "resume", "empty", "clean", "unschedule", "simulate"]:
         assert f" {command} " in done.stdout
 
 
@@ -370,7 +371,7 @@ def test_the_tab_key_completes_what_may_stand_there(words: str, found: list[str]
 
 def test_every_help_speaks_of_kayan_and_not_of_pythons_types() -> None:
     top = [each.name or each.callback.__name__ for each in command_line.registered_commands if each.callback]
-    for command in ["", *top, "mail", "mail list", "mail preview", "demo", "demo schema", "demo seed", "demo verify"]:
+    for command in ["", *top, *added.names(), "mail", "mail list", "mail preview", "demo", "demo schema", "demo seed", "demo verify"]:
         text = kayan(*command.split(), "--help", variables={"COLUMNS": "140"}).stdout
         assert not re.search(r"<\w+(\[\w+\])?>|\{|\[\[|int range", text.replace("CONCURRENCY_<ROLE>", "")), text
     usages = {"worker": "all | ROLE... | FAMILY...", "retry": "QUEUE [ID...]", "job": "QUEUE ID", "check": "[ROLE... | FAMILY...]"}

@@ -15,6 +15,7 @@ import psycopg
 import pytest
 from app import App, owner_of
 from kayan import kayan, worker
+from kayan_workers.cli import added
 from kayan_workers.cli.app import app as command_line
 from kayan_workers.metrics import STATES, Metrics
 from kayan_workers.processors.table import ROLES
@@ -128,7 +129,7 @@ def test_the_table_of_commands_names_every_command() -> None:
     named = set(re.findall(r"`(?:kayan )?([a-z]+)", cells))
 
     there = {command.name or command.callback.__name__ for command in command_line.registered_commands if command.callback}
-    assert named == there | {group.name for group in command_line.registered_groups}
+    assert named == there | {group.name for group in command_line.registered_groups} | set(added.names())
 
 
 @pytest.mark.parametrize("page", [PROJECT / "README.md", *ROOMS], ids=lambda page: str(page.relative_to(PROJECT)))

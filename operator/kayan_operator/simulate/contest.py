@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from kayan_operator.policy import JobsPerReplica, Policy
+from kayan_operator.policy import Policy
 from kayan_operator.simulate.chance import chance
 from kayan_operator.simulate.figures import Figures, figures
 from kayan_operator.simulate.hpa import HpaRule, HpaTerms
 from kayan_operator.simulate.keda import KedaRule, KedaTerms
 from kayan_operator.simulate.ours import Ours
 from kayan_operator.simulate.policies import NamedPolicy
+from kayan_operator.simulate.rivals import Rival, terms_of
 from kayan_operator.simulate.setting import Setting
 from kayan_operator.simulate.traffic import Trace
 from kayan_operator.simulate.trouble import SimulationError
 from kayan_operator.simulate.world import World
 
-RIVALS = ("keda", "hpa")
 _REST = 60.0
 """Seconds that are looked at after everybody should have come to rest."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rival:
-    """A rival's rule, and what of its terms is not taken from the policy."""
-
-    rule: str
-    terms: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +64,6 @@ def world_of_rival(trace: Trace, named: NamedPolicy, terms: HpaTerms | KedaTerms
     if isinstance(terms, KedaTerms):
         return _world(trace, named, setting, KedaRule(terms, drawn.uniform(0, terms.polling), drawn.uniform(0, terms.sync)))
     return _world(trace, named, setting, HpaRule(terms, drawn.uniform(0, terms.sync)))
-
-
-def terms_of(rival: Rival, policy: Policy) -> HpaTerms | KedaTerms:
-    """A rival's terms: the policy's limits and jobs for each pod, unless they are said."""
-    given = dict(rival.terms)
-    limits = {"min_replicas": policy.min_replicas, "max_replicas": policy.max_replicas}
-    target = {"target": policy.target.jobs} if isinstance(policy.target, JobsPerReplica) else {}
-    terms: HpaTerms | KedaTerms
-    if rival.rule == "keda":
-        terms = KedaTerms(**limits | target | given)
-    else:
-        terms = HpaTerms(**{"target": 5.0} | limits | target | given)
-        terms = replace(terms, min_replicas=max(1, terms.min_replicas))
-    if terms.min_replicas > terms.max_replicas:
-        raise SimulationError(f"--against {rival.rule}: min is {terms.min_replicas}, more than max, {terms.max_replicas}")
-    return terms
 
 
 def _queues(policy: Policy, setting: Setting) -> list[tuple[str, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import re
 import statistics
 from datetime import UTC, datetime
 from pathlib import Path
@@ -122,6 +123,13 @@ class TestDescriptions:
         trace = read_trace(write("night.json", json.dumps(described)))
         assert trace.start == datetime(2026, 3, 1, 18, tzinfo=UTC).timestamp()
         assert trace.jobs == (Job(0, 60), Job(0, 60))
+
+    def test_the_readmes_example_is_one(self, write: Any) -> None:
+        readme = Path(__file__).parents[4] / "operator" / "README.md"
+        (example,) = re.findall(r"```yaml\n(.*?)```", readme.read_text(), flags=re.DOTALL)
+        trace = read_trace(write("readme.yaml", example))
+        assert {job.queue for job in trace.jobs} == {"", "email"}
+        assert trace.length == 86400
 
     @pytest.mark.parametrize(
         ("text", "complaint"),
