@@ -13,7 +13,7 @@ from kayan_operator.simulate.series import Series, series
 from kayan_operator.simulate.table import table
 from kayan_operator.simulate.traffic import Trace
 
-_LABEL, _SCALE = 11, 12
+_LABEL, _SCALE = 11, 16
 """Columns left and right of a chart."""
 _ROWS = 2
 _NARROWEST = 20

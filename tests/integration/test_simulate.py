@@ -1,0 +1,44 @@
+"""What ``kayan jobs`` prints of real jobs is a recording that ``kayan simulate`` replays."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from at_work import queue_at, working
+from kayan import kayan
+from waiting import wait_until
+
+
+async def test_jobs_that_were_done_are_replayed_as_they_were_added_and_as_long_as_they_ran(redis_url: str, tmp_path: Path) -> None:
+    async def take_a_moment(_: Any) -> None:
+        await asyncio.sleep(0.3)
+
+    async with queue_at(redis_url, "email") as queue:
+        for _ in range(5):
+            await queue.add({"to": "ada@example.com"})
+        async with working(queue, take_a_moment, concurrency=1) as (_, recorder):
+            await wait_until(lambda: len(recorder.said("job_completed")) == 5)
+    printed = kayan("jobs", "email", "--state", "completed", "--json", variables={"REDIS_URL": redis_url}).stdout
+    trace, policy = tmp_path / "recorded.json", tmp_path / "scaler.json"
+    trace.write_text(printed)
+    policy.write_text(json.dumps({"scaleTargetRef": {"name": "email"}, "queues": [{"name": "email", "concurrency": 1}], "maxReplicas": 1}))
+
+    found = kayan("simulate", "--trace", str(trace), "--policy", str(policy), "--startup", "5s", "--json", variables={})
+
+    (outcome,) = json.loads(found.stdout)[0]["outcomes"]
+    ran = [moment(job["finished"]) - moment(job["started"]) for job in json.loads(printed)]
+    added = [moment(job["added"]) for job in json.loads(printed)]
+    assert (outcome["jobs"], outcome["unfinished"]) == (5, 0)
+    assert min(ran) >= 0.3
+    # one slot: the last, which ran first in this list of the latest, begins when the pod, asked for at once, has started and four are done
+    assert outcome["max_wait"] == pytest.approx(5.05 + sum(ran[1:]) - (max(added) - min(added)), abs=0.04)
+
+
+def moment(written: str) -> float:
+    """An ISO time in Unix seconds."""
+    return datetime.fromisoformat(written).timestamp()
