@@ -14,7 +14,7 @@ from kayan_operator.simulate.rule import Look, Victims
 from kayan_operator.simulate.setting import Setting
 from kayan_operator.simulate.world import World
 
-_BREATH = 0.05
+_BREATH = 0.06
 """Seconds between two looks at least."""
 
 

@@ -19,11 +19,11 @@ class Setting:
     """Jobs of a queue that one pod runs at a time, where the policy does not say its ``concurrency``."""
     grace: float = 30.0
     """In which a pod that is ended may finish what it runs; the rest is interrupted and begins anew elsewhere."""
-    wake: float = 0.05
+    wake: float = 0.06
     """After which a sleeping operator looks at a job that was added."""
     look: float = 1.0
     """Between looks while there is work."""
-    poll: float = 30.0
+    poll: float = 5.0
     """Between looks in any case."""
     seed: int = 0
     """Of what is drawn: startup times, and where in their periods the rivals' clocks stand."""

@@ -27,16 +27,16 @@ def simulated(jobs: list[Job], policy: Policy, until: float = 0, setting: Settin
 
 
 def test_a_burst_on_an_idle_fleet_gets_all_its_pods_in_one_step() -> None:
-    simulation = simulated([Job(100, 1)] * 1000, Policy(queues=(QUEUE,), max_replicas=100))
+    simulation = simulated([Job(101, 1)] * 1000, Policy(queues=(QUEUE,), max_replicas=100))
     at, replicas = steps(simulation)[0]
-    assert (at, replicas) == (100.05, 100)
-    assert max(waits_of(simulation)) == pytest.approx(0.05 + 0.05 + 5 + 1), "the last begin when the first are done"
+    assert (at, replicas) == (101.06, 100)
+    assert max(waits_of(simulation)) == pytest.approx(0.06 + 0.05 + 5 + 1), "the last begin when the first are done"
 
 
 def test_a_sleeping_operator_is_woken_by_a_job_and_rests_again_when_all_is_done() -> None:
     simulation = simulated([Job(100.3, 1)], Policy(queues=(QUEUE,), cooldown=120), until=1000)
-    assert steps(simulation)[0] == (100.35, 1)
-    assert steps(simulation)[-1] == (106.35 + 120, 0), "the cooldown after the last look that saw it at work"
+    assert steps(simulation)[0] == (100.36, 1)
+    assert steps(simulation)[-1] == (106.36 + 120, 0), "the cooldown after the last look that saw it at work"
 
 
 def test_a_delayed_job_finds_its_pod_ready() -> None:
