@@ -54,9 +54,9 @@ def _in_time(snapshot: Snapshot, target: MaxWait | DrainBy, queue: Queue, facts:
     """Pods enough for the arrivals, and for what waits to be begun (or done) in the time there is."""
     slots = queue.concurrency or max(1.0, rates.slots)
     waiting, age = facts.waiting + facts.due, facts.oldest_age or 0.0
+    seconds = rates.job_seconds
     figures: dict[str, float | str | None] = {
-        "queue": queue.name, "waiting": waiting, "active": facts.active, "age": age, "slots": slots,
-        "arrivals": rates.arrivals_per_second, "job_seconds": rates.job_seconds,
+        "queue": queue.name, "waiting": waiting, "active": facts.active, "age": age, "slots": slots, "job_seconds": seconds,
     }
     if isinstance(target, MaxWait):
         rule, allowed = "Wait", _time_to_begin(target.seconds, age)
@@ -66,12 +66,12 @@ def _in_time(snapshot: Snapshot, target: MaxWait | DrainBy, queue: Queue, facts:
         rule, allowed = "Deadline", max(deadline - snapshot.wall, _SHORTEST)
         figures["deadline"] = deadline
     time = max(allowed - startup, allowed / 4, _SHORTEST) if waiting else allowed
-    figures["time"] = time
-    seconds = rates.job_seconds
+    arrivals = rates.arrivals_per_second(max(time, 2 * (seconds or 0)))
+    figures |= {"time": time, "arrivals": arrivals}
     if seconds is None:  # nothing is known of these jobs: a slot for each, as if they took for ever
         pods = (waiting + facts.active) / slots if isinstance(target, MaxWait) else float(bool(waiting or facts.active))
         return Demand(pods=pods, rule=rule + "Unmeasured", figures=figures)
-    work = rates.arrivals_per_second * seconds + waiting * seconds / time
+    work = arrivals * seconds + waiting * seconds / time
     pods = max(_MARGIN * work, facts.active) / slots if waiting or facts.active else 0.0
     return Demand(pods=pods, rule=rule, figures=figures)
 

@@ -190,8 +190,15 @@ class TestTime:
         _, history = self.measured(TEN_A_POD, active=10, rate=2)
         rates = history.rates[0]
         assert rates.job_seconds == pytest.approx(5, rel=0.01)
-        assert rates.arrivals_per_second == pytest.approx(2, rel=0.01)
-        assert rates.completions_per_second == pytest.approx(2, rel=0.01)
+        for horizon in (1, 60, 600):
+            assert rates.arrivals_per_second(horizon) == pytest.approx(2, rel=0.1)
+
+    def test_a_burst_is_no_lasting_rate_for_whoever_has_hours(self) -> None:
+        shot, history = self.measured(TEN_A_POD, rate=1)
+        burst = replace(shot, at=601, queues=(QueueFacts(waiting=3000, active=5, added=3600),))
+        rates = decide(burst, TEN_A_POD, history).history.rates[0]
+        assert rates.arrivals_per_second(10) > 50
+        assert rates.arrivals_per_second(7200) == pytest.approx(1, rel=0.1)
 
     def test_a_longest_wait_is_turned_into_pods(self) -> None:
         policy = replace(TEN_A_POD, target=MaxWait(60), max_replicas=1000)
@@ -214,11 +221,11 @@ class TestTime:
         numbers = []
         for hour in ("13:00", "14:00", "18:00"):
             policy = replace(TEN_A_POD, max_replicas=10_000, target=DrainBy(minute_of_day=int(hour[:2]) * 60))
-            backlog = replace(shot, at=601, queues=(QueueFacts(waiting=10_000, active=5, added=601, oldest_age=60),))
+            backlog = replace(shot, at=601, queues=(QueueFacts(waiting=100_000, active=5, added=601, oldest_age=60),))
             numbers.append(decide(backlog, policy, history).desired)
         assert numbers[0] > numbers[1] > numbers[2] > 1
-        # 10,000 jobs of 5 s, 5 at a time, in 50 minutes: 3.3 pods, with a margin of a fifth for lumps, and the arrivals
-        assert numbers[0] == pytest.approx((10_000 * 5 / 3000 + 5) / 5 * 1.2, abs=1)
+        # 100,000 jobs of 5 s, 5 at a time, in 50 minutes: 33 pods, with a margin of a fifth for lumps, and few arrivals
+        assert numbers[0] == pytest.approx(100_000 * 5 / 3000 / 5 * 1.2, abs=1)
 
     def test_a_job_added_after_todays_deadline_has_until_tomorrows(self) -> None:
         berlin = DrainBy(minute_of_day=6 * 60, zone=ZoneInfo("Europe/Berlin"))
