@@ -28,12 +28,18 @@ dependencies() {
   compile /venv/lib
 }
 
-# Remove what no worker ever reads: the descriptions of other AWS services, tests, headers and stubs.
+# Remove what nobody ever reads: the descriptions of other AWS services, Kubernetes' thousands of types, tests, headers and stubs.
 trim() {
   if [ -d "$1/botocore" ]; then
     # the three that workers call, and those where credentials come from
     find "$1/botocore/data" -mindepth 1 -maxdepth 1 -type d \
       ! -name s3 ! -name ses ! -name sesv2 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -r {} +
+  fi
+  if [ -d "$1/kubernetes" ]; then
+    # the operator hands plain dictionaries to the client's transport; the three types are those that kopf imports
+    find "$1/kubernetes/client" "$1/kubernetes/aio/client" -type f \( -path '*/models/*' -o -path '*/api/*' \) ! -name __init__.py \
+      ! -name v1_object_meta.py ! -name v1_owner_reference.py ! -name v1_managed_fields_entry.py -delete
+    find "$1/kubernetes" -type f -name '*_test.py' -delete
   fi
   find "$1" -depth -type d \( -name tests -o -name test -o -name include \) -exec rm -r {} +
   find "$1" -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.c' -o -name '*.h' -o -name '*.a' \) -delete

@@ -27,8 +27,9 @@ def test_an_image_knows_its_version_and_says_whose_it_is(family: str, image: Cal
     assert run(image(family), "--version", entrypoint="kayan") == f"kayan {VERSION}\n"
     assert (labels["title"], labels["version"], labels["revision"]) == (f"Kayan Live workers: {family}", VERSION, revision)
     assert labels["description"]
-    assert (config["User"], config["StopSignal"], list(config["ExposedPorts"])) == ("10001:10001", "SIGTERM", ["8080/tcp"])
-    assert config["Entrypoint"] == (["kopf"] if family == "operator" else ["kayan"])
+    ports = ["6443/tcp", "8080/tcp"] if family == "operator" else ["8080/tcp"]
+    assert (config["User"], config["StopSignal"], sorted(config["ExposedPorts"])) == ("10001:10001", "SIGTERM", ports)
+    assert config["Entrypoint"] == (["kayan-operator"] if family == "operator" else ["kayan"])
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -105,8 +106,26 @@ def test_the_fonts_come_with_the_debian_before_as_well() -> None:
     assert {f"usr/share/fonts/truetype/dejavu/DejaVuSans{style}.ttf" for style in ("", "-Bold", "Mono", "Mono-Bold")} <= files.keys()
 
 
-def test_the_operators_image_runs_kopf(image: Callable[[str], str]) -> None:
-    assert "Usage: kopf" in run(image("operator"))
+def test_the_operators_image_runs_the_operator_which_says_what_it_misses(image: Callable[[str], str]) -> None:
+    with pytest.raises(AssertionError, match="KAYAN_OPERATOR_NAMESPACE"):
+        run(image("operator"))
+    assert "Usage: kayan-operator" in run(image("operator"), "--help")
+
+
+def test_what_is_left_of_kubernetes_client_is_all_that_the_operator_needs_of_it(image: Callable[[str], str]) -> None:
+    script = Path(__file__).parent.joinpath("operators_imports.py").read_text()
+
+    modules, names, outside, answer, refusal = run(image("operator"), "-", entrypoint="python", stdin=script).splitlines()
+
+    assert int(modules.removeprefix("modules ")) > 30
+    assert names == "kopf kopf ApiException Configuration kubernetes.aio.config"
+    assert "Service host/port is not set" in outside
+    assert json.loads(answer) == {
+        "method": "PATCH", "type": "application/merge-patch+json", "body": {"metadata": {"annotations": None}}, "token": "Bearer secret",
+    }  # fmt: skip
+    assert "there is no such pod" in refusal
+    left = [path for path in file_system(image("operator")) if re.search(r"kubernetes/(aio/)?client/(models|api)/[a-z].*\.py$", path)]
+    assert {Path(path).stem for path in left} == {"v1_object_meta", "v1_owner_reference", "v1_managed_fields_entry"}
 
 
 @pytest.mark.parametrize("family", FAMILIES)
