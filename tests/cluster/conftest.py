@@ -18,7 +18,7 @@ from cluster.kube import Namespace, run
 from cluster.release import Release, only
 from servers import PROJECT, missing
 
-FAMILIES = ("media", "messaging", "analytics", "maintenance")
+FAMILIES = ("media", "messaging", "analytics", "maintenance", "operator")
 LOAD = "KAYAN_TEST_CLUSTER_LOAD"
 STORES = ("redis:7", "postgres:17", "versity/versitygw:v1.8.0")
 

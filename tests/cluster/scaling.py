@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from boxes import VERSION
+from chart.rendered import CHART
 from cluster.kube import CommandError, Namespace, Object, run, until
 
 API_VERSION = "workers.kayanlive.com/v1alpha1"
@@ -51,7 +52,7 @@ class Stage:
     @classmethod
     @contextmanager
     def made(cls) -> Iterator[Stage]:
-        run("kubectl", "apply", "--server-side", "--force-conflicts", "--filename", "charts/crds", folder=_project())
+        install_definitions()
         with Namespace.made("kayan-scaling") as namespace:
             yield cls(namespace)
 
@@ -116,7 +117,6 @@ class Stage:
         return [str(event["reason"]) for event in events]
 
 
-def _project() -> Any:
-    from servers import PROJECT
-
-    return PROJECT
+def install_definitions() -> None:
+    """Of this commit, over those of another that may be there."""
+    run("kubectl", "apply", "--server-side", "--force-conflicts", "--filename", str(CHART / "crds"))
