@@ -66,7 +66,7 @@
 # Half an hour: a burst may well be longer than a limit is high.
 - alert: KayanScalingLimited
   expr: |
-    max by (namespace, scaler, reason) (kayan_scaler_limited{ {{- $of }}} {{ $leads }}) > 0
+    max by (namespace, scaler, reason) (kayan_scaler_condition{ {{- $of }}, type="ScalingLimited", status="True"} {{ $leads }}) > 0
   for: 30m
   labels: {severity: warning}
   annotations:
