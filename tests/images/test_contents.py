@@ -112,6 +112,13 @@ def test_the_operators_image_runs_the_operator_which_says_what_it_misses(image: 
     assert "Usage: kayan-operator" in run(image("operator"), "--help")
 
 
+def test_the_operators_user_has_a_name_whoever_the_platform_makes_it(image: Callable[[str], str]) -> None:
+    """kopf does not begin without one."""
+    script = "from kopf._core.engines.peering import detect_own_id; print(detect_own_id(manual=False))"
+
+    assert run(image("operator"), "-", entrypoint="python", stdin=script).startswith("kayan@")
+
+
 def test_what_is_left_of_kubernetes_client_is_all_that_the_operator_needs_of_it(image: Callable[[str], str]) -> None:
     script = Path(__file__).parent.joinpath("operators_imports.py").read_text()
 
