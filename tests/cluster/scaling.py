@@ -15,14 +15,18 @@ from cluster.kube import CommandError, Namespace, Object, run, until
 
 API_VERSION = "workers.kayanlive.com/v1alpha1"
 IDLER = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); signal.pause()"
+PHANTOMS: Object = {"schedulingGates": [{"name": "kayan.test/never"}]}
+"""For ``deployment``: pods that are there and never placed, where only their number matters. They cost the machine nothing."""
 SECURE = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
 
 
 def deployment(name: str, replicas: int = 0, *, command: list[str] | None = None, image: str = f"kayanlive/workers-maintenance:{VERSION}",
-               **pod: Any) -> Object:
-    """A Deployment whose pods wait for their SIGTERM, under the restricted standard."""
+               cpu: str = "1m", readiness: Object | None = None, **pod: Any) -> Object:
+    """A Deployment whose pods wait for their SIGTERM, under the restricted standard. ``pod`` are more fields of their spec."""
     container = {"name": "idler", "image": image, "imagePullPolicy": "IfNotPresent", "command": command or ["python", "-c", IDLER],
-                 "securityContext": SECURE, "resources": {"requests": {"cpu": "1m", "memory": "8Mi"}}}
+                 "securityContext": SECURE, "resources": {"requests": {"cpu": cpu, "memory": "8Mi"}}}
+    if readiness:
+        container["readinessProbe"] = readiness
     spec = {"containers": [container], "terminationGracePeriodSeconds": 5, "automountServiceAccountToken": False,
             "securityContext": {"runAsNonRoot": True, "runAsUser": 10001, "seccompProfile": {"type": "RuntimeDefault"}}}
     return {
@@ -70,6 +74,10 @@ class Stage:
     def put(self, name: str, replicas: int = 0, **spec: Any) -> None:
         """A Deployment and its scaler."""
         self.apply(deployment(name, replicas), scaler(name, **spec))
+
+    def put_phantoms(self, name: str, replicas: int = 0, *, cpu: str = "1m", **spec: Any) -> None:
+        """The same with pods that never run."""
+        self.apply(deployment(name, replicas, cpu=cpu, **PHANTOMS), scaler(name, **spec))
 
     def replicas(self, name: str) -> int:
         return int(self.namespace.get("deployment", name)[0]["spec"]["replicas"])
