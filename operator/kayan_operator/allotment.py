@@ -33,6 +33,8 @@ class Allotment:
         self._look_at = look_at
         self._wanted: dict[Key, int] = {}
         self._given: dict[Key, int] = {}
+        self._unreported: dict[Key, str] = {}
+        """Why the status of a budget could not be written, of those of which that is so."""
 
     def allot(self, scaler: Scaler, target: Deployment, snapshot: Snapshot, history: History) -> Snapshot:
         """The snapshot with the share that the scaler's budget leaves it; unchanged without a budget."""
@@ -42,8 +44,9 @@ class Allotment:
             return snapshot
         self._wanted[scaler.key] = decide(snapshot, policy, history).desired
         budget = self._fleet.budgets.get(Key(scaler.key.namespace, policy.budget))
-        if budget is None or budget.error:
-            return replace(snapshot, share=target.replicas, budget=policy.budget)  # nobody knows how much there is
+        if budget is None or budget.error:  # nobody knows how much there is
+            trouble = f"FleetBudget {policy.budget} says: {budget.error}" if budget else f"there is no FleetBudget {policy.budget}"
+            return replace(snapshot, share=target.replicas, budget=policy.budget, budget_trouble=trouble)
         given = shares(budget.cap, self._claims(budget))
         for key, share in given.items():
             if key != str(scaler.key) and self._given.get(_key(key)) != share:
@@ -61,8 +64,11 @@ class Allotment:
             for budget in list(self._fleet.budgets.values()):
                 try:
                     await self._report(budget)
+                    self._unreported.pop(budget.key, None)
                 except ApiError as error:
-                    logs.get(budget=str(budget.key)).debug("budget.unreported", error=str(error))
+                    if not error.is_gone and self._unreported.get(budget.key) != str(error):
+                        self._unreported[budget.key] = str(error)
+                        logs.get(namespace=budget.key.namespace, budget=budget.key.name).warning("budget.unreported", error=str(error))
             await asyncio.sleep(_REPORT_SECONDS)
 
     def _claims(self, budget: Budget) -> list[Claim]:
@@ -89,15 +95,15 @@ class Allotment:
         self._metrics.budget_used.labels(*budget.key).set(used)
         self._metrics.budget_wanted.labels(*budget.key).set(wanted)
         numbers: Mapping[str, Any] = {
-            "used": _quantity(used),
-            "wanted": _quantity(wanted),
+            "used": _number(used),
+            "wanted": _number(wanted),
             "scalers": len(claims),
             "shares": [{"name": _key(claim.name).name, "replicas": self._given.get(_key(claim.name), claim.present)} for claim in claims],
         }
         conditions = [
             Condition("Ready", False, "InvalidSpec", budget.error) if budget.error else Condition("Ready", True, "Sharing"),
             Condition("Exhausted", wanted > budget.cap, "MoreWanted" if wanted > budget.cap else "Sufficient",
-                      f"{_quantity(wanted)} of {_quantity(budget.cap)} {budget.of} are wanted"),
+                      f"{_number(wanted)} of {_number(budget.cap)} {budget.of} are wanted"),
         ]
         now = time.time()
         status = with_conditions(numbers, conditions, before=budget.status, generation=budget.generation, now=now)
@@ -111,6 +117,6 @@ def _key(text: str) -> Key:
     return Key(namespace, name)
 
 
-def _quantity(amount: float) -> str:
-    """As Kubernetes writes quantities: 20, 1500m."""
-    return str(round(amount)) if abs(amount - round(amount)) < 1e-9 else f"{round(amount * 1000)}m"
+def _number(amount: float) -> float:
+    """Replicas or CPUs, as a status says them: 20, 1.5."""
+    return round(amount) if abs(amount - round(amount)) < 1e-9 else round(amount, 3)

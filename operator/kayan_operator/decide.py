@@ -110,7 +110,8 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
     _failing(chain, snapshot, policy, floor)
     _paced(chain, snapshot, policy, history)
     if snapshot.share is not None:
-        chain.lower_to(max(snapshot.share, 0), "Budget", budget=snapshot.budget, share=snapshot.share)
+        chain.lower_to(max(snapshot.share, 0), "Budget", budget=snapshot.budget, share=snapshot.share,
+                       trouble=snapshot.budget_trouble or None)
     chain.lower_to(policy.max_replicas, "MaxReplicas", max_replicas=policy.max_replicas)
     if longest:  # last, for nobody can tell now which pods are idle
         chain.raise_to(snapshot.replicas, "Unknown", queue=str(longest[0]), why=longest[1].why, seconds=longest[1].seconds)

@@ -63,3 +63,5 @@ class Snapshot:
     share: int | None = None
     """What a FleetBudget leaves to it; None without a budget."""
     budget: str = ""
+    budget_trouble: str = ""
+    """Why nobody knows what the budget leaves, in words; empty when somebody does."""

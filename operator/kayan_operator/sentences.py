@@ -83,7 +83,8 @@ SENTENCES: dict[str, Callable[[Figures, Step], str]] = {
     "BrokenPods": lambda f, s: f"{f['broken']}, and more pods would not help: stay at {pods(s.after)}",
     "ScaleUpPace": lambda f, s: f"at most {_count(f['step'], 'pod')} more in {seconds(f['period'])} (scaleUp): {pods(s.after)}",
     "ScaleDownPace": lambda f, s: f"at most {_count(f['step'], 'pod')} fewer in {seconds(f['period'])} (scaleDown): {pods(s.after)}",
-    "Budget": lambda f, s: f"FleetBudget {f['budget']} leaves it {pods(s.after)}",
+    "Budget": lambda f, s: (f"{f['trouble']}, and until that is mended it may not grow: stay at {pods(s.after)}" if f.get("trouble")
+                            else f"FleetBudget {f['budget']} leaves it {pods(s.after)}"),
     "MaxReplicas": lambda f, s: f"never more than {pods(s.after)} (maxReplicas)",
     "Fallback": lambda f, s: (f"queue {f['queue']} could not be read for {seconds(f['seconds'])}: at least the declared fallback, "
                               f"{pods(s.after)}"),

@@ -172,6 +172,13 @@ class TestLimits:
         decision = decide_now(QueueFacts(waiting=100), replicas=4, share=6, budget="fleet")
         assert (decision.desired, decision.reason) == (6, "Budget")
         assert [step.rule for step in decision.limits] == ["Budget"]
+        assert sentence(decision.steps[-1]) == "FleetBudget fleet leaves it 6 pods"
+
+    def test_a_budget_of_which_nobody_knows_how_much_it_is_lets_nothing_grow_and_says_why(self) -> None:
+        trouble = "there is no FleetBudget fleet"
+        decision = decide_now(QueueFacts(waiting=100), replicas=4, share=4, budget="fleet", budget_trouble=trouble)
+        assert (decision.desired, decision.reason) == (4, "Budget")
+        assert sentence(decision.steps[-1]).startswith(f"{trouble}, ")
 
 
 class TestTime:
