@@ -169,6 +169,8 @@ class Controller:
         for key in due:
             scaler = self._fleet.scalers.get(key)
             if scaler is None:
+                if key in self._tracks:
+                    self._tracks[key].let_go()
                 await self._drop(key)
                 self._ledger.forget(key)
                 continue

@@ -186,6 +186,10 @@ class Fleet:
         rivals = [self.scalers[key] for key in self._by_target.get(scaler.target, ())]
         return min(rivals, key=lambda one: (one.created, one.key), default=scaler)
 
+    def is_target(self, deployment: Key) -> bool:
+        """Whether any scaler names it."""
+        return bool(self._by_target.get(deployment))
+
     def of_budget(self, key: Key) -> list[Scaler]:
         return [
             scaler for scaler in self.scalers.values()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,7 @@ class Track:
                  clock: Callable[[], float] = time.monotonic) -> None:
         key = self.key = scaler.key
         self.scaler_uid = scaler.uid
+        self._target = scaler.target
         self.queues = queues
         self.history: History | None = None
         self.decision: Decision | None = None
@@ -93,6 +94,18 @@ class Track:
         await self.actuator.stop()
         if self._working:
             await end([self._working])
+
+    def let_go(self) -> None:
+        """The scaler has been deleted: its marks on pods go too, unless another scaler sees to them from now on."""
+        target = self._fleet.deployments.get(self._target) if self._target else None
+        if target and self._protection.has_marks and not self._fleet.is_target(target.key) and self._may_act():
+            _in_background(self._unprotect(target))
+
+    async def _unprotect(self, target: Deployment) -> None:
+        try:
+            await self._protection.end(target)
+        except ApiError as error:
+            self._log.warning("scaler.hindered", error=str(error))
 
     # -- carrying out ----------------------------------------------------------------------------------------------------------
 
@@ -180,33 +193,40 @@ class Track:
             self._metrics.interrupted.labels(*self.key).inc(outcome.interrupted)
 
     def _post(self, scaler: Scaler, reason: str, note: str, action: str, type_: Any) -> None:
-        posting = asyncio.create_task(
-            self._events.post("QueueScaler", self.key, scaler.uid, reason=reason, note=note, action=action, type_=type_)
-        )
-        _posting.add(posting)
-        posting.add_done_callback(_posting.discard)
+        _in_background(self._events.post("QueueScaler", self.key, scaler.uid, reason=reason, note=note, action=action, type_=type_))
 
     # -- protecting ------------------------------------------------------------------------------------------------------------
 
     def _protects(self, plan: Plan) -> bool:
-        if plan.snapshot is None or plan.scaler.policy is None or plan.mode == "advisory":
+        if plan.snapshot is None or plan.scaler.policy is None:
             return False
         has_pods = plan.target is not None and plan.target.replicas > 0
-        works = plan.scaler.policy.protection.enabled and plan.decision is not None and plan.decision.load > 0
+        works = _marks(plan) and plan.decision is not None and plan.decision.load > 0
         is_time = self._clock() - self._protected_at >= _PROTECTION_SECONDS
-        return has_pods and is_time and (works or self._protection.has_marks)
+        return has_pods and is_time and (works or self._protection.may_have_marks)
 
     async def _protect(self, plan: Plan) -> None:
         assert plan.target
         assert plan.scaler.policy
         if not self._may_act():
             return
-        self._protected_at, protection = self._clock(), plan.scaler.policy.protection
-        if protection.enabled:
-            await self._protection.look(plan.target, await self.fences.busy(), protection.after)
+        self._protected_at = self._clock()
+        if _marks(plan):
+            await self._protection.look(plan.target, await self.fences.busy(), plan.scaler.policy.protection.after)
         else:
             await self._protection.end(plan.target)
 
 
-_posting: set[asyncio.Task[None]] = set()
+def _marks(plan: Plan) -> bool:
+    """Whether pods may be marked: not where the operator only says what it would do."""
+    return plan.scaler.policy is not None and plan.scaler.policy.protection.enabled and plan.mode != "advisory"
+
+
+def _in_background(work: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(work)
+    _background.add(task)
+    task.add_done_callback(_background.discard)
+
+
+_background: set[asyncio.Task[None]] = set()
 """Tasks that nobody else holds."""

@@ -79,6 +79,10 @@ class Stage:
         """The same with pods that never run."""
         self.apply(deployment(name, replicas, cpu=cpu, **PHANTOMS), scaler(name, **spec))
 
+    def set_spec(self, name: str, **spec: Any) -> None:
+        """Change parts of a scaler's spec; None takes one away."""
+        self.namespace.kubectl("patch", "queuescaler", name, "--type=merge", "--patch", json.dumps({"spec": spec}))
+
     def replicas(self, name: str) -> int:
         return int(self.namespace.get("deployment", name)[0]["spec"]["replicas"])
 
