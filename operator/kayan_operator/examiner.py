@@ -32,11 +32,14 @@ class Examiner:
         anything new."""
         now = self._clock()
         if target.ready >= target.replicas:
-            self._since, self.broken = None, ""
-            return ""
-        if self._since is None:
+            self._since = None
+        elif self._since is None:
             self._since = now
-        if now - self._since >= _PATIENCE_SECONDS and now - self._asked >= _AGAIN_SECONDS and self._asking is None:
+        # pods that were broken are believed when they have been looked at: one that crashes is ready for a moment once in a while
+        waits = self.broken or (self._since is not None and now - self._since >= _PATIENCE_SECONDS)
+        if not target.replicas:
+            self.broken = ""
+        elif waits and now - self._asked >= _AGAIN_SECONDS and self._asking is None:
             self._asked = now
             self._asking = asyncio.create_task(self._ask(target))
         return self.broken

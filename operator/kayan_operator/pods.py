@@ -6,8 +6,10 @@ then pending, then those that are not ready, then the lower ``controller.kuberne
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from kayan_operator import kube
@@ -21,6 +23,10 @@ _FAILING = frozenset(
     ["CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "InvalidImageName", "CreateContainerConfigError", "CreateContainerError",
      "RunContainerError"]
 )  # fmt: skip
+_CRASHES = 2
+"""Who was started anew once may have had an accident."""
+_STEADY_SECONDS = 20.0
+"""A container that has crashed before must run for so long before anybody believes in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,17 +88,29 @@ def _pod(body: Mapping[str, Any]) -> Pod:
         phase=status.get("phase", "Pending"),
         is_ready=conditions.get("Ready", {}).get("status") == "True",
         annotations=metadata.get("annotations") or {},
-        trouble=_trouble(status, conditions),
+        trouble=trouble(status, time.time()),
     )
 
 
-def _trouble(status: Mapping[str, Any], conditions: Mapping[str, Mapping[str, Any]]) -> str:
+def trouble(status: Mapping[str, Any], now: float) -> str:
+    """Why a pod with this status will not come up by itself, in Kubernetes' own word; empty when it may. ``now`` is in Unix seconds."""
     for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
         reason: str = ((container.get("state") or {}).get("waiting") or {}).get("reason", "")
         if reason in _FAILING:
             return reason
-    placed = conditions.get("PodScheduled", {})
+        if _crashes(container, now):
+            return "CrashLoopBackOff"
+    placed: Mapping[str, Any] = next((one for one in status.get("conditions") or () if one["type"] == "PodScheduled"), {})
     return "Unschedulable" if placed.get("status") == "False" and placed.get("reason") == "Unschedulable" else ""
+
+
+def _crashes(container: Mapping[str, Any], now: float) -> bool:
+    """Between two crashes a container runs for a moment, and may even be ready then."""
+    state, last = container.get("state") or {}, (container.get("lastState") or {}).get("terminated")
+    if container.get("restartCount", 0) < _CRASHES or not (last or state.get("terminated")):
+        return False
+    started = (state.get("running") or {}).get("startedAt")
+    return "terminated" in state or (started is not None and now - datetime.fromisoformat(started).timestamp() < _STEADY_SECONDS)
 
 
 def broken(pods: Iterable[Pod]) -> str:
