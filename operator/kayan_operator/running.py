@@ -8,7 +8,7 @@ import signal
 import time
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import kopf
 import uvloop
@@ -135,16 +135,19 @@ class Operator:
             watching = asyncio.Event()
             tasks += [
                 asyncio.create_task(kopf.operator(
-                    registry=watches(self.fleet), settings=watch_settings(), standalone=True, ready_flag=watching, **where
+                    registry=watches(self.fleet), settings=watch_settings(), standalone=True, ready_flag=watching,
+                    identity=cast(Any, self._settings.identity), **where
                 )),
                 asyncio.create_task(self.resync.run()),
                 asyncio.create_task(self.leadership.run(self.controller.lead)),
                 asyncio.create_task(self.ledger.run()),
             ]
-            async with asyncio.timeout(_START_SECONDS):
-                await watching.wait()
-            _hear_signals(stop)  # kopf has taken them, and would see to nobody's end but its own
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            begun = asyncio.create_task(watching.wait())
+            done, _ = await asyncio.wait([*tasks, begun], return_when=asyncio.FIRST_COMPLETED)
+            if done == {begun}:
+                _hear_signals(stop)  # kopf has taken them, and would see to nobody's end but its own
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            begun.cancel()
             for task in done:  # none of them ends by itself
                 task.result()
         finally:

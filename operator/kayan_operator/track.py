@@ -74,6 +74,8 @@ class Track:
         self._clock = clock
         self._log = logs.get(namespace=key.namespace, scaler=key.name)
         self.actuator = Actuator(api, fleet, key, fences, may_act=may_act, written=self._written, log=self._log)
+        for counted in (metrics.interrupted, metrics.survived, metrics.fenced):
+            counted.labels(*key)  # from 0 on: a first increment that comes out of nothing is none to Prometheus
         self._protection = Protection(api, clock)
         self._protected_at = float("-inf")
         self._written_at = float("-inf")
