@@ -74,7 +74,6 @@ class Metrics:
         self.is_leader = Gauge("kayan_operator_is_leader", "Whether this replica acts", registry=registry)
         self.last_look = Gauge("kayan_operator_last_look_timestamp_seconds", "When queues were last looked at", registry=registry)
         self.redis_up = gauge("kayan_operator_redis_up", "Whether a Redis server answers", ["server"])
-        self.watch_age = gauge("kayan_operator_watch_age_seconds", "Seconds since a watch last said something", ["resource"])
         self.budget_cap = gauge("kayan_budget_cap", "What a FleetBudget allows, in replicas or CPUs", _BUDGET)
         self.budget_used = gauge("kayan_budget_used", "What its scalers use of it", _BUDGET)
         self.budget_wanted = gauge("kayan_budget_wanted", "What its scalers would use without it", _BUDGET)

@@ -1,0 +1,44 @@
+"""The metrics that are exported are those that README.md lists."""
+
+from __future__ import annotations
+
+import re
+
+from kayan_operator.fleet import Key
+from kayan_operator.metrics import Metrics
+from prometheus_client.parser import text_string_to_metric_families
+from servers import PROJECT
+
+STATUS = {
+    "desiredReplicas": 3, "replicas": 2, "readyReplicas": 1, "backlog": 7, "waiting": 4, "active": 3, "due": 0, "oldestWaitingSeconds": 9,
+    "conditions": [{"type": "Ready", "status": "True", "reason": "Scaling"}],
+}  # fmt: skip
+
+
+def exported() -> dict[str, list[tuple[str, float]]]:
+    page = Metrics(lambda: [(Key("kayan", "email"), STATUS)]).page().decode()
+    return {
+        family.name: [(sample.name, sample.value) for sample in family.samples] for family in text_string_to_metric_families(page)
+        if family.name.startswith("kayan_") and not family.name.endswith("_created")
+    }  # fmt: skip
+
+
+def documented() -> set[str]:
+    table = (PROJECT / "operator" / "README.md").read_text().partition("## Metrics")[2].partition("\n## ")[0]
+    names: set[str] = set()
+    for row in re.findall(r"^\| (`kayan_[^|]+)", table, re.MULTILINE):
+        first, *others = re.findall(r"`([a-z_]+)`", row)
+        stem = "_".join(first.split("_")[:2])
+        names |= {first, *(name if name.startswith("kayan_") else stem + name for name in others)}
+    return {name.removesuffix("_total") for name in names}
+
+
+def test_each_metric_is_documented_and_each_documented_one_is_there() -> None:
+    assert documented() == exported().keys()
+
+
+def test_a_scaler_is_shown_by_its_status() -> None:
+    found = exported()
+    assert found["kayan_scaler_desired_replicas"] == [("kayan_scaler_desired_replicas", 3)]
+    assert found["kayan_scaler_oldest_waiting_seconds"] == [("kayan_scaler_oldest_waiting_seconds", 9)]
+    assert found["kayan_scaler_condition"] == [("kayan_scaler_condition", 1)]
