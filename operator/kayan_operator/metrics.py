@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from kayan_operator.fleet import Key
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # when each counter was made: nobody asks
 
 _SCALER = ["namespace", "scaler"]
 _BUDGET = ["namespace", "budget"]

@@ -19,7 +19,7 @@ def exported() -> dict[str, list[tuple[str, float]]]:
     page = Metrics(lambda: [(Key("kayan", "email"), STATUS)]).page().decode()
     return {
         family.name: [(sample.name, sample.value) for sample in family.samples] for family in text_string_to_metric_families(page)
-        if family.name.startswith("kayan_") and not family.name.endswith("_created")
+        if family.name.startswith("kayan_")
     }  # fmt: skip
 
 
