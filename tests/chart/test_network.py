@@ -13,7 +13,8 @@ FAMILY = "workers.kayanlive.com/family"
 DNS = {53, 5353}
 """Where DNS is asked, and where its pods listen on OpenShift: a policy sees what a Service has already translated."""
 METADATA, POD_IDENTITY = "169.254.169.254", "169.254.170.23"
-NEEDS = {family: {need for role in ROLES if role.family == family for need in role.needs} for family in {role.family for role in ROLES}}
+FAMILIES = sorted({role.family for role in ROLES})
+NEEDS = {family: {need for role in ROLES if role.family == family for need in role.needs} for family in FAMILIES}
 USUAL = {DATABASE: {5432}, STORAGE: {443}, MAIL: {443}}
 """Ports of what the table says a role needs, where nobody says otherwise."""
 

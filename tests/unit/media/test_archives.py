@@ -15,12 +15,12 @@ from PIL import Image
 
 
 def packed(comment: bytes = b"", *, first: str = "") -> bytes:
-    """``first`` is what the package calls itself."""
+    """``first`` is what the package calls itself. The same bytes whenever it is asked: they name the tests."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         if first:
-            archive.writestr("mimetype", first)
-        archive.writestr("plan.txt", "Hall one")
+            archive.writestr(zipfile.ZipInfo("mimetype"), first)
+        archive.writestr(zipfile.ZipInfo("plan.txt"), "Hall one")
         archive.comment = comment
     return out.getvalue()
 
