@@ -21,6 +21,8 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from wire import node_packages
 
+pytest_plugins = ["figures"]
+
 T = TypeVar("T")
 
 # A busy machine must not fail a test of what is true.

@@ -23,14 +23,6 @@ LOAD = "KAYAN_TEST_CLUSTER_LOAD"
 STORES = ("redis:7", "postgres:17", "versity/versitygw:v1.8.0")
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if timings.taken:
-        terminalreporter.section("timings on the cluster")
-        width = max(map(len, timings.taken))
-        for what, value in timings.taken.items():
-            terminalreporter.write_line(f"{what:<{width}}  {value}")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:

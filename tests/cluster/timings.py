@@ -1,13 +1,15 @@
-"""How long things took on this cluster, printed at the end of the run: figures to read, never to fail on."""
+"""How long things took on this cluster, and what the images weigh in it."""
 
 from __future__ import annotations
 
-taken: dict[str, str] = {}
+import figures
+
+HEADING = "timings on the cluster"
 
 
 def note(what: str, seconds: float) -> None:
-    taken[what] = f"{seconds:.1f} s"
+    figures.note(HEADING, what, f"{seconds:.1f} s")
 
 
 def note_size(image: str, size_bytes: int) -> None:
-    taken[f"image {image}, unpacked"] = f"{size_bytes / 1e6:.0f} MB"
+    figures.note(HEADING, f"image {image}, unpacked", f"{size_bytes / 1e6:.0f} MB")

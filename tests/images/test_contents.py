@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import figures
 import pytest
 from boxes import DEVICE, FAMILIES, FILE, LINK, QUEUES, REGISTRY, VERSION, build, docker, file_system, require_docker, run, weighed
 from servers import PROJECT
@@ -146,14 +147,14 @@ def test_two_builds_of_one_commit_have_the_same_files(family: str, image: Callab
 
 
 @pytest.mark.timeout(600)
-def test_the_images_are_as_small_as_promised(image: Callable[[str], str], capsys: pytest.CaptureFixture[str]) -> None:
-    """Prints the table of ``images/README.md``."""
+def test_the_images_are_as_small_as_promised(image: Callable[[str], str]) -> None:
+    """At the end of the run the table of ``images/README.md`` is printed."""
     sizes = dict(zip(FAMILIES, weighed([image(family) for family in FAMILIES], BASE), strict=True))
     lines = [f"| {family} | {PUBLIC_BASE_MB + each.own / 1e6:.0f} MB | {each.own / 1e6:.0f} MB | {_filled(each.holds.most_common(6))} |"
              for family, each in sizes.items()]  # fmt: skip
-    with capsys.disabled():
-        print("\n| family | with the public base | own layers | what fills them, unpacked, in MB |", "|---|---|---|---|", *lines, sep="\n")
-        print(f"The base at hand, {BASE}, weighs {sizes['media'].base / 1e6:.0f} MB.")
+    head = "| family | with the public base | own layers | what fills them, unpacked, in MB |"
+    for line in (head, "|---|---|---|---|", *lines, f"The base at hand, {BASE}, weighs {sizes['media'].base / 1e6:.0f} MB."):
+        figures.note("what the images weigh", line)
 
     assert {family: each.own / 1e6 for family, each in sizes.items() if PUBLIC_BASE_MB + each.own / 1e6 > MOST_MB[family]} == {}
 
