@@ -2,6 +2,7 @@
 #
 # PYTHON=/path/to/python3.13   which interpreter makes .venv (default: the first suitable one found)
 # PYTEST="-k thumbnail"        more arguments for pytest
+# WORKERS=3                    how many processes share the tests; with 0 there is one, in which `PYTEST=--pdb` works
 # IMAGES_REGISTRY=host/        what the names of images begin with
 # PYTHON_IMAGE=python:3.13-…   the base of the images (default: what their Dockerfiles say)
 # FAMILIES="media messaging"   which images, which pins
@@ -11,6 +12,8 @@ BIN := $(VENV)/bin
 PINS := workers/requirements/development.txt
 INSTALLED := $(VENV)/.installed
 UV_VERSION := 0.13.9
+# A Redis that is named is one, which every test empties.
+WORKERS := $(if $(KAYAN_TEST_REDIS_URL),0,3)
 FAMILIES := media messaging analytics maintenance operator
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 REVISION = $(shell git rev-parse HEAD)
@@ -40,7 +43,7 @@ demo: install ## run all seven queues on embedded servers and sample files, and 
 	$(BIN)/kayan demo --keep build/demo
 
 test: install ## run the tests on real servers
-	$(BIN)/pytest $(PYTEST)
+	$(BIN)/pytest --numprocesses $(WORKERS) $(PYTEST)
 
 test-cluster: install ## run the tests of a cluster in one that kind makes, and remove it
 	@command -v kind >/dev/null || { echo "kind is not installed; with a cluster of your own: set KUBECONFIG and KAYAN_TEST_CLUSTER_LOAD," \

@@ -21,7 +21,7 @@ from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 from wire import node_packages
 
-pytest_plugins = ["figures"]
+pytest_plugins = ["figures", "scheduling"]
 
 T = TypeVar("T")
 
