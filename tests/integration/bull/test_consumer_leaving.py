@@ -149,6 +149,29 @@ async def test_results_of_the_last_moment_are_written_although_the_line_is_cut(r
     assert await redis.hget("bull:mail:1", "returnvalue") == '"done"'
 
 
+async def test_a_worker_leaves_when_it_knows_what_became_of_its_last_result(redis_url: str, redis: Redis, proxy: Proxy) -> None:
+    """The answer to the last finish is lost, and so is the one to the question whether it was written."""
+    go = asyncio.Event()
+
+    async def work(job: Any) -> str:
+        await go.wait()
+        return "done"
+
+    async with queue_at(redis_url) as near, queue_at(proxy.url) as far:
+        await near.add({})
+        async with working(far, work) as (consumer, seen):
+            await wait_until(lambda: seen.said("job_started"))
+            consumer.stop()
+            proxy.swallow_reply_to(scripts.load("settle").sha.encode())
+            proxy.hold_request(b"HMGET\r\n")
+            go.set()
+            await wait_until(lambda: proxy.holding, what="the question is on its way")
+            proxy.cut_all()
+    assert seen.said("job_completed") == ["1"]
+    assert seen.said("queue_warning") == []
+    assert await redis.hget("bull:mail:1", "returnvalue") == '"done"'
+
+
 # -- where a job goes that comes back ------------------------------------------------------------------------------------------------
 
 

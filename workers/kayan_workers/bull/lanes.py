@@ -308,16 +308,21 @@ class Lanes:
             self._under_way -= 1
             self._crew.receive(claimed, want, fenced=fenced)
         written: list[Completed | Failed] = []
+        unclear = deque(outcomes)
         try:
-            for outcome in outcomes:
-                self._crew.running.pop(outcome.job.token, None)
+            while unclear:
+                outcome = unclear[0]
                 code = refused.get(outcome.job.id) if refused else None
                 if code is None or await self._was_written(line, outcome):
                     written.append(outcome)
                 else:
                     self._crew.refused(outcome, settle.WHY[code])
+                # no sooner: a consumer that stops waits for what is running
+                self._crew.running.pop(outcome.job.token, None)
+                unclear.popleft()
         finally:  # also when the connection is lost over a question about one of them
             self._crew.settled(written)
+            self._doubt(list(unclear), now)
         if self._doubtful:
             for outcome in outcomes:
                 self._doubtful.pop(outcome.job.token, None)
