@@ -12,6 +12,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER = {
+    "tests/cluster/test_operator_": "the operator",
     "tests/cluster/": "the cluster",
     "tests/chart/test_cluster_takes_it.py": "the cluster",
     "tests/chart/test_definitions_on_a_cluster.py": "the cluster",
@@ -22,6 +23,7 @@ TOGETHER = {
 
 LONGEST = (
     "the cluster",
+    "the operator",
     "the images",
 )
 """The groups that take minutes, the longest first: one that began last would be all that still runs."""
