@@ -89,6 +89,11 @@ class Proxy:
         for link in list(self._links):
             link.cut()
 
+    def mute_all(self) -> None:
+        """Let nothing more pass on the connections that stand, and leave them standing; new ones are as good as ever."""
+        for link in self._links:
+            link.muted = True
+
     def _strikes(self, chunk: bytes) -> bool:
         if self._needle is None or self._times <= 0 or self._needle not in chunk:
             return False
@@ -125,6 +130,7 @@ class _Link:
         self.proxy, self.client, self.server = proxy, client, server
         self.doomed = False
         self.withheld = False
+        self.muted = False
         self.ended = asyncio.Event()
 
     async def requests(self, reader: asyncio.StreamReader) -> None:
@@ -163,7 +169,7 @@ class _Link:
     async def _hold(self) -> None:
         if self.proxy.delay:
             await asyncio.sleep(self.proxy.delay)
-        while self.proxy.silent and not self.ended.is_set():
+        while (self.proxy.silent or self.muted) and not self.ended.is_set():
             await asyncio.sleep(0.01)
 
     def cut(self) -> None:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from kayan_workers import logs
-from kayan_workers.bull.ending import end
+from kayan_workers.bull.ending import end, undisturbed
 
 from kayan_operator import kube
 from kayan_operator.kube import ApiError, Kube
@@ -24,6 +24,8 @@ DURATION_SECONDS = 10
 _RENEW_SECONDS = 2.0
 _GIVE_UP_SECONDS = 7.0
 """A holder that has not renewed for so long no longer acts; what it has begun has ended before the duration is over."""
+_RELEASE_SECONDS = 3.0
+"""Who leaves takes no longer for giving the lease back."""
 
 
 class Leadership:
@@ -58,7 +60,7 @@ class Leadership:
                 await asyncio.sleep(_RENEW_SECONDS)
         finally:
             self._until = float("-inf")
-            await self._release()
+            await undisturbed(self._release())
 
     async def _lead(self, lead: Callable[[], Awaitable[None]]) -> None:
         self._log.info("leader.elected", identity=self.identity)
@@ -136,11 +138,14 @@ class Leadership:
         }
 
     async def _release(self) -> None:
+        path = kube.leases(self._namespace, self._name)
         with contextlib.suppress(ApiError, TimeoutError):
-            async with asyncio.timeout(_RENEW_SECONDS):
-                lease = await self._api.get(kube.leases(self._namespace, self._name))
-                if (lease.get("spec") or {}).get("holderIdentity") != self.identity:
-                    return
-                body = self._body(lease["spec"], lease["metadata"])
-                body["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
-                await self._api.replace(kube.leases(self._namespace, self._name), body)
+            async with asyncio.timeout(_RELEASE_SECONDS):
+                while (lease := await self._api.get(path)).get("spec", {}).get("holderIdentity") == self.identity:
+                    body = self._body(lease["spec"], lease["metadata"])
+                    body["spec"] |= {"holderIdentity": "", "leaseDurationSeconds": 1}
+                    try:
+                        await self._api.replace(path, body)
+                    except ApiError as error:
+                        if not error.is_conflict:  # a renewal of ours that was under way when we were told to leave
+                            raise

@@ -13,7 +13,7 @@ from typing import Any, cast
 import kopf
 import uvloop
 from kayan_workers import logs
-from kayan_workers.bull.ending import end
+from kayan_workers.bull.ending import end, undisturbed
 from kayan_workers.health import Answer, HealthServer
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
@@ -41,6 +41,8 @@ _STUCK_SECONDS = 30.0
 """A leader that has not looked at any queue for so long hangs."""
 _TRY_AGAIN_SECONDS = 2.0
 _START_SECONDS = 30.0
+_LAST_WORDS_SECONDS = 5.0
+"""For what is written while leaving."""
 
 
 def run(settings: Settings) -> int:
@@ -129,15 +131,17 @@ class Operator:
         if self.metrics_api:
             await self.metrics_api.start()
         tasks = [asyncio.create_task(server.run()) for server in self.servers.values()]
+        watches_run: asyncio.Task[None] | None = None
         try:
             await self._synced()
             where: dict[str, Any] = {"namespaces": self._settings.namespaces} if self._settings.namespaces else {"clusterwide": True}
             watching = asyncio.Event()
+            watches_run = asyncio.create_task(kopf.operator(
+                registry=watches(self.fleet), settings=watch_settings(), standalone=True, ready_flag=watching,
+                identity=cast(Any, self._settings.identity), **where
+            ))
             tasks += [
-                asyncio.create_task(kopf.operator(
-                    registry=watches(self.fleet), settings=watch_settings(), standalone=True, ready_flag=watching,
-                    identity=cast(Any, self._settings.identity), **where
-                )),
+                watches_run,
                 asyncio.create_task(self.resync.run()),
                 asyncio.create_task(self.leadership.run(self.controller.lead)),
                 asyncio.create_task(self.ledger.run()),
@@ -151,12 +155,20 @@ class Operator:
             for task in done:  # none of them ends by itself
                 task.result()
         finally:
-            await end(tasks)
-            if self.metrics_api:
-                if await self._is_uninstalled():
-                    with contextlib.suppress(Exception):
+            await undisturbed(self._leave(tasks, watches_run))
+
+    async def _leave(self, tasks: Iterable[asyncio.Task[Any]], watches_run: asyncio.Task[None] | None) -> None:
+        """End everybody, and take away what nobody serves any more. kopf comes last: as it ends it cancels all tasks that are younger than
+        it, whosever they are."""
+        await end(task for task in tasks if task is not watches_run)
+        if self.metrics_api:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                    if await self._is_uninstalled():
                         await self.metrics_api.remove_if_ours()
-                await self.metrics_api.stop()
+            await self.metrics_api.stop()
+        if watches_run:
+            await end([watches_run])
 
     async def _synced(self) -> None:
         """Read everything for the first time; however long it takes until the API server and our resources are there."""

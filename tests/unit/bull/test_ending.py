@@ -49,6 +49,45 @@ async def test_who_awaits_work_that_forgets_its_cancellation_is_ended_all_the_sa
     assert waiting.cancelled()
 
 
+async def test_work_that_must_not_be_disturbed_comes_to_its_end_however_often_its_owner_is_told_to_end() -> None:
+    may_end, has_ended = asyncio.Event(), False
+
+    async def last_words() -> None:
+        nonlocal has_ended
+        await may_end.wait()
+        has_ended = True
+
+    async def owner() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await ending.undisturbed(last_words())
+
+    task = asyncio.create_task(owner())
+    for _ in range(3):
+        await asyncio.sleep(0)
+        task.cancel()
+    await asyncio.wait([task], timeout=0.05)
+    assert not task.done()
+    may_end.set()
+    await asyncio.wait([task], timeout=5)
+
+    assert has_ended
+    assert task.cancelled(), "what it was told meanwhile was forgotten"
+
+
+async def test_work_that_is_not_disturbed_gives_its_result_or_its_error() -> None:
+    async def answers() -> int:
+        return 42
+
+    async def fails() -> None:
+        raise ValueError("no such thing")
+
+    assert await ending.undisturbed(answers()) == 42
+    with pytest.raises(ValueError, match="no such thing"):
+        await ending.undisturbed(fails())
+
+
 async def test_work_that_is_awaited_gives_its_result_or_its_error() -> None:
     async def answers() -> int:
         return 42

@@ -27,6 +27,21 @@ async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
                 task.exception()  # asked for, so that asyncio does not complain
 
 
+async def undisturbed(work: Coroutine[Any, Any, T]) -> T:
+    """Await what has to be brought to its end, however often we are told to end meanwhile, which is passed on afterwards. It must bound its
+    own time."""
+    task, told = asyncio.create_task(work), False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            told = True
+    result = task.result()
+    if told:
+        raise asyncio.CancelledError
+    return result
+
+
 async def heard(work: Coroutine[Any, Any, T]) -> T:
     """Await the work such that a cancellation of ours ends it, even if it forgets the first one. What it still does then has to be short:
     it is told again and again."""
