@@ -22,6 +22,8 @@ from kayan_operator.kube import ApiError, Kube
 
 DURATION_SECONDS = 10
 _RENEW_SECONDS = 2.0
+_AGAIN_SECONDS = 0.5
+"""After a renewal that came to nothing: a connection that hangs costs two seconds, and there must be time for another."""
 _GIVE_UP_SECONDS = 7.0
 """A holder that has not renewed for so long no longer acts; what it has begun has ended before the duration is over."""
 _RELEASE_SECONDS = 3.0
@@ -64,12 +66,16 @@ class Leadership:
 
     async def _lead(self, lead: Callable[[], Awaitable[None]]) -> None:
         self._log.info("leader.elected", identity=self.identity)
-        leading = asyncio.ensure_future(lead())
+        leading, pause = asyncio.ensure_future(lead()), _RENEW_SECONDS
         try:
             while self.leads and not leading.done():
-                await asyncio.wait([leading], timeout=min(_RENEW_SECONDS, self._until - self._clock()))
-                if not leading.done() and await self._take_or_renew() is False:
+                await asyncio.wait([leading], timeout=min(pause, self._until - self._clock()))
+                if leading.done():
+                    break
+                ours = await self._take_or_renew()
+                if ours is False:
                     self._until = float("-inf")
+                pause = _RENEW_SECONDS if ours else _AGAIN_SECONDS
         finally:
             self._until = float("-inf")
             self._log.info("leader.stepped_down", identity=self.identity, holder=self.holder)
