@@ -3,6 +3,7 @@
 # PYTHON=/path/to/python3.13   which interpreter makes .venv (default: the first suitable one found)
 # PYTEST="-k thumbnail"        more arguments for pytest
 # WORKERS=3                    how many processes share the tests; with 0 there is one, in which `PYTEST=--pdb` works
+# BENCH="--quick"              more arguments for the bench
 # IMAGES_REGISTRY=host/        what the names of images begin with
 # PYTHON_IMAGE=python:3.13-…   the base of the images (default: what their Dockerfiles say)
 # FAMILIES="media messaging"   which images, which pins
@@ -23,10 +24,10 @@ PIN := $(BIN)/uv pip compile --universal --python-version 3.11 --quiet --generat
 	--no-emit-index-url --no-emit-find-links
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-cluster lint bench chaos fuzz images pins clean
+.PHONY: help install demo test test-cluster lint bench bench-operator chaos fuzz images pins clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
 
 install: $(INSTALLED) ## make .venv with the pinned dependencies and this project in it
 
@@ -59,6 +60,9 @@ lint: install ## ruff, mypy --strict and the import layers
 
 bench: install ## measure against Bull 4.16.5, side by side; writes build/bench/*.json
 	$(BIN)/python tests/bench
+
+bench-operator: install ## measure the operator on the cluster of KUBECONFIG; writes build/bench/operator.json (BENCH=--quick for a look)
+	$(BIN)/python tests/bench operator $(BENCH)
 
 chaos: install ## 100,000 jobs while workers are killed and Redis restarts; prints lost and doubled
 	$(BIN)/python tests/chaos

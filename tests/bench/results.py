@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.stage import percentile
 from rich.console import Console
 from rich.table import Table
 
@@ -33,9 +34,9 @@ def at_most_peer(factor: float = 1, peer: str = "Bull") -> Goal:
     return Goal(f"≤ {factor:g}× {peer}", lambda ours, peer: ratio(ours, peer) <= factor)
 
 
-def at_most(limit: float, unit: str) -> Goal:
-    """An absolute limit on our median."""
-    return Goal(f"≤ {limit:g} {unit}", lambda ours, peer: statistics.median(ours) <= limit)
+def at_most(limit: float, unit: str, share: float | None = None) -> Goal:
+    """An absolute limit on our median, or on a percentile (``share`` 0.95)."""
+    return Goal(f"≤ {limit:g} {unit}".rstrip(), lambda ours, peer: figure(ours, share) <= limit)
 
 
 def always_within(low: float, high: float) -> Goal:
@@ -43,10 +44,15 @@ def always_within(low: float, high: float) -> Goal:
     return Goal(f"{low:g} to {high:g}", lambda ours, peer: all(low <= one <= high for one in ours))
 
 
-def ratio(ours: Samples, peer: Samples) -> float:
-    """Our median over the peer's; infinite when the peer has nothing."""
-    theirs = statistics.median(peer)
-    return statistics.median(ours) / theirs if theirs else float("inf")
+def ratio(ours: Samples, peer: Samples, share: float | None = None) -> float:
+    """Our median (or percentile) over the peer's; infinite when the peer has nothing."""
+    theirs = figure(peer, share)
+    return figure(ours, share) / theirs if theirs else float("inf")
+
+
+def figure(samples: Samples, share: float | None) -> float:
+    """The one number that stands for all: the median, or the smallest that at least ``share`` of them do not exceed."""
+    return statistics.median(samples) if share is None else percentile(list(samples), share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,8 @@ class Row:
     ours: Samples
     peer: Samples = ()
     goal: Goal | None = None
+    share: float | None = None
+    """Which sample stands for all of them, 0.95 say; None: the median."""
 
     @property
     def met(self) -> bool | None:
@@ -66,13 +74,13 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        return ratio(self.ours, self.peer) if self.peer and statistics.median(self.peer) else None
+        return ratio(self.ours, self.peer, self.share) if self.peer and figure(self.peer, self.share) else None
 
     def as_json(self) -> dict[str, Any]:
         return {
             "name": self.name,
-            "ours": _rounded(statistics.median(self.ours)),
-            "peer": _rounded(statistics.median(self.peer)) if self.peer else None,
+            "ours": _rounded(figure(self.ours, self.share)),
+            "peer": _rounded(figure(self.peer, self.share)) if self.peer else None,
             "unit": self.unit,
             "ratio": _rounded(self.ratio),
             "goal": self.goal.text if self.goal else None,
@@ -91,21 +99,21 @@ def write(folder: Path, suite: str, rows: Sequence[Row]) -> Path:
 
 
 def show(console: Console, title: str, rows: Sequence[Row], peer: str = "Bull 4.16.5") -> None:
-    table = Table(title=title, title_justify="left", caption="min / median / max over the rounds; ratio of the medians",
-                  caption_justify="left")
+    table = Table(title=title, title_justify="left", caption="min / median / max over the rounds; ratio of the medians"
+                  + (" (in a row of a percentile: that one)" if any(row.share for row in rows) else ""), caption_justify="left")
     table.add_column("")
     for heading in ("ours", peer, "unit", "ratio", "goal", "met"):
         table.add_column(heading, justify="left" if heading in ("unit", "goal") else "right")
     for row in rows:
-        table.add_row(row.name, _spread(row.ours), _spread(row.peer), row.unit, _times(row.ratio), row.goal.text if row.goal else "",
-                      {None: "", True: "yes", False: "[bold red]NO[/]"}[row.met])
+        table.add_row(row.name, _spread(row.ours, row.share), _spread(row.peer, row.share), row.unit, _times(row.ratio),
+                      row.goal.text if row.goal else "", {None: "", True: "yes", False: "[bold red]NO[/]"}[row.met])
     console.print(table)
 
 
-def _spread(samples: Samples) -> str:
+def _spread(samples: Samples, share: float | None) -> str:
     if not samples:
         return "–"
-    return " / ".join(_short(one) for one in (min(samples), statistics.median(samples), max(samples)))
+    return " / ".join(_short(one) for one in (min(samples), figure(samples, share), max(samples)))
 
 
 def _short(number: float) -> str:

@@ -63,8 +63,12 @@ class Stage:
     seconds: float
     """How long a timed window lasts."""
     profile: bool
+    scalers: int = 1000
+    """QueueScalers of the operator's suite."""
     profiles: dict[str, str] = field(default_factory=dict)
     """Title -> where the time went."""
+    notes: list[str] = field(default_factory=list)
+    """What whoever reads the table has to know."""
 
     @property
     def url(self) -> str:

@@ -24,9 +24,12 @@ START_SECONDS = 30
 class OperatorProcess:
     """``kayan-operator run`` for one namespace. The first of ``servers`` is the fleet's own Redis."""
 
-    def __init__(self, namespace: str, servers: Mapping[str, RedisProcess], *, identity: str = "operator-0", **variables: str) -> None:
+    def __init__(self, namespace: str, servers: Mapping[str, RedisProcess], *, identity: str = "operator-0",
+                 module: str = "kayan_operator", **variables: str) -> None:
+        """``module`` is what Python runs: another one may put something around the operator."""
         others = {name: server for name, server in servers.items() if name != "default"}
         self.port = free_port()
+        self._module = module
         self.environment = {
             "KAYAN_OPERATOR_NAMESPACE": namespace,
             "KAYAN_OPERATOR_METRICS_API": "false",
@@ -45,7 +48,7 @@ class OperatorProcess:
         """Returns when it is ready, as a standby or as the leader."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "kayan_operator", "run"], stdout=log, stderr=log, env=os.environ | self.environment
+                [sys.executable, "-m", self._module, "run"], stdout=log, stderr=log, env=os.environ | self.environment
             )
         until(lambda: self.page("/readyz") is not None, START_SECONDS, what="the operator is ready", trouble=self.said)
         return self

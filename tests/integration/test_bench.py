@@ -95,6 +95,12 @@ def test_a_missed_goal_is_told() -> None:
                               "met": False}
 
 
+def test_a_row_of_a_percentile_tells_that_and_not_the_median() -> None:
+    waits = Row("added → written, p95", "ms", [1.0] * 90 + [8.0] * 10, [16.0], at_most(5, "ms", 0.95), share=0.95)
+
+    assert (waits.as_json()["ours"], waits.ratio, waits.met) == (8.0, 0.5, False)
+
+
 @pytest.mark.parametrize(
     ("row", "met"),
     [
@@ -104,9 +110,11 @@ def test_a_missed_goal_is_told() -> None:
         (Row("", "", [1.1], [1.0], at_most_peer()), False),
         (Row("", "", [46.0], (), at_most(45, "MB")), False),
         (Row("", "", [46.0], (46.0,)), None),
+        (Row("", "", [1.0] * 95 + [9.0] * 5, (), at_most(5, "ms", 0.95)), False),
+        (Row("", "", [1.0] * 96 + [9.0] * 4, (), at_most(5, "ms", 0.95)), True),
     ],
 )
-def test_a_goal_compares_medians_with_bull_or_with_a_limit(row: Row, met: bool | None) -> None:
+def test_a_goal_compares_medians_or_a_percentile_with_bull_or_with_a_limit(row: Row, met: bool | None) -> None:
     assert row.met is met
 
 
@@ -130,3 +138,19 @@ def test_no_suite_named_means_all_and_a_wrong_name_is_refused() -> None:
     assert suites_of(["idle"]) == ["idle"]
     with pytest.raises(SystemExit):
         suites_of(["idel"])
+
+
+def test_the_suite_that_needs_a_cluster_runs_only_by_name_and_says_what_it_lacks(tmp_path: Path) -> None:
+    from bench.command import SUITES, suites_of
+
+    assert "operator" not in SUITES
+    assert suites_of(["operator"]) == ["operator"]
+    (tmp_path / "kubectl").touch(mode=0o755)
+    environment = {name: value for name, value in os.environ.items() if name != "KUBECONFIG"}
+
+    done = subprocess.run([sys.executable, str(BENCH), "operator", "--folder", str(tmp_path)], capture_output=True, text=True, timeout=60,
+                          check=False, env=environment | {"PATH": str(tmp_path)})
+
+    assert done.returncode == 1
+    assert done.stdout.startswith("Nothing to measure on: KUBECONFIG names no cluster")
+    assert not list(tmp_path.glob("*.json"))
