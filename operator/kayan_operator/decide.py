@@ -107,7 +107,7 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
     if longest and policy.fallback and longest[1].seconds >= policy.fallback.after:
         chain.raise_to(policy.fallback.replicas, "Fallback", queue=str(longest[0]), seconds=longest[1].seconds)
     floor = _floors(chain, snapshot, policy)
-    _failing(chain, snapshot, policy, floor)
+    _failing(chain, snapshot, policy, history, floor)
     _paced(chain, snapshot, policy, history)
     if snapshot.share is not None:
         chain.lower_to(max(snapshot.share, 0), "Budget", budget=snapshot.budget, share=snapshot.share,
@@ -154,12 +154,17 @@ def _floors(chain: _Chain, snapshot: Snapshot, policy: Policy) -> int:
     return floor
 
 
-def _failing(chain: _Chain, snapshot: Snapshot, policy: Policy, floor: int) -> None:
+def _failing(chain: _Chain, snapshot: Snapshot, policy: Policy, history: History, floor: int) -> None:
     """More pods would fail as well, or not come up either. What there is goes on, so that the recovery is seen."""
     failure, hold = policy.failure, max(snapshot.replicas, floor, 1)
-    read = [facts for facts in snapshot.queues if isinstance(facts, QueueFacts)]
-    failed, finished = sum(facts.failed for facts in read), sum(facts.finished for facts in read)
-    if failure.error_percent is not None and finished >= failure.min_jobs and failed * 100 >= failure.error_percent * finished:
+    failed, finished = 0, 0.0
+    for facts, rates in zip(snapshot.queues, history.rates, strict=True):
+        if isinstance(facts, QueueFacts):
+            failed += facts.failed
+            finished += max(facts.finished, rates.finished_within(failure.window))
+    # who has not looked for as long cannot tell how many of them did well
+    is_known = snapshot.at - history.since >= failure.window
+    if is_known and failure.error_percent is not None and finished >= failure.min_jobs and failed * 100 >= failure.error_percent * finished:
         chain.lower_to(hold, "FailedJobs", failed=failed, finished=finished, window=failure.window)
     if failure.broken_pods and snapshot.broken:
         chain.lower_to(hold, "BrokenPods", broken=snapshot.broken)

@@ -163,6 +163,21 @@ class TestLimits:
         careless = replace(TEN_A_POD, failure=Failure(error_percent=None))
         assert decide_now(failing, careless, replicas=4).desired == 10
 
+    def test_a_queue_that_keeps_few_of_its_completed_jobs_does_not_seem_to_fail(self) -> None:
+        shot = snapshot(QueueFacts(active=5), at=0, replicas=1)
+        history = History.begin(shot)
+        for second in range(400):  # 20 jobs a second, of which Redis keeps the last 100, and all of the 200 that failed
+            busy = QueueFacts(waiting=100, active=5, added=20 * second, failed=200, finished=300)
+            decision = decide(replace(shot, at=second, queues=(busy,)), TEN_A_POD, history)
+            history = decision.history
+            assert decision.reason == "Backlog", second
+
+    def test_a_new_operator_does_not_judge_failures_of_which_it_has_seen_nothing_else(self) -> None:
+        shot = snapshot(QueueFacts(waiting=100, failed=200, finished=300), replicas=4)
+        history = History.begin(shot)
+        for at, reason in ((1000, "Backlog"), (1299, "Backlog"), (1300, "FailedJobs")):
+            assert decide(replace(shot, at=at), TEN_A_POD, history).reason == reason
+
     def test_broken_pods_hold_the_number(self) -> None:
         decision = decide_now(QueueFacts(waiting=100), replicas=4, broken="2 pods crash again and again")
         assert (decision.desired, decision.reason) == (4, "BrokenPods")
