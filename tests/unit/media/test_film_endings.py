@@ -20,7 +20,7 @@ from kayan_workers.media.films import ending
 PICTURES = ["-f", "lavfi", "-i", "testsrc2=s=64x48:r=10"]
 SOUND = ["-f", "lavfi", "-i", "sine=440:r=44100"]
 H264 = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "10", "-c:a", "aac"]
-VP8 = ["-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libvorbis"]
+VP8 = ["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "-4", "-c:a", "libvorbis"]
 FRAGMENTS = ["-movflags", "frag_keyframe+empty_moov"]
 SOUND_ENDINGS = {".mp3", ".m4a", ".flac", ".ogg", ".opus", ".wav", ".aiff", ".aifc", ".caf", ".mka"}
 

@@ -18,14 +18,14 @@ FAST = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a"
 FILMS = {
     "a.mp4": (FAST, "h264", "aac"), "a.mov": (FAST, "h264", "aac"), "a.mkv": (FAST, "h264", "aac"), "a.ts": (FAST, "h264", "aac"),
     "a.flv": (FAST, "h264", "aac"), "a.3gp": (FAST, "h264", "aac"),
-    "a.webm": (["-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus"], "vp8", "opus"),
+    "a.webm": (["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "-4", "-c:a", "libopus"], "vp8", "opus"),
     "vp9.webm": (["-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libvorbis"], "vp9", "vorbis"),
     "a.avi": (["-c:v", "mpeg4", "-c:a", "libmp3lame"], "mpeg4", "mp3"), "a.wmv": (["-c:v", "wmv2", "-c:a", "wmav2"], "wmv2", "wmav2"),
     "a.mpg": (["-c:v", "mpeg2video", "-c:a", "mp2"], "mpeg2video", "mp2"),
     "a.ogv": (["-c:v", "libtheora", "-b:v", "500k", "-c:a", "libvorbis"], "theora", "vorbis"),
     "a.mxf": (["-c:v", "mpeg2video", "-c:a", "pcm_s16le", "-ar", "48000"], "mpeg2video", "pcm_s16le"),
     "a.vob": (["-c:v", "mpeg2video", "-c:a", "mp2"], "mpeg2video", "mp2"),
-    "live.webm": (["-c:v", "libvpx", "-deadline", "realtime", "-c:a", "libopus", "-live", "1"], "vp8", "opus"),
+    "live.webm": (["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "-4", "-c:a", "libopus", "-live", "1"], "vp8", "opus"),
     "hevc.mp4": (["-c:v", "libx265", "-preset", "ultrafast", "-x265-params", "log-level=none", "-c:a", "aac"], "hevc", "aac"),
 }  # fmt: skip
 SOUNDS = {
