@@ -158,9 +158,8 @@ def _show(look: tuple[Scaler, Record]) -> Command:
 async def decisions_of(server: Server, namespace: str, name: str, count: int = KEPT) -> list[Record]:
     """The last decisions for a scaler, the newest first. Redis errors pass through."""
     texts = await server.commands.execute_command("LRANGE", keys.decisions(namespace, name), 0, count - 1)
-    records = [record for text in texts if (record := Record.parse(text))]
-    # one whose answer was lost may have been written twice
-    return [record for n, record in enumerate(records) if n == 0 or record != records[n - 1]]
+    # those whose answer was lost may have been written twice
+    return [record for text in dict.fromkeys(texts) if (record := Record.parse(text))]
 
 
 async def latest_look_at(server: Server, namespace: str, name: str) -> Record | None:
