@@ -60,16 +60,27 @@ class Allotment:
 
     async def run(self) -> None:
         """Keep the statuses of the budgets, until cancelled."""
-        while True:
-            for budget in list(self._fleet.budgets.values()):
-                try:
-                    await self._report(budget)
-                    self._unreported.pop(budget.key, None)
-                except ApiError as error:
-                    if not error.is_gone and self._unreported.get(budget.key) != str(error):
-                        self._unreported[budget.key] = str(error)
-                        logs.get(namespace=budget.key.namespace, budget=budget.key.name).warning("budget.unreported", error=str(error))
-            await asyncio.sleep(_REPORT_SECONDS)
+        told: set[Key] = set()
+        try:
+            while True:
+                for key in told - self._fleet.budgets.keys():
+                    self._metrics.forget_budget(key)
+                told = set(self._fleet.budgets)
+                await self._report_all()
+                await asyncio.sleep(_REPORT_SECONDS)
+        finally:
+            for key in told:
+                self._metrics.forget_budget(key)
+
+    async def _report_all(self) -> None:
+        for budget in list(self._fleet.budgets.values()):
+            try:
+                await self._report(budget)
+                self._unreported.pop(budget.key, None)
+            except ApiError as error:
+                if not error.is_gone and self._unreported.get(budget.key) != str(error):
+                    self._unreported[budget.key] = str(error)
+                    logs.get(namespace=budget.key.namespace, budget=budget.key.name).warning("budget.unreported", error=str(error))
 
     def _claims(self, budget: Budget) -> list[Claim]:
         claims = []

@@ -169,9 +169,11 @@ class Controller:
         for key in due:
             scaler = self._fleet.scalers.get(key)
             if scaler is None:
-                if key in self._tracks:
-                    self._tracks[key].let_go()
+                gone = self._tracks.get(key)
                 await self._drop(key)
+                if gone:
+                    gone.let_go()
+                self._metrics.forget(key)
                 self._ledger.forget(key)
                 continue
             track = await self._track(scaler)

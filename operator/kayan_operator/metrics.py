@@ -32,6 +32,14 @@ _OF_STATUS = {
 }
 
 
+def _remove(metric: Counter | Gauge, labels: Mapping[str, str]) -> None:
+    """Take away every series that has these labels, and perhaps more."""
+    found = {tuple(sample.labels.values()) for family in metric.collect() for sample in family.samples
+             if labels.items() <= sample.labels.items()}
+    for values in found:
+        metric.remove(*values)
+
+
 class _Scalers(Collector):
     """Gauges out of the statuses, made when they are asked for."""
 
@@ -87,6 +95,16 @@ class Metrics:
         self.api_requests = counter("kayan_operator_api_requests", "Requests to the Kubernetes API", ["verb", "resource", "code"])
         self.reaction = histogram("kayan_scaler_reaction_seconds", "From the message of a new job to the number written")
         self.read_seconds = histogram("kayan_operator_redis_read_seconds", "One look at queues", "server")
+
+    def forget(self, key: Key) -> None:
+        """A scaler is gone, and all that was counted of it."""
+        for counter in (self.decisions, self.writes, self.interrupted, self.survived, self.fenced):
+            _remove(counter, {"namespace": key.namespace, "scaler": key.name})
+
+    def forget_budget(self, key: Key) -> None:
+        """A budget is gone, or another replica tells of it."""
+        for gauge in (self.budget_cap, self.budget_used, self.budget_wanted):
+            _remove(gauge, {"namespace": key.namespace, "budget": key.name})
 
     def page(self) -> bytes:
         """All of them in Prometheus' text format."""

@@ -98,15 +98,18 @@ class Track:
             await end([self._working])
 
     def let_go(self) -> None:
-        """The scaler has been deleted: its marks on pods go too, unless another scaler sees to them from now on."""
-        target = self._fleet.deployments.get(self._target) if self._target else None
-        if target and self._protection.has_marks and not self._fleet.is_target(target.key) and self._may_act():
-            _in_background(self._unprotect(target))
+        """The scaler has been deleted, and this is stopped: its fences and marks on pods go too, the marks unless another scaler sees to
+        them from now on."""
+        if self._may_act():
+            _in_background(self._clear())
 
-    async def _unprotect(self, target: Deployment) -> None:
+    async def _clear(self) -> None:
+        target = self._fleet.deployments.get(self._target) if self._target else None
         try:
-            await self._protection.end(target)
-        except ApiError as error:
+            await self.actuator.scale_in.forget()
+            if target and self._protection.has_marks and not self._fleet.is_target(target.key):
+                await self._protection.end(target)
+        except Exception as error:  # of the API, or of Redis: the fences end by themselves
             self._log.warning("scaler.hindered", error=str(error))
 
     # -- carrying out ----------------------------------------------------------------------------------------------------------

@@ -107,7 +107,7 @@ def test_a_smaller_budget_takes_effect_and_a_larger_one_too(stage: Stage, jobs: 
     stage.until_replicas("mover", 2)
 
 
-def test_a_budget_of_cpu_counts_what_pods_request(stage: Stage, jobs: Jobs) -> None:
+def test_a_budget_of_cpu_counts_what_pods_request(stage: Stage, jobs: Jobs, operator: OperatorProcess) -> None:
     stage.apply(budget("cpus", cpu="1500m"))
     stage.put_phantoms("heavy", cpu="500m", budgetRef={"name": "cpus"}, priority=1)
     stage.put_phantoms("light", cpu="250m", budgetRef={"name": "cpus"})
@@ -119,6 +119,9 @@ def test_a_budget_of_cpu_counts_what_pods_request(stage: Stage, jobs: Jobs) -> N
     until(lambda: status(stage, "cpus").get("used") == 1.5, 15, what="the budget tells how much is used", trouble=lambda: str(
         status(stage, "cpus")))
     assert status(stage, "cpus")["wanted"] == 3
+    assert operator.metric("kayan_budget_used", budget="cpus") == 1.5
+    stage.namespace.kubectl("delete", "fleetbudget", "cpus")
+    until(lambda: 'budget="cpus"' not in (operator.page("/metrics") or ""), 15, what="nothing is told of a budget that is gone")
 
 
 def test_a_budget_that_is_not_there_lets_nothing_grow_and_is_named(stage: Stage, jobs: Jobs) -> None:
