@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,12 @@ from cluster.kube import Object, until
 from cluster.operator_process import OperatorProcess, operating
 from cluster.scaling import PHANTOMS, Stage, deployment, scaler
 from redis_process import RedisProcess
+
+TROUBLES: dict[str, dict[str, Any]] = {
+    "crashing": {"command": ["python", "-c", "raise SystemExit(1)"]},
+    "imageless": {"image": f"localhost:1/kayanlive/nothing:{VERSION}"},
+    "placeless": {"nodeSelector": {"kayan.test/node": "none"}},
+}
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +45,18 @@ def jobs(server: RedisProcess) -> Jobs:
 def operator(stage: Stage, server: RedisProcess) -> Iterator[OperatorProcess]:
     with operating(stage.namespace.name, {"default": server}) as operator:
         yield operator
+
+
+@pytest.fixture(scope="module", autouse=True)
+def troubled(stage: Stage, jobs: Jobs, operator: OperatorProcess) -> float:
+    """Deployments whose pods do not come up, with jobs for twice as many: Kubernetes takes its time with them, while other tests run.
+    Returns when it began."""
+    for name, trouble in TROUBLES.items():
+        stage.apply(deployment(name, **trouble), scaler(name, scaleUp={"pods": 2, "period": "30s"}))
+    stage.until_seen(*TROUBLES)
+    for name in TROUBLES:
+        jobs.deserve(name, 4)
+    return time.monotonic()
 
 
 def until_not_ready(stage: Stage, name: str, reason: str) -> str:
@@ -147,38 +166,6 @@ def test_a_redis_that_the_operator_does_not_know_is_named_beside_those_it_does(s
 # -- growth that would not help ---------------------------------------------------------------------------------------------------
 
 
-def test_pods_that_do_not_come_up_hold_the_number_until_they_do(stage: Stage, jobs: Jobs) -> None:
-    """Crashing, without their image, without a node: side by side, as each takes Kubernetes a while."""
-    troubles: dict[str, dict[str, Any]] = {
-        "crashing": {"command": ["python", "-c", "raise SystemExit(1)"]},
-        "imageless": {"image": f"localhost:1/kayanlive/nothing:{VERSION}"},
-        "placeless": {"nodeSelector": {"kayan.test/node": "none"}},
-    }
-    for name, trouble in troubles.items():
-        stage.apply(deployment(name, **trouble), scaler(name, scaleUp={"pods": 2, "period": "30s"}))
-    stage.until_seen(*troubles)
-    for name in troubles:
-        jobs.deserve(name, 4)
-    for name in troubles:
-        stage.until_replicas(name, 2)
-    for name, said in (("crashing", "CrashLoopBackOff"), ("imageless", "ImagePull"), ("placeless", "Unschedulable")):
-        message = until_limited(stage, name, "BrokenPods", 30)
-        assert said in message
-        assert "and more pods would not help: stay at 2 pods" in message
-    # the next two would be due by now; and a pod that crashes runs for a moment once in a while
-    stage.holds(lambda: all(stage.replicas(name) == 2 for name in troubles), 35, what="nobody gets more pods", name="crashing")
-    for name in troubles:
-        stage.set_spec(name, scaleUp=None)
-        set_template(stage, name, nodeSelector=None)
-    for name in troubles:
-        stage.until_replicas(name, 4, 60)
-    for name in troubles:
-        until(lambda name=name: stage.condition(name, "ScalingLimited")["status"] == "False", 15, what=f"nothing limits {name}")
-        jobs.deserve(name, 0)
-    for name in troubles:
-        stage.until_replicas(name, 0, 30)
-
-
 def test_jobs_that_fail_hold_the_number_and_one_pod_stays_to_see_them_recover(stage: Stage, jobs: Jobs) -> None:
     stage.put_phantoms("failing", failure={"window": "10s"})
     stage.until_seen("failing")
@@ -265,3 +252,25 @@ def test_during_a_rollout_nobody_is_ended_until_it_is_over(stage: Stage, jobs: J
     set_template(stage, "rolling")
     stage.until_replicas("rolling", 1, 60)
 
+
+def test_pods_that_do_not_come_up_hold_the_number_until_they_do(
+    stage: Stage, jobs: Jobs, operator: OperatorProcess, troubled: float
+) -> None:
+    for name, said in (("crashing", "CrashLoopBackOff"), ("imageless", "ImagePull"), ("placeless", "Unschedulable")):
+        message = until_limited(stage, name, "BrokenPods", 45)
+        assert said in message
+        assert "and more pods would not help: stay at 2 pods" in message
+    # another two were due after half a minute; and a pod that crashes runs for a moment once in a while
+    stage.holds(lambda: True, 60 - (time.monotonic() - troubled), what="a minute is over", name="crashing")
+    changes = [(line["scaler"], line["after"]) for line in operator.events("scale.changed") if line["scaler"] in TROUBLES]
+    assert sorted(changes) == [(name, 2) for name in sorted(TROUBLES)]
+    for name in TROUBLES:
+        stage.set_spec(name, scaleUp=None)
+        set_template(stage, name, nodeSelector=None)
+    for name in TROUBLES:
+        stage.until_replicas(name, 4, 60)
+    for name in TROUBLES:
+        until(lambda name=name: stage.condition(name, "ScalingLimited")["status"] == "False", 15, what=f"nothing limits {name}")
+        jobs.wait(name, 0)
+    for name in TROUBLES:
+        stage.until_replicas(name, 0, 30)
