@@ -170,6 +170,8 @@ class Controller:
             scaler = self._fleet.scalers.get(key)
             if scaler is None:
                 gone = self._tracks.get(key)
+                for agenda in self._agendas.values():  # before anything is awaited: another may take its name meanwhile
+                    agenda.forget(key)
                 await self._drop(key)
                 if gone:
                     gone.let_go()
@@ -278,7 +280,10 @@ class Controller:
         if track is None:
             return
         for queue in track.queues:
-            self._of_queue.get((queue.redis, queue.prefix, queue.name), set()).discard(key)
+            of_queue = self._of_queue.get((queue.redis, queue.prefix, queue.name), set())
+            of_queue.discard(key)
+            if not of_queue:
+                self._of_queue.pop((queue.redis, queue.prefix, queue.name), None)
             self._unknown.add(queue.redis)
         self._allotment.forget(key)
         await track.stop()

@@ -114,9 +114,12 @@ class Fleet:
             self._change_of_target(seen.target)
             self.changed(key)
 
-    def lose_scaler(self, key: Key) -> None:
-        if (gone := self.scalers.pop(key, None)) is None:
+    def lose_scaler(self, key: Key, uid: str = "") -> None:
+        """Of one that is gone; with a ``uid`` only of that very object: another may have taken its name already."""
+        gone = self.scalers.get(key)
+        if gone is None or _is_another(gone, uid):
             return
+        del self.scalers[key]
         self._leave(gone)
         self.changed(key)
         self._change_of_target(gone.target)
@@ -130,8 +133,9 @@ class Fleet:
             budget.error = str(error)
         self.budgets[key] = budget
 
-    def lose_budget(self, key: Key) -> None:
-        self.budgets.pop(key, None)
+    def lose_budget(self, key: Key, uid: str = "") -> None:
+        if not _is_another(self.budgets.get(key), uid):
+            self.budgets.pop(key, None)
 
     def see_deployment(self, body: Object) -> None:
         seen = deployment_of(body)
@@ -144,8 +148,10 @@ class Fleet:
         ):
             self._change_of_target(seen.key)
 
-    def lose_deployment(self, key: Key) -> None:
-        if self.deployments.pop(key, None):
+    def lose_deployment(self, key: Key, uid: str = "") -> None:
+        gone = self.deployments.get(key)
+        if gone and not _is_another(gone, uid):
+            del self.deployments[key]
             self._change_of_target(key)
 
     def scaled(self, key: Key, replicas: int, version: int) -> None:
@@ -166,8 +172,10 @@ class Fleet:
         if before is None or before.target != seen.target or before.spec != seen.spec:
             self._change_of_target(seen.target)
 
-    def lose_autoscaler(self, key: Key) -> None:
-        if gone := self.autoscalers.pop(key, None):
+    def lose_autoscaler(self, key: Key, uid: str = "") -> None:
+        gone = self.autoscalers.get(key)
+        if gone and not _is_another(gone, uid):
+            del self.autoscalers[key]
             self._autoscalers_of[gone.target].pop(key, None)
             self._change_of_target(gone.target)
 
@@ -206,6 +214,10 @@ class Fleet:
     def _change_of_target(self, target: Key | None) -> None:
         for key in tuple(self._by_target.get(target, ())) if target else ():
             self.changed(key)
+
+
+def _is_another(known: Scaler | Budget | Deployment | Autoscaler | None, uid: str) -> bool:
+    return bool(known and uid and known.uid != uid)
 
 
 def key_of(body: Object) -> Key:

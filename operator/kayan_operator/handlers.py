@@ -20,7 +20,7 @@ def watches(fleet: Fleet) -> kopf.OperatorRegistry:
     """The handlers, which tell ``fleet``."""
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry, id="login")(_login)
-    resources: tuple[tuple[tuple[str, str, str], Callable[[Object], None], Callable[[Key], None]], ...] = (
+    resources: tuple[tuple[tuple[str, str, str], Callable[[Object], None], Callable[[Key, str], None]], ...] = (
         ((GROUP, VERSION, "queuescalers"), fleet.see_scaler, fleet.lose_scaler),
         ((GROUP, VERSION, "fleetbudgets"), fleet.see_budget, fleet.lose_budget),
         (("apps", "v1", "deployments"), fleet.see_deployment, fleet.lose_deployment),
@@ -36,11 +36,11 @@ def _login(**arguments: Any) -> kopf.ConnectionInfo | None:
     return kopf.login_with_service_account(**arguments) or kopf.login_with_kubeconfig(**arguments)
 
 
-def _handler(see: Callable[[Object], None], lose: Callable[[Key], None]) -> Any:
+def _handler(see: Callable[[Object], None], lose: Callable[[Key, str], None]) -> Any:
     async def handle(event: Mapping[str, Any], **_: Any) -> None:
         body = event["object"]
         if event["type"] == "DELETED":
-            lose(key_of(body))
+            lose(key_of(body), body["metadata"]["uid"])
         else:
             see(body)
 
