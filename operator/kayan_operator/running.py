@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -205,13 +205,14 @@ class Operator:
         starts = state.kind == "unavailable" and time.monotonic() - self._begun < _START_SECONDS
         return MetricsApiState("starting" if starts else state.kind, state.message)
 
-    def _samples(self, namespace: str, metric: str) -> Iterable[Sample]:
+    def _samples(self, namespace: str, metric: str, labels: Mapping[str, str]) -> Iterable[Sample]:
         if metric != DESIRED_REPLICAS:
             return []
-        now = time.time()
+        scalers, now = self.fleet.scalers, time.time()
+        asked = scalers if (name := labels.get(QUEUE_SCALER_LABEL)) is None else [key for key in [Key(namespace, name)] if key in scalers]
         return [
             Sample({QUEUE_SCALER_LABEL: key.name}, number, now)
-            for key in self.fleet.scalers
+            for key in asked
             if key.namespace == namespace and (number := self._published(key)) is not None
         ]
 

@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -59,7 +59,7 @@ class Served:
         """Await something where the server runs."""
         return asyncio.run_coroutine_threadsafe(action, self._loop).result(timeout=60)
 
-    def values(self, namespace: str, _metric: str) -> Iterable[Sample]:
+    def values(self, namespace: str, _metric: str, _labels: Mapping[str, str]) -> Iterable[Sample]:
         if namespace != self._options.namespace:
             return []
         return [Sample({QUEUE_SCALER_LABEL: name}, value, time.time()) for name, value in self.desired.items()]

@@ -52,6 +52,15 @@ def selects(selector: Selector, labels: Mapping[str, str]) -> bool:
     return all(requirement.met_by(labels) for requirement in selector)
 
 
+def exact(selector: Selector) -> dict[str, str]:
+    """The labels that may have one value only, and that value: nothing else can be selected."""
+    return {
+        requirement.key: next(iter(requirement.values))
+        for requirement in selector
+        if requirement.values is not None and len(requirement.values) == 1 and not requirement.negated
+    }
+
+
 class _Tokens:
     """Words and signs of a selector, one after the other; ``next`` is None at the end."""
 

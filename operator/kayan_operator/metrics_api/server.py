@@ -97,7 +97,8 @@ class MetricsServer:
         if metric not in self._metrics:
             raise StatusError(404, f'external metric "{metric}" not found')
         selector = _selector(request.query)
-        samples = [sample for sample in self._values(namespace, metric) if selectors.selects(selector, sample.labels)]
+        known = self._values(namespace, metric, selectors.exact(selector))
+        samples = [sample for sample in known if selectors.selects(selector, sample.labels)]
         return web.json_response(documents.values(metric, samples))
 
     async def _caller(self, request: web.Request) -> Identity:

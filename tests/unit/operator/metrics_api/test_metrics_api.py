@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -43,7 +43,7 @@ class Replica:
             self.client, self.values, MetricsApiOptions(**{**given, **fixed, **options}), state_changed=self.told.append, clock=clock
         )
 
-    def values(self, namespace: str, _metric: str) -> Iterable[Sample]:
+    def values(self, namespace: str, _metric: str, _labels: Mapping[str, str]) -> Iterable[Sample]:
         return [Sample({QUEUE_SCALER_LABEL: "email"}, self.desired, time.time())] if namespace == "kayan" else []
 
     async def ready(self) -> None:

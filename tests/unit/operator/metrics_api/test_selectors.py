@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kayan_operator.metrics_api.selectors import SelectorError, parse, selects
+from kayan_operator.metrics_api.selectors import SelectorError, exact, parse, selects
 
 EMAIL = {"queuescaler": "email", "team": "messaging", "kayan.dev/tier": "", "blank": ""}
 
@@ -31,6 +31,12 @@ def test_a_selector_that_is_met(text: str) -> None:
 )  # fmt: skip
 def test_a_selector_that_is_not_met(text: str) -> None:
     assert not selects(parse(text), EMAIL)
+
+
+def test_only_a_label_that_may_have_one_value_is_exact() -> None:
+    selector = parse("queuescaler=email,team in (messaging),tier in (a,b),zone,!gone,kind!=x,size notin (y)")
+    assert exact(selector) == {"queuescaler": "email", "team": "messaging"}
+    assert exact(parse("")) == {}
 
 
 def test_words_that_look_like_operators_are_names_and_values_too() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import pytest
@@ -34,7 +34,10 @@ class Fleet:
     trouble: Exception | None = None
     reason: str = ""
 
-    def values(self, namespace: str, metric: str) -> Iterable[Sample]:
+    asked: list[Mapping[str, str]] = field(default_factory=list)
+
+    def values(self, namespace: str, metric: str, labels: Mapping[str, str]) -> Iterable[Sample]:
+        self.asked.append(labels)
         if self.trouble:
             raise self.trouble
         return iter(self.samples.get(f"{namespace}/{metric}", ()))
@@ -92,6 +95,13 @@ async def test_a_known_zero_is_a_value_and_a_window_is_told_in_whole_seconds(cli
 async def test_without_a_selector_all_values_of_the_namespace_are_listed(client: Client) -> None:
     assert names(await got(client, PATH)) == ["email", "thumbnail"]
     assert names(await got(client, PATH.replace("/kayan/", "/other/"))) == []
+
+
+async def test_whoever_gives_the_values_learns_which_one_is_asked_for(client: Client, fleet: Fleet) -> None:
+    await got(client, f"{PATH}?labelSelector=queuescaler%3Demail")
+    await got(client, PATH)
+
+    assert fleet.asked == [{"queuescaler": "email"}, {}]
 
 
 async def test_what_is_not_known_is_an_empty_list_and_never_a_zero(client: Client) -> None:
