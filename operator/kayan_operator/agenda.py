@@ -69,6 +69,11 @@ class Agenda:
                     await self._news.wait()
         return due
 
+    def take_rung(self) -> dict[Key, float | None]:
+        """Take those for which the moment of a message has come, without waiting."""
+        now = self._clock()
+        return {key: self._taken(key, now) for key in [key for key, moment in self._rung.items() if moment <= now]}
+
     def _plan(self, key: Key, moment: float) -> None:
         if moment < self._planned.get(key, float("inf")):
             self._planned[key] = moment
@@ -84,8 +89,11 @@ class Agenda:
         while self._heap and self._heap[0][0] <= now:
             moment, key = heapq.heappop(self._heap)
             if moment in (self._planned.get(key), self._rung.get(key)):
-                self._planned.pop(key, None)
-                self._rung.pop(key, None)
-                self._looked[key] = now
-                due[key] = self._first_ring.pop(key, None)
+                due[key] = self._taken(key, now)
         return due
+
+    def _taken(self, key: Key, now: float) -> float | None:
+        self._planned.pop(key, None)
+        self._rung.pop(key, None)
+        self._looked[key] = now
+        return self._first_ring.pop(key, None)

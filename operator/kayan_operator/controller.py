@@ -30,6 +30,8 @@ from kayan_operator.track import Plan, Track
 _SETTLED_SECONDS = 0.05
 """After a change in the cluster: several come together."""
 _TRY_AGAIN_SECONDS = 1.0
+_STRETCH_SECONDS, _PAUSE_SECONDS = 0.003, 0.001
+"""A look at a thousand scalers is long: after each stretch of it everything else has its turn."""
 STATUSES_AT_ONCE = 4
 """So that a number is not written behind a thousand statuses."""
 
@@ -154,17 +156,19 @@ class Controller:
 
     async def _lane(self, agenda: Agenda) -> None:
         while True:
-            due = await agenda.next()
-            try:
-                await self._look(due)
-            except Exception as error:  # of one scaler's making or not: the others go on
-                logs.get().error("operator.stumbled", error=error, exc_info=True)
-                for key in due:
-                    agenda.look_at(key, _TRY_AGAIN_SECONDS)
+            await self._see_to(agenda, await agenda.next())
 
     # -- looking -------------------------------------------------------------------------------------------------------------
 
-    async def _look(self, due: Mapping[Key, float | None]) -> None:
+    async def _see_to(self, agenda: Agenda, due: Mapping[Key, float | None]) -> None:
+        try:
+            await self._look(agenda, due)
+        except Exception as error:  # of one scaler's making or not: the others go on
+            logs.get().error("operator.stumbled", error=error, exc_info=True)
+            for key in due:
+                agenda.look_at(key, _TRY_AGAIN_SECONDS)
+
+    async def _look(self, agenda: Agenda, due: Mapping[Key, float | None]) -> None:
         fit: list[tuple[Track, Scaler, Deployment]] = []
         for key in due:
             scaler = self._fleet.scalers.get(key)
@@ -189,8 +193,22 @@ class Controller:
         facts = await self._read(fit)
         self._looked_at = self._clock()
         self._metrics.last_look.set_to_current_time()
-        for track, scaler, target in fit:
-            self._decide(track, scaler, target, facts, due[scaler.key])
+        looked_at_since: set[Key] = set()
+        begun = time.monotonic()
+        for track, scaler, before in fit:
+            if time.monotonic() - begun > _STRETCH_SECONDS:
+                looked_at_since |= await self._pause(agenda)
+                begun = time.monotonic()
+            target = self._fleet.deployments.get(before.key)
+            if target and self._tracks.get(scaler.key) is track and scaler.key not in looked_at_since:
+                self._decide(track, scaler, target, facts, due[scaler.key])
+
+    async def _pause(self, agenda: Agenda) -> set[Key]:
+        """In the midst of a look: others have their turn, and a job that was just added does not wait for the rest. Who was looked at."""
+        await asyncio.sleep(_PAUSE_SECONDS)
+        if rung := agenda.take_rung():
+            await self._see_to(agenda, rung)
+        return set(rung)
 
     async def _read(self, fit: Sequence[tuple[Track, Scaler, Deployment]]) -> dict[tuple[Key, Queue], QueueFacts | Unread]:
         """The queues of all of these, in one round trip for each server."""
