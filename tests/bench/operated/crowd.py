@@ -167,6 +167,7 @@ async def _flood(place: _Place, producer: Producer) -> list[Row]:
         if stage.profile:
             async with place.operator.sampled(stage.profiles, "the operator beside a flood"):
                 await flooding.flood(queues.flooded, FLOOD_PER_SECOND, seconds)
+    decided = await decided_ms(stage.url, place.namespace, added)
     written, title = waking.written_ms(added), f"flood of {FLOOD_PER_SECOND:,} jobs/s to one queue"
     return [
         Row(f"{title}: what Bull managed", "jobs/s", [jobs / seconds]),
@@ -174,4 +175,5 @@ async def _flood(place: _Place, producer: Producer) -> list[Row]:
         Row(f"{title}: its writes to the Kubernetes API", "1/s", [used.writes]),
         Row(f"{title}: the others, job added → scale written, p50 ({len(added)} queues)", "ms", written),
         Row(f"{title}: the others, job added → scale written, p95", "ms", written, share=0.95),
+        Row(f"{title}: the others, job added → decision, p95", "ms", decided, share=0.95),
     ]
