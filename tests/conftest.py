@@ -5,6 +5,7 @@ A missing server skips the test on a laptop and fails it in CI. What a test wait
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager
@@ -15,6 +16,7 @@ import hypothesis
 import pytest
 import redis_process
 import servers
+import structlog
 from app import as_role
 from databases import administer, fleet_roles_of, in_database, template_of
 from redis import Redis
@@ -39,6 +41,20 @@ def _enter(server: AbstractContextManager[T]) -> Iterator[T]:
         yield value
     finally:
         server.__exit__(None, None, None)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """What a test sets up of logging ends with it."""
+    loggers = [logging.getLogger(name) for name in ("", "kayan_workers", "kopf")]
+    root, levels = loggers[0], [logger.level for logger in loggers]
+    handlers = list(root.handlers)
+    yield
+    root.handlers[:] = handlers
+    for logger, level in zip(loggers, levels, strict=True):
+        if logger.level != level:
+            logger.setLevel(level)
+    structlog.reset_defaults()
 
 
 # -- Redis -----------------------------------------------------------------------------------------------------------------------

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
-import pytest
-import structlog
 from kayan_workers import logs
 from kayan_workers.given_up import GivenUp
 from kayan_workers.processors.table import ROLES
 from waiting import wait_until
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
 
 
 class Broken:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-import structlog
 from kayan_workers import logs
 from kayan_workers.bull.ending import end
 from kayan_workers.holding import Holding
@@ -73,9 +72,8 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet() -> Iterator[Fleet]:
-    yield Fleet()
-    structlog.reset_defaults()
+def fleet() -> Fleet:
+    return Fleet()
 
 
 async def test_a_role_is_held_until_each_edge_that_it_needs_can_be_used_and_each_change_is_said_once(fleet: Fleet) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-import structlog
 from kayan_workers import logs
 from kayan_workers.bull.outcome import Completed, JobTimeoutError
 from kayan_workers.errors import NotNowError, PermanentError, TemporaryError
@@ -45,12 +43,6 @@ class Seen:
 
     def number(self, name: str, **labels: str) -> float | None:
         return self.metrics.registry.get_sample_value(name, {"queue": "email", **labels})
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
 
 
 def test_trouble_is_what_the_world_may_be_to_blame_for() -> None:

@@ -11,8 +11,6 @@ import pytest
 from kayan_workers import logs
 from logged import logged
 
-pytestmark = pytest.mark.usefixtures("logging_as_before")
-
 SOURCES = Path(kayan_workers.__file__).parent
 COMMON = {"queue": "email", "job_id": "7", "attempt": 1, "duration_ms": 1, "delay_ms": 1, "error": "why"}
 """What loggers carry, or what is put together elsewhere."""

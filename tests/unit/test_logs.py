@@ -14,8 +14,6 @@ from typing import Any
 import pytest
 from kayan_workers import logs
 
-pytestmark = pytest.mark.usefixtures("logging_as_before")
-
 
 def lines(form: str, *secrets: str, level: str = "info") -> io.StringIO:
     stream = io.StringIO()

@@ -12,8 +12,6 @@ from kayan_operator.phrases import PHRASES
 from kayan_workers import logs
 from logged import logged
 
-pytestmark = pytest.mark.usefixtures("logging_as_before")
-
 CARRIED = {
     "namespace": "kayan", "scaler": "email", "name": "email", "lease": "kayan-operator", "server": "default", "budget": "kayan/fleet",
     "error": "why",
