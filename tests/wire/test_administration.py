@@ -38,7 +38,6 @@ async def _furnish(node: NodePeer, redis: Redis, queue: str) -> None:
     await node.add(queue, {})
     await node.add(queue, {}, priority=3)
     await node.add(queue, {}, jobId="custom")
-    await redis.delete(f"bull:{queue}:stalled-check")
 
 
 ACTS: dict[str, tuple[list[Any], Callable[[Queue], Any]]] = {

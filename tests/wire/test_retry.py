@@ -218,7 +218,6 @@ async def test_a_job_that_runs_too_long_fails_with_bulls_message_and_its_handler
 
     await asyncio.wait_for(ended.wait(), 2)
     assert await redis.hget("bull:ours:1", "failedReason") == "Promise timed out after 300 milliseconds"
-    await redis.delete("bull:ours:stalled-check", "bull:theirs:stalled-check")
     assert await dump(redis, "ours") == await dump(redis, "theirs")
 
 
