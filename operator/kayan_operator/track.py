@@ -10,19 +10,21 @@ from typing import Any
 
 from kayan_workers import logs
 from kayan_workers.bull.ending import end
+from redis.exceptions import RedisError
 
 from kayan_operator import kube, status
 from kayan_operator.actuator import Actuator
 from kayan_operator.decide import Decision
 from kayan_operator.events import Events
 from kayan_operator.examiner import Examiner
-from kayan_operator.facts import Snapshot
+from kayan_operator.facts import Snapshot, Unread
 from kayan_operator.fleet import Deployment, Fleet, Scaler
 from kayan_operator.history import History
 from kayan_operator.kube import ApiError, Kube
 from kayan_operator.metrics import Metrics
 from kayan_operator.policy import Mode, Queue
 from kayan_operator.protection import Protection
+from kayan_operator.queues.fences import UnfenceableError
 from kayan_operator.scale_in import Fences
 from kayan_operator.sentences import pods as pods_in_words
 from kayan_operator.sentences import sentence
@@ -132,7 +134,7 @@ class Track:
                 if self._protects(plan):
                     await self._protect(plan)
                 self._trouble = ""
-            except ApiError as error:
+            except (ApiError, RedisError, OSError, UnfenceableError) as error:  # TimeoutError is an OSError too
                 if str(error) != self._trouble:
                     self._trouble = str(error)
                     self._log.warning("scaler.hindered", error=str(error))
@@ -203,8 +205,8 @@ class Track:
     # -- protecting ------------------------------------------------------------------------------------------------------------
 
     def _protects(self, plan: Plan) -> bool:
-        if plan.snapshot is None or plan.scaler.policy is None:
-            return False
+        if plan.snapshot is None or plan.scaler.policy is None or any(isinstance(facts, Unread) for facts in plan.snapshot.queues):
+            return False  # nobody can tell who is busy
         has_pods = plan.target is not None and plan.target.replicas > 0
         works = _marks(plan) and plan.decision is not None and plan.decision.load > 0
         is_time = self._clock() - self._protected_at >= _PROTECTION_SECONDS
