@@ -14,19 +14,33 @@ from servers import PROJECT
 
 TESTS = PROJECT / "tests"
 
+WITNESS = """
+import os, pathlib, pytest
+
+def note(*what):
+    with pathlib.Path(__file__).with_name("seen").open("a") as seen:
+        print(*what, file=seen)
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    note("began", os.environ.get("PYTEST_XDIST_WORKER"), item.nodeid)
+    yield
+    note("ended", os.environ.get("PYTEST_XDIST_WORKER"), item.nodeid)
+"""
+
 Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def seen(folder: Path) -> list[list[str]]:
+    """``began`` or ``ended``, the worker, and the test."""
+    return [line.split(" ") for line in (folder / "seen").read_text().splitlines()]
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    """Writes test files, by name, and runs all of them with pytest and its plugins from here; ``seen`` has each test and its worker."""
+    """Writes test files, by name, and runs all of them with pytest and its plugins from here."""
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --import-mode=importlib\n")
-    (tmp_path / "conftest.py").write_text(
-        "import os, pathlib\n"
-        "def pytest_runtest_call(item):\n"
-        f"    with open({str(tmp_path / 'seen')!r}, 'a') as seen:\n"
-        "        seen.write(f\"{os.environ.get('PYTEST_XDIST_WORKER')} {item.nodeid}\\n\")\n"
-    )
+    (tmp_path / "conftest.py").write_text(WITNESS)
 
     def ran(files: dict[str, str], *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         for name, text in files.items():
@@ -50,12 +64,42 @@ def test_what_shares_one_thing_runs_in_one_worker_and_the_longest_begin(run: Run
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "21 passed" in done.stdout
-    seen = [line.split(" ") for line in (tmp_path / "seen").read_text().splitlines()]
-    runs = [[test for who, test in seen if who == worker] for worker in ("gw0", "gw1")]
+    runs = [[test for what, who, test in seen(tmp_path) if (what, who) == ("began", worker)] for worker in ("gw0", "gw1")]
     for group in {scheduling.group_of(file) for file in files}:
         whole = [f"{file}::test_{name}" for file in files if scheduling.group_of(file) == group for name in ("one", "two", "three")]
         assert [run[run.index(whole[0]) :][: len(whole)] for run in runs if whole[0] in run] == [whole]
     assert {scheduling.group_of(run[0]) for run in runs} == {"the cluster", "the images"}
+
+
+ALONE = "tests/wire/test_limiter.py"
+THE_LAST = [(what, f"{ALONE}::test_{name}") for name in ("one", "two", "three") for what in ("began", "ended")]
+
+
+@pytest.mark.parametrize("others", [1, 5])
+def test_what_needs_the_machine_for_itself_waits_for_all_others_and_is_still_run(run: Run, tmp_path: Path, others: int) -> None:
+    files = {f"tests/unit/test_{number}.py": f"import time\ndef test_it(): time.sleep({number % 3 / 4})\n" for number in range(others)}
+    done = run({ALONE: PASS, **files}, "-n", "3")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f" {others + 3} passed in " in done.stdout.splitlines()[-1]
+    assert [(what, test) for what, _, test in seen(tmp_path)][-6:] == THE_LAST
+
+
+def test_what_a_worker_that_died_had_left_runs_as_well_and_still_before_what_runs_alone(run: Run, tmp_path: Path) -> None:
+    dies = """
+import os, pathlib
+once = pathlib.Path(__file__).with_name("once")
+def test_it():
+    if not once.exists():
+        once.touch()
+        os._exit(9)
+"""
+    done = run({ALONE: PASS, "tests/unit/test_a.py": dies + PASS, "tests/unit/test_b.py": PASS}, "-n", "2")
+
+    assert done.returncode == 1, "the test in which it died has failed"
+    assert "crashed while running 'tests/unit/test_a.py::test_it'" in done.stdout
+    assert len({test for what, _, test in seen(tmp_path) if what == "ended"}) == 10
+    assert [(what, test) for what, _, test in seen(tmp_path)][-6:] == THE_LAST
 
 
 def test_figures_that_workers_noted_are_printed_once_by_the_run_and_its_last_line_is_pytests(run: Run) -> None:
@@ -94,6 +138,8 @@ def test_several_workers_do_not_empty_one_redis_over_each_other(run: Run) -> Non
     assert "KAYAN_TEST_REDIS_URL" in several.stderr
 
 
-@pytest.mark.parametrize("named", [*scheduling.TOGETHER, *scheduling.LONGEST])
+@pytest.mark.parametrize("named", [*scheduling.TOGETHER, *scheduling.TO_THE_MILLISECOND, *scheduling.LONGEST])
 def test_groups_are_named_after_what_there_is(named: str) -> None:
-    assert named in scheduling.TOGETHER.values() or (PROJECT / named).exists() or list(PROJECT.glob(f"{named}*"))
+    file, _, function = named.partition("::")
+    assert file in scheduling.TOGETHER.values() or list(PROJECT.glob(f"{file.rstrip('/')}*"))
+    assert not function or f"def {function}(" in (PROJECT / file).read_text()
