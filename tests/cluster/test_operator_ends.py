@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import figures
 import pytest
 import redis_process
 from cluster import timings
@@ -153,7 +154,7 @@ def test_scalers_that_come_and_go_leave_nothing_in_the_operator(
         stage.namespace.kubectl("delete", "queuescalers", *names, "--wait=false")
         until(lambda: not known(operator, "churn-"), 60, what="none of them is seen to any more", every=0.5)
         sizes.append(size_mb(operator))
-    timings.taken["memory of an operator after each 50 scalers"] = ", ".join(f"{size:.0f}" for size in sizes) + " MB"
+    figures.note(timings.HEADING, "memory of an operator after each 50 scalers", ", ".join(f"{size:.0f}" for size in sizes) + " MB")
     assert sizes[-1] - sizes[1] < MOST_GROWTH_MB, sizes
     assert "churn-" not in (operator.page("/metrics") or ""), "figures of scalers that are gone"
     with server.client() as client:

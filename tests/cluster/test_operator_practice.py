@@ -97,7 +97,8 @@ def test_a_leader_that_is_told_to_stop_hands_over_at_once_and_its_successor_lets
     took = until_it_leads(other, 15, begun)
     timings.note("leadership handed over", took)
     assert took < DURATION_SECONDS / 2, "the Lease was not given back: its time had to run out"
-    assert leader.stop() == 0
+    assert leader.process
+    assert leader.process.wait(15) == 0
     [elected] = moments(other, "leader.elected")
     for name in ("calm", "lull"):
         stage.until_replicas(name, 0, 40)
