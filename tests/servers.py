@@ -20,7 +20,7 @@ import shutil
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -308,3 +308,13 @@ def one_at_a_time(name: str) -> Iterator[None]:
     with (folder / f".{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def once_a_run(name: str, folders: pytest.TempPathFactory, act: Callable[[], None]) -> None:
+    """Do something that is there for all workers of a run: the first one does it, the others wait. What failed is tried again."""
+    folder = folders.getbasetemp()
+    done = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / f"{name}.done"
+    with one_at_a_time(name):
+        if not done.exists():
+            act()
+            done.touch()

@@ -16,7 +16,7 @@ from chart.rendered import CHART
 from cluster import timings
 from cluster.kube import Namespace, run
 from cluster.release import Release, only
-from servers import PROJECT, missing
+from servers import PROJECT, missing, once_a_run
 
 FAMILIES = ("media", "messaging", "analytics", "maintenance", "operator")
 LOAD = "KAYAN_TEST_CLUSTER_LOAD"
@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> None:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The cluster answers, and has the images: KAYAN_TEST_CLUSTER_LOAD is the command that brings local images into it."""
     for tool, remedy in (("kubectl", "install kubectl"), ("helm", "install helm"), ("docker", "install Docker")):
         if shutil.which(tool) is None:
@@ -42,6 +42,10 @@ def cluster() -> None:
         missing(f"the cluster of KUBECONFIG does not answer: {answer.stderr.strip()[-300:]}")
     if not os.environ.get(LOAD):
         missing(f"{LOAD} is not set: the command that brings local images into the cluster, `kind load docker-image`, say")
+    once_a_run("cluster-images", tmp_path_factory, _bring_images)
+
+
+def _bring_images() -> None:
     run("make", "--directory", str(PROJECT), "images", timeout=1500)
     images = _images(VERSION)
     for image in images:

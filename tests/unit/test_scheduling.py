@@ -71,6 +71,27 @@ def test_what_shares_one_thing_runs_in_one_worker_and_the_longest_begin(run: Run
     assert {scheduling.group_of(run[0]) for run in runs} == {"the cluster", "the images"}
 
 
+def test_what_is_there_for_all_workers_is_done_by_one_of_them_and_again_after_a_failure(run: Run, tmp_path: Path) -> None:
+    text = """
+import pathlib, servers
+folder = pathlib.Path(__file__).parent.parent
+
+def act():
+    with (folder / "acts").open("a") as acts:
+        acts.write("+")
+    assert (folder / "acts").read_text() != "+", "fails the first time"
+
+def test_it(tmp_path_factory, monkeypatch):
+    monkeypatch.setattr(servers, "BUILD", folder)
+    servers.once_a_run("act", tmp_path_factory, act)
+"""
+    outcomes = [run({f"tests/unit/test_{name}.py": text for name in "abcd"}, *arguments).stdout.splitlines()[-1]
+                for arguments in (("-n", "2"), ("-n", "2"), ())]  # fmt: skip
+    assert " 1 failed, 3 passed in " in outcomes[0]
+    assert [" 4 passed in " in outcome for outcome in outcomes[1:]] == [True, True]
+    assert (tmp_path / "tests/acts").read_text() == "++" + "+" + "+"
+
+
 ALONE = "tests/wire/test_limiter.py"
 THE_LAST = [(what, f"{ALONE}::test_{name}") for name in ("one", "two", "three") for what in ("began", "ended")]
 
