@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 from bench.operated import cluster as of_the_bench
+from bench.operated.parts import measured
+from bench.results import Row
+from bench.stage import stage
 from cluster.kube import run, until
 from servers import UnavailableError, missing
 from wire import node_packages
@@ -68,6 +71,20 @@ def test_a_tiny_run_leaves_one_file_with_every_row_and_nothing_in_the_cluster(tm
     samples = json.loads((tmp_path / "samples" / "operator.json").read_text())
     assert {one["name"] for one in samples} == set(rows)
     assert len(next(one for one in samples if one["name"].startswith("one of 12 scalers"))["ours"]) > 5
+
+
+async def test_a_part_that_does_not_come_to_pass_is_a_note_and_takes_no_other_part_with_it() -> None:
+    async def hopeless() -> list[Row]:
+        raise TimeoutError("not within 30 s: every queue with a job has a pod")
+
+    async def fine() -> list[Row]:
+        return [Row("fine", "ms", [1.0])]
+
+    with stage(jobs=1, rounds=1, seconds=1, profile=False) as place:
+        rows = [*await measured(place, "wakes", hopeless()), *await measured(place, "flood", fine())]
+
+    assert [row.name for row in rows] == ["fine"]
+    assert place.notes == ["wakes: not measured: not within 30 s: every queue with a job has a pod"]
 
 
 @pytest.mark.usefixtures("nothing_left")

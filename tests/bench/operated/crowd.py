@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bench.operated import cluster, external, keda
 from bench.operated.cluster import Crowd
 from bench.operated.operator import Operator, Used, operating
+from bench.operated.parts import measured
 from bench.operated.producer import Producer
 from bench.operated.reaction import Waking, decided_ms
 from bench.operated.watching import Deployments, Scalers
@@ -69,12 +70,13 @@ async def run(stage: Stage) -> list[Row]:
             queues = _Queues.of(names, WAKES_A_ROUND * stage.rounds)
             place = _Place(stage, namespace.name, client, operator, deployments, scalers, queues)
             rows = await _start(place, names)
-            rows += await _at_rest(place)
+            rows += await measured(stage, "at rest", _at_rest(place))
             async with Producer(stage.url) as producer:
-                rows += await _wakes(place, producer)
-                rows += await _at_work(place)
-                rows += await _flood(place, producer)
-            rows += await external.run(stage, namespace, client, operator, queues.published, scalers)
+                rows += await measured(stage, "wakes", _wakes(place, producer))
+                rows += await measured(stage, "at work", _at_work(place))
+                rows += await measured(stage, "flood", _flood(place, producer))
+            metrics = external.run(stage, namespace, client, operator, queues.published, scalers)
+            rows += await measured(stage, "external metrics", metrics)
     return rows
 
 

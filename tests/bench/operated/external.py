@@ -37,7 +37,7 @@ _BY_KUBE_APISERVER_PER_SECOND = 50
 _GOAL_MS = 10
 _WINDOW_SECONDS = 10.0
 _PATIENCE_SECONDS = 300.0
-_READY_SECONDS = 120.0
+_READY_SECONDS = 300.0
 _PATH = "/apis/external.metrics.k8s.io/v1beta1/namespaces/{}/" + DESIRED_REPLICAS + "?labelSelector=" + QUEUE_SCALER_LABEL + "%3D{}"
 
 Ask = Callable[[str], Awaitable[bytes]]

@@ -10,6 +10,7 @@ import asyncio
 import os
 
 from bench.operated import alone, cluster, crowd, keda, trace
+from bench.operated.parts import measured
 from bench.results import Row
 from bench.stage import Stage
 
@@ -30,7 +31,9 @@ async def run(stage: Stage) -> list[Row]:
     loads: list[float] = []
     weighing = asyncio.create_task(_weigh(loads))
     try:
-        rows = [*await alone.run(stage), *await crowd.run(stage), *await asyncio.to_thread(trace.run, stage)]
+        rows = await measured(stage, "one scaler", alone.run(stage))
+        rows += await measured(stage, "many scalers", crowd.run(stage))
+        rows += await asyncio.to_thread(trace.run, stage)
     finally:
         weighing.cancel()
     return [*rows, Row(f"load average of this machine, which has {os.cpu_count()} cores", "", loads)]
