@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import pytest
-from boxes import VERSION
 from cluster import load, registration, timings
 from cluster.kube import Namespace, Object, run, until
 from cluster.release import Release, only
@@ -19,21 +15,9 @@ from cluster.scaling import Stage, deployment, install_definitions, scaler
 from kayan_operator.hpa import METRIC
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
-from slow_worker import PROCESSOR
 
 EMAIL = "email"
 BRISK = {"cooldown": "5s", "scaleDown": {"stabilization": "2s"}}
-SCALE_INS = 100
-
-START = """
-import os, sys
-from kayan_workers.processors.table import Role
-from kayan_workers.settings import Settings
-from kayan_workers.worker import run_worker
-
-ROLE = Role(name="slow", queue=os.environ["QUEUE"], family="maintenance", label="Slow", concurrency=2, module="slow_processor", spread=True)
-sys.exit(run_worker([ROLE], Settings.from_environment(roles=[ROLE])))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -140,91 +124,6 @@ def test_the_hpa_controller_follows_the_number_and_even_a_step_that_its_toleranc
     stage.until_replicas("many", 15, 60)  # 136 jobs deserve 14, and a tenth more would still find room in 15
     redis.delete("bull:many:wait")
     stage.until_replicas("many", 0, 60)
-
-
-# -- without harm ----------------------------------------------------------------------------------------------------------------
-
-
-class Watcher(threading.Thread):
-    """Sees each pod of some Deployments go, and looks at once whether it has a job."""
-
-    def __init__(self, namespace: Namespace, redis: Redis, queues: dict[str, str]) -> None:
-        super().__init__(daemon=True)
-        self._namespace, self._redis, self._queues = namespace, redis, queues
-        self.gone: dict[str, int] = {}
-        """Pod -> jobs under its name in the moment in which it was told to go."""
-        self._process = subprocess.Popen(
-            ["kubectl", "--namespace", namespace.name, "get", "pods", "--watch", "--output",
-             "jsonpath={.metadata.name} {.metadata.labels.app} {.metadata.deletionTimestamp}{\"\\n\"}"],
-            stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
-
-    def run(self) -> None:
-        assert self._process.stdout
-        for line in self._process.stdout:
-            name, app, *deleted = line.split()
-            if deleted and app in self._queues and name not in self.gone:
-                self.gone[name] = self._jobs_of(name, self._queues[app])
-
-    def stop(self) -> None:
-        self._process.kill()
-
-    def _jobs_of(self, pod: str, queue: str) -> int:
-        ids: Any = self._redis.lrange(f"bull:{queue}:active", 0, -1)
-        locks: Any = self._redis.mget([f"bull:{queue}:{job}:lock" for job in ids]) if ids else []
-        return sum(1 for lock in locks if lock and lock.startswith(f"{pod}/"))
-
-
-def slow_worker(release: Release, name: str, mode: str) -> list[Object]:
-    """A Deployment whose pods run jobs of a queue of its own for as long as the jobs say, and its scaler."""
-    url = f"redis://:{release.password()}@{release.name}-demo-redis:6379/0"
-    made = deployment(name, image=f"kayanlive/workers-maintenance:{VERSION}", command=["python", "/scripts/start.py"])
-    pod = made["spec"]["template"]["spec"]
-    pod["terminationGracePeriodSeconds"] = 60
-    pod["volumes"] = [{"name": "scripts", "configMap": {"name": name}}, {"name": "tmp", "emptyDir": {}}]
-    [container] = pod["containers"]
-    environment = {"QUEUE": name, "REDIS_URL": url, "PYTHONPATH": "/scripts", "KAYAN_GRACE_SECONDS": "45"}
-    container["env"] = [{"name": key, "value": value} for key, value in environment.items()]
-    container["env"].append({"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}})
-    container["volumeMounts"] = [{"name": "scripts", "mountPath": "/scripts"}, {"name": "tmp", "mountPath": "/tmp"}]
-    container["readinessProbe"] = {"httpGet": {"path": "/readyz", "port": 8080}, "periodSeconds": 1}
-    scripts = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name},
-               "data": {"start.py": START, "slow_processor.py": PROCESSOR}}  # fmt: skip
-    follows = scaler(name, mode=mode, maxReplicas=12, scaleDown={"stabilization": "1s"}, cooldown="3s")
-    follows["spec"]["target"] = {"jobsPerReplica": 2}
-    return [scripts, made, follows]
-
-
-@pytest.mark.timeout(1800)
-async def test_scale_ins_under_load_interrupt_no_job(release: Release, stage: Stage, redis: Redis) -> None:
-    """Long jobs and short ones in waves, on a Deployment in mode hpa and on one in mode direct."""
-    queues = {"slow-hpa": "slow-hpa", "slow-direct": "slow-direct"}
-    for name, mode in (("slow-hpa", "hpa"), ("slow-direct", "direct")):
-        stage.apply(*slow_worker(release, name, mode))
-    stage.until_seen(*queues)
-    watcher = Watcher(release.namespace, redis, queues)
-    watcher.start()
-    ids: dict[str, list[str]] = {name: [] for name in queues}
-    began = time.monotonic()
-    async with load.producer(release, *queues) as bull:
-        while len(watcher.gone) < SCALE_INS and time.monotonic() - began < 1500:
-            for name in queues:
-                jobs = [{"seconds": seconds} for seconds in (25.0, 12.0, 6.0, *([0.3, 1.5] * 10))]
-                ids[name] += await load.add_many(bull, name, jobs)
-            ends = time.monotonic() + 40
-            until(lambda ends=ends: time.monotonic() > ends or max(map(stage.replicas, queues)) <= 1, 60, what="the wave is over", every=1)
-        until(lambda: not any(load.not_completed(redis, name, ids[name]) for name in queues), 120, what="all jobs are done")
-    for name in queues:
-        stage.until_replicas(name, 0, 120)
-    watcher.stop()
-    timings.note(f"{len(watcher.gone)} pods scaled in under load", time.monotonic() - began)
-    assert len(watcher.gone) >= SCALE_INS
-    assert {pod: jobs for pod, jobs in watcher.gone.items() if jobs} == {}
-    assert metric(release, "kayan_jobs_interrupted_by_scaling_total") == 0
-    for name in queues:
-        assert load.stalled(redis, name, ids[name]) == []
-        again = [job for job in ids[name] if int(redis.hget(f"bull:{name}:{job}", "attemptsMade") or 0) > 1]  # type: ignore[arg-type]
-        assert again == []
 
 
 # -- the operator itself ---------------------------------------------------------------------------------------------------------
