@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import tempfile
 from collections.abc import Callable
@@ -57,11 +58,18 @@ class Listener:
     async def start(self) -> None:
         """Listen; a certificate is presented already. Raises OSError when the port cannot be had."""
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port, ssl_context=self._door).start()
+        await web.SockSite(self._runner, _socket(self._host, self._port), ssl_context=self._door).start()
 
     async def stop(self) -> None:
         """Take no more connections, finish the answers under way, and close them all."""
         await self._runner.cleanup()
+
+
+def _socket(host: str | None, port: int) -> socket.socket:
+    """One for both families of addresses where it can be: two would be given two ports where 0 is asked for."""
+    if host is None and socket.has_dualstack_ipv6():
+        return socket.create_server(("", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    return socket.create_server((host or "", port), family=socket.AF_INET6 if ":" in (host or "") else socket.AF_INET)
 
 
 def is_current(request: web.BaseRequest) -> bool:

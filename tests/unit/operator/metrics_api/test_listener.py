@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -30,10 +31,12 @@ async def who(request: web.Request) -> web.Response:
 
 
 @asynccontextmanager
-async def listening(first: Material, untrusted: Callable[[], None] = lambda: None) -> AsyncIterator[Listener]:
+async def listening(
+    first: Material, untrusted: Callable[[], None] = lambda: None, host: str | None = "127.0.0.1"
+) -> AsyncIterator[Listener]:
     application = web.Application()
     application.router.add_get("/", who)
-    listener = Listener(application, host="127.0.0.1", port=0, untrusted=untrusted)
+    listener = Listener(application, host=host, port=0, untrusted=untrusted)
     listener.present(first.chain)
     await listener.start()
     try:
@@ -42,9 +45,10 @@ async def listening(first: Material, untrusted: Callable[[], None] = lambda: Non
         await listener.stop()
 
 
-async def asked(listener: Listener, context: ssl.SSLContext) -> str:
+async def asked(listener: Listener, context: ssl.SSLContext, address: str = "localhost") -> str:
     """The name that our certificate has over there, on a new connection."""
-    async with session(context) as client, client.get(f"https://localhost:{listener.port}/") as response:
+    url = f"https://{address}:{listener.port}/"
+    async with session(context) as client, client.get(url, server_hostname="localhost") as response:
         return str((await response.json())["name"])
 
 
@@ -54,6 +58,13 @@ async def test_strict_clients_verify_it_with_the_bundle_and_with_no_other() -> N
         assert await asked(listener, client_context(trusting=ours.bundle.decode())) == ""
         with pytest.raises(aiohttp.ClientConnectorCertificateError):
             await asked(listener, client_context(trusting=others.bundle.decode()))
+
+
+async def test_one_port_is_listened_on_at_the_addresses_of_both_families() -> None:
+    ours = material()
+    async with listening(ours, host=None) as listener:
+        for address in ("127.0.0.1", "[::1]") if socket.has_dualstack_ipv6() else ("127.0.0.1",):
+            assert await asked(listener, client_context(trusting=ours.bundle.decode()), address) == ""
 
 
 async def test_a_client_is_known_by_its_certificate_and_welcome_without_one(front_proxy_ca: trustme.CA) -> None:
@@ -187,6 +198,7 @@ async def test_no_session_is_taken_up_again(front_proxy_ca: trustme.CA) -> None:
 
 def test_it_is_the_same_on_uvloop(front_proxy_ca: trustme.CA, stranger_ca: trustme.CA) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(test_one_port_is_listened_on_at_the_addresses_of_both_families())
         runner.run(test_other_authorities_hold_for_the_next_connection(front_proxy_ca, stranger_ca))
         runner.run(test_a_certificate_of_a_stranger_is_refused_and_noticed(front_proxy_ca, stranger_ca))
         runner.run(test_an_old_connection_gets_its_answer_knows_that_it_is_old_and_is_closed())
