@@ -174,6 +174,11 @@ cleanup: {family: maintenance, queue: cleanup, slots: 1, batch: 1}
 {{- $scaled := dict }}
 {{- range $name, $worker := include "kayan.workers" . | fromYaml }}
 {{- if and (include "kayan.operator" $) $worker.scaling.enabled }}
+{{- if include "kayan.demo" $ }}
+{{- $most := max (int64 $.Values.demo.maxReplicas) (int64 $worker.scaling.minReplicas) }}
+{{- range $worker.scaling.schedule }}{{ $most = max $most (int64 .minReplicas) }}{{ end }}
+{{- $_ := set $worker.scaling "maxReplicas" (min $most (int64 $worker.scaling.maxReplicas)) }}
+{{- end }}
 {{- $_ := set $scaled $name $worker }}
 {{- end }}
 {{- end }}

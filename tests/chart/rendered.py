@@ -93,14 +93,15 @@ EVERYTHING: Object = {
     "development": {"syncSources": True},
 }
 
-OPERATOR: Object = {**STORES, "operator": {"enabled": True}}
+UNSCALED: Object = {"operator": {"enabled": False}}
+"""Each worker has the number of pods that the values say."""
 
-NAMESPACED: Object = {**STORES, "operator": {"enabled": True, "mode": "direct", "clusterRoles": False}}
+NAMESPACED: Object = {**STORES, "operator": {"mode": "direct", "clusterRoles": False}}
 """What needs no rights beyond the release's namespace."""
 
 SCALED: Object = {
     "operator": {
-        "enabled": True, "mode": "advisory", "replicas": 3, "namespaces": ["default"], "extraTargets": ["reports"], "logLevel": "debug",
+        "mode": "advisory", "replicas": 3, "namespaces": ["default"], "extraTargets": ["reports"], "logLevel": "debug",
         "metricsApi": {"port": 8443},
         "moreRedis": {
             "eu-2": {"secretName": "redis-eu", "keys": {"REDIS_URL": "url"}, "tlsSecretName": "redis-eu-tls", "ports": [6380, 26379]},
@@ -138,11 +139,11 @@ SCALED: Object = {
 
 SETS: Mapping[str, Object] = {
     "no values": {},
+    "no values, without the operator": UNSCALED,
     "plain values": PLAIN,
     "a Secret of one's own": STORES,
-    "External Secrets": EXTERNAL,
-    "everything": EVERYTHING,
-    "operator": OPERATOR,
+    "External Secrets": merged(EXTERNAL, UNSCALED),
+    "everything, without the operator": merged(EVERYTHING, UNSCALED),
     "operator in its namespace alone": NAMESPACED,
     "operator and everything": merged(EVERYTHING, SCALED),
 }

@@ -14,7 +14,7 @@ import pytest
 import servers
 from chart import schemas
 from chart.clusters import kubernetes_with_our_kinds
-from chart.rendered import CHART, OPERATOR, SETS, STORES, Chart, Object, merged, render
+from chart.rendered import CHART, SETS, STORES, UNSCALED, Chart, Object, merged, render
 from cluster.kube import Namespace
 
 OF_OTHERS = {"PodMonitor", "PrometheusRule", "ExternalSecret"}
@@ -65,7 +65,7 @@ def test_every_object_fits_the_schema_of_its_kind(known: Path, chart: Chart) -> 
     ("replicas: 1", "replicas: one"), ("maxUnavailable: 1", "maxUnavailable: []"), ("podSelector:", "podSelectors:"),
 ])  # fmt: skip
 def test_a_misspelled_field_would_be_found(known: Path, right: str, wrong: str) -> None:
-    text = render(STORES).text
+    text = render(merged(STORES, UNSCALED)).text
     assert right in text
 
     counted, found = kubeconform(known, text.replace(right, wrong, 1))
@@ -99,7 +99,7 @@ def test_a_namespace_for_restricted_pods_admits_every_object_and_every_pod_witho
 
 def test_a_release_of_an_odd_name_is_taken_as_well(restricted: Namespace) -> None:
     odd = {"workers": {"on": {"family": "analytics", "roles": ["analytics"]}, "analytics": None}, "commonLabels": {"number": "1e3"}}
-    chart = render(merged(STORES, odd), namespace=restricted.name, release="1e3")
+    chart = render(merged(STORES, UNSCALED, odd), namespace=restricted.name, release="1e3")
     restricted.apply(*chart.of("ServiceAccount"))
 
     assert tried(restricted, "apply", list(chart.objects)) == ""
@@ -132,12 +132,12 @@ def without_pods(chart: Chart) -> list[Object]:
 
 
 def test_the_demos_password_is_kept_over_upgrades(restricted: Namespace) -> None:
-    first = render({}, namespace=restricted.name, release="kept")
+    first = render(UNSCALED, namespace=restricted.name, release="kept")
     [secret] = first.of("Secret")
     installed = {"meta.helm.sh/release-name": "kept", "meta.helm.sh/release-namespace": restricted.name}
     restricted.apply(merged(secret, {"metadata": {"annotations": installed}}))
 
-    upgraded = render({}, "--dry-run=server", namespace=restricted.name, release="kept")
+    upgraded = render(UNSCALED, "--dry-run=server", namespace=restricted.name, release="kept")
 
     assert upgraded.of("Secret") == [secret]
     assert {pod.of: pod for pod in upgraded.pods()} == {pod.of: pod for pod in first.pods()}, "so that the stores keep what they hold"
@@ -161,7 +161,7 @@ def commands(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if re.match(r" *(kubectl|helm) ", line)]
 
 
-@pytest.mark.parametrize("values", [{}, STORES], ids=["demo", "real stores"])
+@pytest.mark.parametrize("values", [UNSCALED, merged(STORES, UNSCALED)], ids=["demo", "real stores"])
 def test_the_notes_name_commands_that_work_and_look_at_the_workers_of_this_release(tmp_path: Path, values: Object) -> None:
     text = notes(values, tmp_path / "charts", "live")
 
@@ -176,15 +176,15 @@ def test_the_notes_name_commands_that_work_and_look_at_the_workers_of_this_relea
 
 
 def test_with_the_operator_the_notes_say_what_it_scales_and_how_to_see_it(tmp_path: Path) -> None:
-    text = notes(OPERATOR, tmp_path / "scaling", "live")
+    text = notes(STORES, tmp_path / "scaling", "live")
     assert "The operator scales analytics, asset, cleanup, email, notification, thumbnail, variant, by their backlog." in text
     assert "kubectl --namespace live get queuescalers" in commands(text)
     [described] = [shlex.split(command)[-1] for command in commands(text) if "describe" in command]
-    assert described in {found["metadata"]["name"] for found in render(OPERATOR).of("QueueScaler")}
-    assert "only says how it would scale" in notes(merged(OPERATOR, {"operator": {"mode": "advisory"}}), tmp_path / "advisory", "live")
+    assert described in {found["metadata"]["name"] for found in render(STORES).of("QueueScaler")}
+    assert "only says how it would scale" in notes(merged(STORES, {"operator": {"mode": "advisory"}}), tmp_path / "advisory", "live")
 
 
-@pytest.mark.parametrize("values", [{}, OPERATOR], ids=["demo", "operator"])
+@pytest.mark.parametrize("values", [UNSCALED, {}], ids=["without the operator", "demo"])
 def test_kubectl_understands_the_commands_of_the_notes(tmp_path: Path, restricted: Namespace, values: Object) -> None:
     for command in commands(notes(values, tmp_path / "charts", restricted.name)):
         if command.startswith("kubectl") and "describe" not in command:

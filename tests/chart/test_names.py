@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from chart.rendered import EVERYTHING, OPERATOR, SCALED, STORES, Chart, Object, merged, named, render
+from chart.rendered import EVERYTHING, SCALED, STORES, UNSCALED, Chart, Object, merged, named, render
 
 SELECTING = {"app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/component"}
 COMMON = SELECTING | {"app.kubernetes.io/version", "app.kubernetes.io/part-of", "app.kubernetes.io/managed-by", "helm.sh/chart"}
@@ -125,7 +125,8 @@ def test_the_release_and_its_namespace_may_be_called_what_they_like() -> None:
     assert renamed.workers()["email"]["metadata"]["name"] == "kayan-fleet-email"
 
 
-@pytest.mark.parametrize(("stores", "fullname"), [({}, "null"), (EVERYTHING, "1234"), (OPERATOR, "on")], ids=["demo", "all", "operator"])
+@pytest.mark.parametrize(("stores", "fullname"), [({}, "null"), (merged(EVERYTHING, UNSCALED), "1234"), (STORES, "on")],
+                         ids=["demo", "all", "operator"])
 def test_what_yaml_takes_for_a_number_or_a_switch_stays_a_text(stores: Object, fullname: str) -> None:
     odd = {
         "fullnameOverride": fullname, "commonLabels": {"a": "1e3", "b": "null"}, "images": {"pullSecrets": ["0x1f"]},
@@ -145,7 +146,7 @@ def test_what_yaml_takes_for_a_number_or_a_switch_stays_a_text(stores: Object, f
 
 
 def test_large_numbers_stay_whole_numbers(tmp_path: Path) -> None:
-    values = merged(STORES, {
+    values = merged(STORES, UNSCALED, {
         "workerDefaults": {"replicas": 1_000_000, "graceSeconds": 86_400, "livenessProbe": {"failureThreshold": 1_000_000},
                            "podDisruptionBudget": {"maxUnavailable": 1_000_000}, "codec": {"memoryMb": 1_000_000}},
         "cleanups": {"activeDeadlineSeconds": 10_000_000, "failedJobsHistoryLimit": 1_000_000},
@@ -162,8 +163,8 @@ def test_large_numbers_stay_whole_numbers(tmp_path: Path) -> None:
     assert chart.of("CronJob")[0]["spec"]["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 10_000_000
     [ping] = chart.of("Pod")
     assert ping["spec"]["containers"][0]["args"][-1] == "1000000s"
-    [also] = {spec["spec"]["replicas"] for spec in render(STORES, "--set", "workerDefaults.replicas=1000000").workers().values()}
-    assert also == 1_000_000
+    told = render(merged(STORES, UNSCALED), "--set", "workerDefaults.replicas=1000000")
+    assert {spec["spec"]["replicas"] for spec in told.workers().values()} == {1_000_000}
 
 
 def test_no_two_kinds_of_pods_have_the_same_component(chart: Chart) -> None:

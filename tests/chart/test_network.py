@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator
 
 import pytest
-from chart.rendered import EVERYTHING, NAMESPACED, OPERATOR, PLAIN, SCALED, STORES, Chart, Object, merged, render
+from chart.rendered import EVERYTHING, NAMESPACED, PLAIN, SCALED, STORES, UNSCALED, Chart, Object, merged, render
 from kayan_workers.processors.table import DATABASE, MAIL, ROLES, STORAGE
 
 FAMILY = "workers.kayanlive.com/family"
@@ -82,8 +82,8 @@ def test_a_family_reaches_redis_and_just_what_the_table_says_it_needs(family: st
 
 
 @pytest.mark.parametrize(("values", "expected"), [
-    (OPERATOR, {6379, 443, 6443}),
-    (merged(OPERATOR, {"networkPolicy": {"apiServer": {"ports": [8443]}, "redis": {"ports": [6390]}}}), {6379, 6390, 443, 6443, 8443}),
+    (STORES, {6379, 443, 6443}),
+    (merged(STORES, {"networkPolicy": {"apiServer": {"ports": [8443]}, "redis": {"ports": [6390]}}}), {6379, 6390, 443, 6443, 8443}),
     (SCALED, {6379, 443, 6443, 6380, 26379}),
 ])  # fmt: skip
 def test_the_operator_reaches_redis_and_the_kubernetes_api_alone(values: Object, expected: set[int]) -> None:
@@ -95,7 +95,7 @@ def test_the_operator_reaches_redis_and_the_kubernetes_api_alone(values: Object,
 
 def test_where_the_kubernetes_api_and_other_redis_servers_are_can_be_said() -> None:
     control_plane, elsewhere = [{"ipBlock": {"cidr": "172.16.0.2/32"}}], [{"ipBlock": {"cidr": "10.7.0.0/16"}}]
-    chart = render(merged(OPERATOR, {
+    chart = render(merged(STORES, {
         "networkPolicy": {"apiServer": {"to": control_plane}},
         "operator": {"moreRedis": {"eu": {"secretName": "eu", "ports": [7000], "to": elsewhere}}},
     }))  # fmt: skip
@@ -107,7 +107,7 @@ def test_where_the_kubernetes_api_and_other_redis_servers_are_can_be_said() -> N
 def test_the_api_server_reaches_the_operators_metrics_from_anywhere_and_where_it_serves_none_nobody_does() -> None:
     open_to_all = {"ports": [{"port": "metrics-api"}]}
     health = {"ports": [{"port": "health"}], "from": [{"namespaceSelector": {}}]}
-    for chart, expected in ((render(OPERATOR), [health, open_to_all]), (render(NAMESPACED), [health])):
+    for chart, expected in ((render(STORES), [health, open_to_all]), (render(NAMESPACED), [health])):
         assert list(rules(chart, labels_of(chart, "operator"), "ingress")) == expected
 
 
@@ -202,7 +202,7 @@ def test_more_ways_out_can_be_opened() -> None:
 
 
 def test_the_demo_reaches_its_own_stores_and_they_reach_nothing() -> None:
-    chart = render({})
+    chart = render(UNSCALED)
     stores = {found["metadata"]["name"]: found["spec"] for found in chart.of("Service")}
     assert len(stores) == 3
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from chart.rendered import EVERYTHING, OPERATOR, STORES, Chart, RefusedError, merged, named, render
+from chart.rendered import EVERYTHING, STORES, UNSCALED, Chart, RefusedError, merged, named, render
 from kayan_workers.processors.table import ROLES
 
 FAMILIES = {role.name: role.family for role in ROLES}
@@ -118,12 +118,13 @@ def test_a_drain_takes_pods_of_a_worker_one_after_the_other_and_is_never_stopped
 
 
 def test_where_something_scales_the_workers_the_chart_says_no_number() -> None:
-    for name, worker in render(merged(OPERATOR, {"workerDefaults": {"replicas": 3}})).workers().items():
+    for name, worker in render(merged(STORES, {"workerDefaults": {"replicas": 3}})).workers().items():
         assert "replicas" not in worker["spec"], name
 
 
 def test_where_nothing_scales_them_each_has_the_number_it_was_given() -> None:
-    chart = render(merged(STORES, {"workerDefaults": {"replicas": 3}, "workers": {"email": {"replicas": 0}, "asset": {"replicas": 7}}}))
+    numbers = {"workerDefaults": {"replicas": 3}, "workers": {"email": {"replicas": 0}, "asset": {"replicas": 7}}}
+    chart = render(merged(STORES, UNSCALED, numbers))
 
     replicas = {name: worker["spec"]["replicas"] for name, worker in chart.workers().items()}
     assert replicas == dict.fromkeys(FAMILIES, 3) | {"email": 0, "asset": 7}
@@ -356,7 +357,7 @@ def test_a_family_runs_as_its_own_account_or_as_one_that_is_there_already() -> N
         "analytics": {"create": False, "name": "counters"},
         "maintenance": {"create": False},
     }
-    chart = render(merged(STORES, {"serviceAccounts": accounts, "commonAnnotations": {"contact": "platform"}}))
+    chart = render(merged(STORES, UNSCALED, {"serviceAccounts": accounts, "commonAnnotations": {"contact": "platform"}}))
 
     made = {account["metadata"]["name"]: account["metadata"].get("annotations") for account in chart.of("ServiceAccount")}
     assert made == {"kayan-kayan-workers-media": {"contact": "platform", **role}, "mailers": {"contact": "platform"}}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import pytest
 from chart.clusters import kubernetes_with_our_kinds
-from chart.rendered import CHART, EVERYTHING, NAMESPACED, OPERATOR, SCALED, STORES, Chart, Object, RefusedError, merged, named, render
+from chart.rendered import CHART, EVERYTHING, NAMESPACED, SCALED, STORES, Chart, Object, RefusedError, merged, named, render
 from cluster.kube import Namespace
 
 NAME = "kayan-kayan-workers-operator"
@@ -55,7 +55,7 @@ def writing(chart: Chart) -> set[Right]:
 
 
 def test_the_operator_may_patch_the_scale_of_its_own_deployments_and_nothing_else_of_them() -> None:
-    of_deployments = {right for right in writing(render(OPERATOR)) if "deployments" in right.resource}
+    of_deployments = {right for right in writing(render(STORES)) if "deployments" in right.resource}
 
     assert of_deployments == {
         Right("live", verb, "deployments/scale.apps", name) for verb in ("patch", "update") for name in DEPLOYMENTS
@@ -63,7 +63,7 @@ def test_the_operator_may_patch_the_scale_of_its_own_deployments_and_nothing_els
 
 
 def test_it_may_write_the_autoscalers_of_these_and_no_others() -> None:
-    found = {right for right in writing(render(OPERATOR)) if right.resource.startswith("horizontal")}
+    found = {right for right in writing(render(STORES)) if right.resource.startswith("horizontal")}
 
     resource = "horizontalpodautoscalers.autoscaling"
     assert found == {Right("live", "create", resource)} | {
@@ -72,7 +72,7 @@ def test_it_may_write_the_autoscalers_of_these_and_no_others() -> None:
 
 
 def test_there_is_nothing_more_that_it_may_write() -> None:
-    others = {right for right in writing(render(OPERATOR)) if right.name not in DEPLOYMENTS}
+    others = {right for right in writing(render(STORES)) if right.name not in DEPLOYMENTS}
 
     assert others == {
         Right("live", "patch", "queuescalers/status.workers.kayanlive.com"),
@@ -90,7 +90,7 @@ def test_there_is_nothing_more_that_it_may_write() -> None:
 
 
 def test_it_reads_what_it_decides_by_and_of_secrets_just_its_own() -> None:
-    reading = rights(render(OPERATOR)) - writing(render(OPERATOR))
+    reading = rights(render(STORES)) - writing(render(STORES))
 
     everything = {right.resource for right in reading if right.name == ANY}
     assert everything == {
@@ -120,14 +120,14 @@ def test_more_deployments_and_other_namespaces_are_those_of_the_values() -> None
 
 
 def test_with_nothing_to_scale_it_may_scale_nothing() -> None:
-    chart = render(merged(OPERATOR, {"workerDefaults": {"scaling": {"enabled": False}}}))
+    chart = render(merged(STORES, {"workerDefaults": {"scaling": {"enabled": False}}}))
 
     assert not chart.of("QueueScaler")
     assert not [right for right in writing(chart) if right.resource.startswith(("deployments", "horizontal")) and right.verb != "create"]
 
 
 def test_kubernetes_own_controller_may_read_the_numbers_and_no_other_metric() -> None:
-    found = rights(render(OPERATOR), "horizontal-pod-autoscaler")
+    found = rights(render(STORES), "horizontal-pod-autoscaler")
 
     assert found == {Right("live", verb, "kayan-desired-replicas.external.metrics.k8s.io") for verb in ("get", "list")}
 
@@ -136,7 +136,7 @@ def test_whoever_may_view_or_edit_a_namespace_may_view_or_edit_what_is_scaled_th
     label = "rbac.authorization.k8s.io/aggregate-to-"
     roles = {
         key.removeprefix(label): role["rules"]
-        for role in render(OPERATOR).of("ClusterRole") for key in role["metadata"]["labels"] if key.startswith(label)
+        for role in render(STORES).of("ClusterRole") for key in role["metadata"]["labels"] if key.startswith(label)
     }  # fmt: skip
 
     assert roles.keys() == {"view", "edit"}
@@ -158,7 +158,7 @@ def namespace() -> Iterator[Namespace]:
 @pytest.fixture(scope="module")
 def granted(namespace: Namespace) -> Namespace:
     """Where the operator has its rights, as far as they lie in the namespace."""
-    chart = render(OPERATOR, namespace=namespace.name)
+    chart = render(STORES, namespace=namespace.name)
     kinds = ("ServiceAccount", "Role", "RoleBinding")
     namespace.apply(*(found for kind in kinds for found in chart.of(kind) if found["metadata"]["namespace"] == namespace.name))
     return namespace
@@ -196,7 +196,7 @@ def with_another_api(folder: Path, name: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("values", [OPERATOR, merged(STORES, SCALED)], ids=["plain", "everything"])
+@pytest.mark.parametrize("values", [STORES, merged(STORES, SCALED)], ids=["plain", "everything"])
 def test_what_is_somebody_elses_is_left_alone_or_refused_with_a_sentence(namespace: Namespace, tmp_path: Path, values: Object) -> None:
     """``v1.apps`` is there in every cluster, and is not ours."""
     folder = with_another_api(tmp_path / "charts", "v1.apps")
@@ -214,7 +214,7 @@ def test_what_is_somebody_elses_is_left_alone_or_refused_with_a_sentence(namespa
 def test_what_nobody_has_is_ours(namespace: Namespace, tmp_path: Path) -> None:
     folder = with_another_api(tmp_path / "charts", "v9.nobody.kayanlive.com")
 
-    chart = render(OPERATOR, "--dry-run=server", namespace=namespace.name, folder=folder)
+    chart = render(STORES, "--dry-run=server", namespace=namespace.name, folder=folder)
 
     assert [found["metadata"]["name"] for found in chart.of("APIService")] == ["v9.nobody.kayanlive.com"]
 
@@ -230,5 +230,5 @@ def test_what_this_release_has_made_stays_its_own_over_upgrades(namespace: Names
     namespace.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "made-by-helm", "annotations": mine}})
 
     for release, ours in (("kayan", True), ("another", False)):
-        chart = render(OPERATOR, "--dry-run=server", namespace=namespace.name, folder=folder, release=release)
+        chart = render(STORES, "--dry-run=server", namespace=namespace.name, folder=folder, release=release)
         assert bool(chart.of("APIService")) is ours

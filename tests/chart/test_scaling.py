@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from chart.definitions import LEAST
-from chart.rendered import EVERYTHING, NAMESPACED, OPERATOR, SCALED, STORES, Chart, Object, Pod, merged, named, render
+from chart.rendered import EVERYTHING, NAMESPACED, SCALED, STORES, UNSCALED, Chart, Object, Pod, RefusedError, merged, named, render
 from kayan_operator.policy import DrainBy, Failure, Fallback, JobsPerReplica, MaxWait, Pace, Policy, Protection, Queue, Window
 from kayan_operator.settings import Settings
 from kayan_operator.spec import read_budget, read_scaler
@@ -16,6 +16,7 @@ from kayan_workers import mounted
 from kayan_workers.processors.table import ROLES
 from kayan_workers.settings import Settings as WorkerSettings
 
+API_VERSION = "workers.kayanlive.com/v1alpha1"
 OURS = "kayan-kayan-workers-"
 OF_SCALING = {"QueueScaler", "FleetBudget", "APIService", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"}
 
@@ -33,7 +34,7 @@ def policy(values: Object, worker: str) -> Policy:
 
 
 def test_every_worker_has_one_that_names_its_deployment_and_the_queues_that_it_works_on_with_their_concurrency() -> None:
-    chart = render(OPERATOR)
+    chart = render(STORES)
 
     found = scalers(chart)
     assert found.keys() == chart.workers().keys()
@@ -50,11 +51,19 @@ def test_a_worker_of_several_queues_has_one_scaler_for_all_of_them() -> None:
     )  # fmt: skip
 
 
+def test_a_demos_workers_have_few_pods_and_never_fewer_than_they_must() -> None:
+    values = {"demo": {"maxReplicas": 3}, "workers": {"email": {"scaling": {"minReplicas": 4}}}}
+
+    most = {name: spec["maxReplicas"] for name, spec in scalers(render(values)).items()}
+    assert most == {role.name: 3 for role in ROLES} | {"email": 4, "cleanup": 1}
+    assert {spec["maxReplicas"] for spec in scalers(render(merged(STORES, values))).values()} == {1, 5, 10, 20}
+
+
 def test_what_nobody_says_is_what_the_definition_would_fill_in() -> None:
     counters = {"family": "analytics", "roles": ["analytics"]}
     plain = LEAST | {"queues": [{"name": "analytics", "concurrency": 2500}]}
 
-    assert policy(merged(OPERATOR, {"workers": {"analytics": None, "counters": counters}}), "counters") == read_scaler(plain)
+    assert policy(merged(STORES, {"workers": {"analytics": None, "counters": counters}}), "counters") == read_scaler(plain)
 
 
 def test_what_the_values_say_is_what_the_operator_understands() -> None:
@@ -76,27 +85,27 @@ def test_what_the_values_say_is_what_the_operator_understands() -> None:
 
 
 def test_each_workers_own_target_takes_the_place_of_the_one_that_all_have() -> None:
-    everybody = merged(OPERATOR, {"workerDefaults": {"scaling": {"target": {"maxWait": "1m"}}}})
+    everybody = merged(STORES, {"workerDefaults": {"scaling": {"target": {"maxWait": "1m"}}}})
     assert {name: read_scaler(spec).target for name, spec in scalers(render(everybody)).items()} == {
         role.name: MaxWait(60) for role in ROLES
     }
     both = {"target": {"jobsPerReplica": 7, "maxWait": "1m", "drainBy": "2h"}}
-    assert policy(merged(OPERATOR, {"workers": {"email": {"scaling": both}}}), "email").target == DrainBy(seconds=7200)
+    assert policy(merged(STORES, {"workers": {"email": {"scaling": both}}}), "email").target == DrainBy(seconds=7200)
 
 
 def test_as_many_pods_as_there_are_slots_for_are_enough_for_heavy_jobs_and_light_ones_take_several_rounds() -> None:
     for role in ROLES:
-        target = policy(OPERATOR, role.name).target
+        target = policy(STORES, role.name).target
         assert isinstance(target, JobsPerReplica)
         rounds = target.jobs / (role.concurrency * role.batch)
         assert (rounds == 1) if role.timeout_seconds > 300 else (1 <= rounds <= 5), role.name
-    assert policy(OPERATOR, "cleanup").max_replicas == 1
+    assert policy(STORES, "cleanup").max_replicas == 1
 
 
 def test_large_and_broken_numbers_stay_what_they_are() -> None:
     scaling = {"target": {"jobsPerReplica": 10_000_000}, "maxReplicas": 10_000, "minReplicas": 10_000, "priority": -1_000_000,
                "scaleUp": {"percent": 0.5}, "failure": {"errorPercent": 12.5, "minJobs": 10_000}, "weights": {"email": 0.001}}
-    found = policy(merged(OPERATOR, {"workers": {"email": {"concurrency": {"email": 1000}, "scaling": scaling}}}), "email")
+    found = policy(merged(STORES, {"workers": {"email": {"concurrency": {"email": 1000}, "scaling": scaling}}}), "email")
 
     assert (found.target, found.max_replicas, found.min_replicas, found.priority) == (JobsPerReplica(1e7), 10_000, 10_000, -1_000_000)
     assert (found.scale_up.percent, found.failure.error_percent, found.failure.min_jobs) == (0.5, 12.5, 10_000)
@@ -117,6 +126,13 @@ def test_budgets_are_those_of_the_values_and_are_found_by_the_scalers_that_share
     caps = {found["metadata"]["name"]: read_budget(found["spec"]) for found in chart.of("FleetBudget")}
     assert caps == {OURS + "media": (30, "replicas"), OURS + "other": (1.5, "cpu"), OURS + "third": (8, "cpu")}
     assert {spec["budgetRef"]["name"] for spec in scalers(chart).values() if "budgetRef" in spec} <= caps.keys()
+
+
+def test_an_upgrade_where_nobody_brought_the_definitions_says_what_to_type_first() -> None:
+    with pytest.raises(RefusedError, match=r"(?s)does not know QueueScalers.*kubectl apply --server-side --filename charts/crds"):
+        render(STORES, "--is-upgrade")
+    for enough in (render(STORES, "--is-upgrade", "--api-versions", API_VERSION), render(merged(STORES, UNSCALED), "--is-upgrade")):
+        assert enough.workers()
 
 
 @pytest.mark.parametrize(("enabled", "says_numbers"), [(False, True), ("false", True), ("external", False)])
@@ -167,7 +183,7 @@ def told(chart: Chart, pod: Pod, machine: Path) -> dict[str, str]:
     return variables
 
 
-@pytest.mark.parametrize("values", [OPERATOR, NAMESPACED, merged(STORES, SCALED)], ids=["plain", "namespaced", "everything"])
+@pytest.mark.parametrize("values", [STORES, NAMESPACED, merged(STORES, SCALED)], ids=["plain", "namespaced", "everything"])
 def test_the_operator_reads_what_it_is_told_and_finds_nothing_odd(tmp_path: Path, values: Object) -> None:
     chart = render(values)
     settings = Settings.from_environment(told(chart, operator(chart), tmp_path))
@@ -199,7 +215,7 @@ def test_what_the_values_say_of_the_operator_is_what_it_understands(tmp_path: Pa
     {"host": "redis", "cluster": True, "queuePrefix": "{bull}"},
 ])  # fmt: skip
 def test_the_operator_looks_at_the_redis_of_the_workers(tmp_path: Path, redis: Object) -> None:
-    chart = render({**OPERATOR, "redis": redis})
+    chart = render({**STORES, "redis": redis})
     sees, works = (
         read(told(chart, pod, tmp_path / folder))
         for read, pod, folder in (
@@ -228,13 +244,13 @@ def test_nothing_that_is_not_its_business_reaches_the_operator() -> None:
     ({"workers": {"email": {"scaling": {"maxReplicas": 9}}}}, False), ({"fleetBudgets": {"media": {"cpu": 4}}}, False),
 ])  # fmt: skip
 def test_the_operator_begins_anew_for_what_it_is_told_at_its_start_and_for_nothing_else(change: Object, is_new: bool) -> None:
-    before, after = (operator(render(values)) for values in (OPERATOR, merged(OPERATOR, change)))
+    before, after = (operator(render(values)) for values in (STORES, merged(STORES, change)))
 
     assert (before.spec != after.spec or before.metadata != after.metadata) is is_new
 
 
 def test_lease_service_secret_rights_and_the_operator_itself_go_by_one_name() -> None:
-    chart = render(OPERATOR)
+    chart = render(STORES)
     name = operator(chart).variables["KAYAN_OPERATOR_NAME"]["value"]
 
     assert chart.one("Deployment", name)["spec"]["replicas"] == 2
@@ -252,13 +268,13 @@ def test_lease_service_secret_rights_and_the_operator_itself_go_by_one_name() ->
 
 def test_the_metrics_api_is_registered_unless_the_values_say_not_to() -> None:
     for create, there in (("auto", True), (True, True), ("true", True), (False, False), ("false", False)):
-        chart = render(merged(OPERATOR, {"operator": {"metricsApi": {"create": create}}}))
+        chart = render(merged(STORES, {"operator": {"metricsApi": {"create": create}}}))
         assert bool(chart.of("APIService")) is there
         assert operator(chart).variables["KAYAN_OPERATOR_METRICS_API"]["value"] == "true", "whoever registers it"
 
 
 def test_its_rollout_never_leaves_horizontal_pod_autoscalers_without_an_answer() -> None:
-    chart = render(OPERATOR)
+    chart = render(STORES)
 
     assert chart.one("Deployment", OURS + "operator")["spec"]["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
     [budget] = [found["spec"] for found in chart.of("PodDisruptionBudget") if named(found).endswith("-operator")]
@@ -287,15 +303,15 @@ def test_what_is_added_reaches_the_operators_pods_and_no_others(entry: str, valu
             return [constraint | value[0] for constraint in pod.spec.get(entry, [])] == pod.spec.get(entry) and len(pod.spec[entry]) == 1
         return bool(pod.spec.get(entry) == value)
 
-    chart = render(merged(OPERATOR, {"operator": {entry: value}}))
+    chart = render(merged(STORES, {"operator": {entry: value}}))
     assert [pod.of for pod in chart.pods() if there(pod)] == [f"Deployment {OURS}operator"]
 
 
 def test_prometheus_reads_the_operators_metrics_where_it_reads_the_workers() -> None:
-    for values, read in ((OPERATOR, True), (STORES, False)):
+    for values, read in ((STORES, True), (merged(STORES, UNSCALED), False)):
         chart = render(merged(values, {"monitoring": {"podMonitor": {"enabled": True}}}))
         [monitor] = chart.of("PodMonitor")
         [expression] = monitor["spec"]["selector"]["matchExpressions"]
         assert ("operator" in expression["values"]) is read
-    ports = {port["name"] for port in operator(render(OPERATOR)).spec["containers"][0]["ports"]}
+    ports = {port["name"] for port in operator(render(STORES)).spec["containers"][0]["ports"]}
     assert monitor["spec"]["podMetricsEndpoints"][0]["port"] in ports

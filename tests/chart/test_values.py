@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from chart.rendered import CHART, EXTERNAL, NAMESPACED, OPERATOR, PLAIN, SCALED, STORES, Object, RefusedError, helm, merged, render
+from chart.rendered import CHART, EXTERNAL, NAMESPACED, PLAIN, SCALED, STORES, Object, RefusedError, helm, merged, render
 from kayan_workers.processors.cleaning.policy import KINDS, RETENTIONS, as_typed
 from kayan_workers.processors.table import ROLES
 
@@ -254,24 +254,24 @@ WRONG: list[tuple[Object, str]] = [
     (merged(STORES, {"workerDefaults": {"extraEnv": [{"name": "HEALTH_PORT", "value": "9"}]}}), "network policies use port 8080"),
     (merged(STORES, {"workers": {"email": {"scaling": {"weights": {"asset": 2}}}}}),
      "workers.email.scaling.weights names asset, which that worker does not serve"),
-    (merged(OPERATOR, {"workers": {"email": {"scaling": {"minReplicas": 6}}}}),
+    (merged(STORES, {"workers": {"email": {"scaling": {"minReplicas": 6}}}}),
      "workers.email.scaling.minReplicas is 6, more than its maxReplicas, 5: lower the one or raise the other"),
-    (merged(OPERATOR, {"workers": {"email": {"scaling": {"schedule": [SIX_IN_THE_MORNING]}}}}),
+    (merged(STORES, {"workers": {"email": {"scaling": {"schedule": [SIX_IN_THE_MORNING]}}}}),
      "workers.email.scaling.schedule: minReplicas of x is 6, more than maxReplicas, 5: lower the one or raise the other"),
-    (merged(OPERATOR, {"workers": {"email": {"scaling": {"budget": "fleet"}}}}),
+    (merged(STORES, {"workers": {"email": {"scaling": {"budget": "fleet"}}}}),
      "workers.email.scaling.budget is fleet, which is none of fleetBudgets. Say there what it is"),
-    (merged(OPERATOR, {"operator": {"clusterRoles": False}}),
+    (merged(STORES, {"operator": {"clusterRoles": False}}),
      "analytics is to be scaled in mode hpa, whose metrics belong to the whole cluster. Set operator.mode=direct"),
     (merged(NAMESPACED, {"workers": {"email": {"scaling": {"mode": "hpa"}}}}), "operator.clusterRoles is false, and email is to be scaled"),
-    (merged(OPERATOR, {"fleetBudgets": {"a": {"maxReplicas": 1, "cpu": 1}}}), "fleetBudgets.a has one of maxReplicas and cpu"),
-    (merged(OPERATOR, {"fleetBudgets": {"a": {}}}), "fleetBudgets.a has one of maxReplicas and cpu. Set just one"),
-    (merged(OPERATOR, {"fullnameOverride": "1e3"}), "The operator's Service would be called 1e3-operator, and a Service's name begins"),
-    (merged(OPERATOR, {"operator": {"metricsApi": {"port": 8080}}}), "operator.metricsApi.port is 8080, where its probes and metrics are"),
-    (merged(OPERATOR, {"operator": {"moreRedis": {"default": {"secretName": "a"}}}}), "operator.moreRedis.default: default is what the"),
-    (merged(OPERATOR, {"operator": {"extraEnv": [{"name": "A"}, {"name": "A"}]}}), "operator.extraEnv names A twice. Once is enough"),
-    (merged(OPERATOR, {"operator": {"extraEnv": [{"name": "KAYAN_OPERATOR_NAME", "value": "a"}]}}),
+    (merged(STORES, {"fleetBudgets": {"a": {"maxReplicas": 1, "cpu": 1}}}), "fleetBudgets.a has one of maxReplicas and cpu"),
+    (merged(STORES, {"fleetBudgets": {"a": {}}}), "fleetBudgets.a has one of maxReplicas and cpu. Set just one"),
+    (merged(STORES, {"fullnameOverride": "1e3"}), "The operator's Service would be called 1e3-operator, and a Service's name begins"),
+    (merged(STORES, {"operator": {"metricsApi": {"port": 8080}}}), "operator.metricsApi.port is 8080, where its probes and metrics are"),
+    (merged(STORES, {"operator": {"moreRedis": {"default": {"secretName": "a"}}}}), "operator.moreRedis.default: default is what the"),
+    (merged(STORES, {"operator": {"extraEnv": [{"name": "A"}, {"name": "A"}]}}), "operator.extraEnv names A twice. Once is enough"),
+    (merged(STORES, {"operator": {"extraEnv": [{"name": "KAYAN_OPERATOR_NAME", "value": "a"}]}}),
      "operator.extraEnv sets KAYAN_OPERATOR_NAME, on which more than the pod depends: rights and the Service go by it"),
-    (merged(OPERATOR, {"operator": {"podLabels": {"app.kubernetes.io/name": "x"}}}), "operator.podLabels sets app.kubernetes.io/name"),
+    (merged(STORES, {"operator": {"podLabels": {"app.kubernetes.io/name": "x"}}}), "operator.podLabels sets app.kubernetes.io/name"),
 ]
 
 
@@ -286,7 +286,7 @@ def test_what_does_not_go_together_is_refused_with_a_remedy(wrong: Object, sente
 def test_every_refusal_of_the_chart_is_tried_above() -> None:
     """Each sentence of validate.yaml, as far as its first blank to fill in."""
     source = (CHART / "templates/validate.yaml").read_text()
-    heard = [refusal(wrong) for wrong, _ in WRONG] + [refusal({"workers": {"email": {"family": "analytics"}}})]
+    heard = [*(refusal(wrong) for wrong, _ in WRONG), refusal({"workers": {"email": {"family": "analytics"}}}), refusal({}, "--is-upgrade")]
     for sentence in re.findall(r'fail \(?(?:printf )?"\\n\\n(.*?)\\n"', source):
         pieces = [piece.strip() for piece in re.split(r"%[svqd]", sentence)]
         longest = max(pieces, key=len)
@@ -337,7 +337,7 @@ def test_a_worker_is_called_by_what_can_stand_in_names_of_objects() -> None:
 
 
 def test_helm_finds_nothing_to_say_about_the_chart() -> None:
-    for given in ({}, PLAIN, STORES, EXTERNAL, OPERATOR, NAMESPACED, merged(STORES, SCALED)):
+    for given in ({}, PLAIN, STORES, EXTERNAL, STORES, NAMESPACED, merged(STORES, SCALED)):
         done = helm("lint", "--strict", str(CHART), values=given)
         assert done.returncode == 0, done.stdout
         assert "[WARNING]" not in done.stdout

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
-from chart.rendered import CHART, EVERYTHING, PLAIN, SECRETS, STORES, Chart, Object, Pod, merged, named, render
+from chart.rendered import CHART, EVERYTHING, PLAIN, SECRETS, STORES, UNSCALED, Chart, Object, Pod, merged, named, render
 from kayan_workers import mounted
 from kayan_workers.cli.app import app
 from kayan_workers.processors.cleaning.policy import RETENTIONS, SWITCHES
@@ -142,7 +142,7 @@ def test_what_is_secret_stands_in_the_secret_and_nowhere_else(values: Object) ->
 
 
 def test_the_demos_password_stands_in_its_secret_and_nowhere_else() -> None:
-    chart = render({})
+    chart = render(UNSCALED)
     [secret] = chart.of("Secret")
     password = base64.b64decode(secret["data"]["DEMO_PASSWORD"]).decode()
 
@@ -152,7 +152,7 @@ def test_the_demos_password_stands_in_its_secret_and_nowhere_else() -> None:
 
 @pytest.mark.parametrize("values", [STORES, {**STORES, "secret": {"externalSecret": {"enabled": True, "storeName": "s", "extract": "e"}}}])
 def test_with_a_secret_from_elsewhere_the_chart_makes_none(values: Object) -> None:
-    assert render(values).of("Secret") == []
+    assert render(merged(values, UNSCALED)).of("Secret") == []
 
 
 def test_an_external_secret_fills_the_secret_that_the_pods_read() -> None:

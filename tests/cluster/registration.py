@@ -39,13 +39,15 @@ class Turn:
 
 
 @contextlib.contextmanager
-def taken(patience: float = 1500) -> Iterator[Turn]:
-    """Wait for the turn and have it. What a run left behind that was killed is removed first."""
+def taken(patience: float = 1500, ours: str = "") -> Iterator[Turn]:
+    """Wait for the turn and have it. What a run left behind that was killed is removed first, and at the end what carries the turn's label,
+    or what the selector ``ours`` finds. So whoever deletes a namespace as well deletes it after that.
+    """
     turn = Turn(f"run-{secrets.token_hex(4)}")
     until(lambda: _take(turn.holder), patience, every=2, what=f"Lease kube-system/{LEASE} is free")
     try:
         remove(LABEL)
-        with _guarded(f"{LABEL}={turn.holder}"):
+        with _guarded(ours or f"{LABEL}={turn.holder}"):
             yield turn
     finally:
         _kubectl("delete", "lease", LEASE, "--ignore-not-found")

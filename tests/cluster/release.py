@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from chart.rendered import CHART, merged
+from chart.rendered import CHART, UNSCALED, merged
 from cluster.kube import Namespace, Object, ready, run, until
 from kayan_workers.processors.table import ROLES
 from redis import Redis
@@ -27,8 +27,8 @@ QUICK: Values = {"settings": {"lockDurationMs": 15000, "stalledIntervalMs": 5000
 
 
 def only(*workers: str) -> Values:
-    """Values that leave only these workers."""
-    return {"workers": {name: None for name in WORKERS if name not in workers}}
+    """Values that leave only these workers, with as many pods as values say."""
+    return merged(UNSCALED, {"workers": {name: None for name in WORKERS if name not in workers}})
 
 
 @dataclass

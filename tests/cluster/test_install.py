@@ -9,18 +9,21 @@ from pathlib import Path
 
 import pytest
 from boxes import VERSION
-from cluster import timings
+from chart.rendered import UNSCALED
+from cluster import registration, timings
 from cluster.kube import Namespace, restarts, until
 from cluster.release import WORKERS, Release, counted, wait_finished
+from cluster.scaling import Stage, install_definitions
 from wire.peer import NodePeer
 
 
 @pytest.fixture(scope="module")
 def release(cluster: None) -> Iterator[Release]:
-    """Installed with no value at all, the demo's work being done."""
-    with Namespace.made() as namespace:
+    """Installed with no value but a label, the demo's work being done."""
+    with Namespace.made() as namespace, registration.taken() as turn:
+        install_definitions()
         began = time.monotonic()
-        release = Release(namespace).install()
+        release = Release(namespace).install({"commonLabels": turn.label})
         timings.note("helm install → all pods ready", time.monotonic() - began)
         with release.redis() as redis:
             until(lambda: sum(counted(redis, "completed").values()) > 0, 90, what="the first job is done", trouble=release.trouble)
@@ -47,6 +50,32 @@ def test_the_notes_and_each_workers_first_line_say_that_the_stores_are_for_tryin
     assert {name: event["event"] for name, event in first.items()} == dict.fromkeys(WORKERS, "worker.notice")
     assert all("may lose everything" in event["message"] for event in first.values())
     assert "may lose everything" in release.namespace.logs(f"job/{release.namespace.get('jobs')[0]['metadata']['name']}").splitlines()[0]
+
+
+def test_the_operator_sees_to_every_worker_and_the_hpa_controller_follows_it(release: Release) -> None:
+    stage = Stage(release.namespace)
+    for worker in (f"{release.name}-{name}" for name in WORKERS):
+        until(lambda worker=worker: stage.condition(worker, "Ready").get("status") == "True", 30, what=f"{worker} is seen to",
+              trouble=lambda worker=worker: json.dumps(stage.status(worker), indent=1))
+        assert (stage.status(worker)["mode"], stage.condition(worker, "MetricsAvailable")["status"]) == ("hpa", "True")
+        assert release.namespace.get("hpa", worker)[0]["spec"]["scaleTargetRef"]["name"] == worker
+
+
+def test_helm_test_pings_every_queue_and_wakes_who_sleeps(release: Release) -> None:
+    stage = Stage(release.namespace)
+    idle = f"{release.name}-cleanup"
+    release.upgrade({"workers": {"cleanup": {"scaling": {"cooldown": "1s", "scaleDown": {"stabilization": "1s"}}}}})
+    stage.until_replicas(idle, 0, 60)
+    said = release.helm("test", release.name, "--timeout", "150s")
+    assert "Phase:          Succeeded" in said
+
+
+def test_without_the_operator_each_has_the_pods_that_its_values_say(release: Release) -> None:
+    """From here on, as what follows does the scaling itself."""
+    release.upgrade(UNSCALED)
+    assert {name: len(release.wait_ready_pods(name, 1)) for name in WORKERS} == dict.fromkeys(WORKERS, 1)
+    until(lambda: not release.namespace.get("queuescalers,hpa") and not release.namespace.pods("operator"), 60, what="nothing scales")
+    assert registration.found() is None
 
 
 def test_helm_test_pings_every_queue(release: Release) -> None:
@@ -125,10 +154,13 @@ def test_new_settings_the_next_version_a_rollback_and_an_uninstall_leave_nothing
     until(demo_is_worked, 120, what="its demo is worked")
     release.helm("rollback", release.name, "1", "--wait")
     release.wait_ready()
-    assert (tags(), len(fleet()["thumbnail"])) == ({VERSION}, 1)
+    assert tags() == {VERSION}
+    assert len(release.wait_ready_pods("operator", 2)) == 2, "which the first revision had"
     until(demo_is_worked, 120, what="this version's demo is worked again")
     release.uninstall()
-    kinds = "deployments,replicasets,pods,jobs,cronjobs,services,secrets,networkpolicies,poddisruptionbudgets,configmaps,serviceaccounts"
+    assert registration.found() is None
+    kinds = ("deployments,replicasets,pods,jobs,cronjobs,services,secrets,networkpolicies,poddisruptionbudgets,configmaps,serviceaccounts,"
+             "queuescalers,horizontalpodautoscalers,leases,roles,rolebindings")
 
     def left() -> list[str]:
         found = json.loads(release.namespace.kubectl("get", kinds, "--output", "json"))["items"]

@@ -13,13 +13,15 @@ from pathlib import Path
 
 import pytest
 from boxes import VERSION
-from cluster import timings
+from cluster import registration, timings
 from cluster.kube import CommandError, Namespace, ready, restarts, run, until
 from cluster.release import WORKERS, Release
+from cluster.scaling import install_definitions
 from cluster.stores import real, secret
 from servers import PROJECT, missing
 
 PRODUCTION = ("--profile", "prod")
+OURS = "app.kubernetes.io/name=kayan-workers"
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +46,16 @@ def project(tmp_path: Path) -> Path:
 
 
 def test_skaffold_run_builds_pushes_installs_and_tests(registry: str, project: Path) -> None:
-    with Namespace.made() as namespace:
+    with Namespace.made() as namespace, registration.taken(ours=OURS):
+        install_definitions()
         began = time.monotonic()
         common = ("--default-repo", registry, "--namespace", namespace.name, "--profile", "ci")
         said = run("skaffold", "run", *common, folder=project, timeout=900)
         timings.note("skaffold run, images built before", time.monotonic() - began)
         assert "Phase:          Succeeded" in said, "the profile ci runs helm test"
-        images = {container["image"] for pod in namespace.pods("thumbnail") for container in pod["spec"]["containers"]}
+        images = {container["image"] for pod in namespace.get("pods") if "demo" not in pod["metadata"]["name"]
+                  for container in pod["spec"]["containers"]}
+        assert any("operator" in image for image in images)
         assert all(image.startswith(f"{registry}/") for image in images), images
         run("skaffold", "delete", *common, folder=project, timeout=200)
         until(lambda: not namespace.get("deployments"), 60, what="everything is gone")
@@ -76,15 +81,16 @@ def test_skaffold_run_for_production_works_on_the_stores_that_a_file_of_values_n
 ) -> None:
     values = tmp_path / "values.yaml"
     values.write_text(json.dumps(real(stores)))
-    with Namespace.made() as namespace:
+    with Namespace.made() as namespace, registration.taken(ours=OURS):
+        install_definitions()
         namespace.apply(secret(stores))
         common = (*PRODUCTION, "--default-repo", registry, "--namespace", namespace.name)
         began = time.monotonic()
         run("skaffold", "run", *common, folder=project, timeout=900, KAYAN_VALUES=str(values))
         timings.note("skaffold run --profile prod, images built before", time.monotonic() - began)
         release = Release(namespace)
-        pods = [pod for worker in WORKERS for pod in namespace.pods(worker)]
-        assert len(pods) >= len(WORKERS)
+        pods = [pod for component in (*WORKERS, "operator") for pod in namespace.pods(component)]
+        assert len(pods) >= len(WORKERS) + 2
         assert all(map(ready, pods))
         assert [pod["metadata"]["name"] for pod in namespace.get("pods") if "demo" in pod["metadata"]["name"]] == []
         for image in {container["image"] for pod in pods for container in pod["spec"]["containers"]}:
