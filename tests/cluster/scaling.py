@@ -14,6 +14,8 @@ from chart.rendered import CHART
 from cluster.kube import CommandError, Namespace, Object, run, until
 
 API_VERSION = "workers.kayanlive.com/v1alpha1"
+KIND = "queuescalers.workers.kayanlive.com"
+"""As kubectl is sure to understand it: trial definitions of other tests may have the same short names."""
 IDLER = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); signal.pause()"
 PHANTOMS: Object = {"schedulingGates": [{"name": "kayan.test/never"}]}
 """For ``deployment``: pods that are there and never placed, where only their number matters. They cost the machine nothing."""
@@ -81,7 +83,7 @@ class Stage:
 
     def set_spec(self, name: str, **spec: Any) -> None:
         """Change parts of a scaler's spec; None takes one away."""
-        self.namespace.kubectl("patch", "queuescaler", name, "--type=merge", "--patch", json.dumps({"spec": spec}))
+        self.namespace.kubectl("patch", KIND, name, "--type=merge", "--patch", json.dumps({"spec": spec}))
 
     def replicas(self, name: str) -> int:
         return int(self.namespace.get("deployment", name)[0]["spec"]["replicas"])
@@ -90,7 +92,7 @@ class Stage:
         return int(self.namespace.get("deployment", name)[0].get("status", {}).get("readyReplicas", 0))
 
     def status(self, name: str) -> Object:
-        status: Object = self.namespace.get("queuescaler", name)[0].get("status", {})
+        status: Object = self.namespace.get(KIND, name)[0].get("status", {})
         return status
 
     def condition(self, name: str, kind: str) -> Object:
@@ -99,7 +101,7 @@ class Stage:
 
     def is_seen_to(self, name: str) -> bool:
         """Whether the operator has looked at the present spec."""
-        found = self.namespace.get("queuescaler", name)[0]
+        found = self.namespace.get(KIND, name)[0]
         return bool(found.get("status", {}).get("observedGeneration") == found["metadata"]["generation"])
 
     def until_seen(self, *names: str) -> None:

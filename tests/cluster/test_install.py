@@ -13,7 +13,7 @@ from chart.rendered import UNSCALED
 from cluster import registration, timings
 from cluster.kube import Namespace, restarts, until
 from cluster.release import WORKERS, Release, counted, wait_finished
-from cluster.scaling import Stage, install_definitions
+from cluster.scaling import KIND, Stage, install_definitions
 from wire.peer import NodePeer
 
 
@@ -74,7 +74,7 @@ def test_without_the_operator_each_has_the_pods_that_its_values_say(release: Rel
     """From here on, as what follows does the scaling itself."""
     release.upgrade(UNSCALED)
     assert {name: len(release.wait_ready_pods(name, 1)) for name in WORKERS} == dict.fromkeys(WORKERS, 1)
-    until(lambda: not release.namespace.get("queuescalers,hpa") and not release.namespace.pods("operator"), 60, what="nothing scales")
+    until(lambda: not release.namespace.get(f"{KIND},hpa") and not release.namespace.pods("operator"), 60, what="nothing scales")
     assert registration.found() is None
 
 
@@ -160,7 +160,7 @@ def test_new_settings_the_next_version_a_rollback_and_an_uninstall_leave_nothing
     release.uninstall()
     assert registration.found() is None
     kinds = ("deployments,replicasets,pods,jobs,cronjobs,services,secrets,networkpolicies,poddisruptionbudgets,configmaps,serviceaccounts,"
-             "queuescalers,horizontalpodautoscalers,leases,roles,rolebindings")
+             f"{KIND},horizontalpodautoscalers,leases,roles,rolebindings")
 
     def left() -> list[str]:
         found = json.loads(release.namespace.kubectl("get", kinds, "--output", "json"))["items"]
