@@ -263,10 +263,8 @@ class Controller:
 
     def _history(self, track: Track, snapshot: Snapshot, target: Deployment) -> History:
         history = track.history or History.begin(snapshot)
-        if track.woken_at is not None and target.ready:
-            history = history.started(snapshot.at - track.woken_at)
-            track.woken_at = None
-        return history
+        seconds = track.startups.look(snapshot.at, target.replicas, target.ready, broken=bool(snapshot.broken))
+        return history if seconds is None else history.started(seconds)
 
     def _introduce(self) -> None:
         """Tell the servers of queues that are new, or nobody's any more."""

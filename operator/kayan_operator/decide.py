@@ -16,6 +16,7 @@ from typing import Any
 from kayan_operator.demand import Demand, demand
 from kayan_operator.facts import QueueFacts, Snapshot, Unread
 from kayan_operator.history import History
+from kayan_operator.lulls import Taper, Wish
 from kayan_operator.policy import Pace, Policy
 
 SHRINK_MARGIN = 1.1
@@ -95,8 +96,8 @@ def decide(snapshot: Snapshot, policy: Policy, history: History) -> Decision:
     if wanted.load > 0:
         grow_to, shrink_to = max(grow_to, 1), max(shrink_to, 1)
     if not unread:
-        window = max(policy.scale_up.stabilization, policy.scale_down.stabilization)
-        history = history.wished(snapshot.at, grow_to, shrink_to, window)
+        window = max(policy.scale_up.stabilization or 0, _window(policy, history, snapshot.at))
+        history = history.wished(snapshot.at, grow_to, shrink_to, most=_most(snapshot, policy), window=window)
     chain = _Chain(snapshot.replicas, _first_step(snapshot, wanted, grow_to))
     if policy.paused:
         chain.raise_to(snapshot.replicas, "Paused")
@@ -130,17 +131,43 @@ def _steady(chain: _Chain, snapshot: Snapshot, policy: Policy, history: History,
     """Neither follow each tremor of the load, nor a lull that may be over in a moment."""
     current = snapshot.replicas
     if grow_to > current:
-        window = policy.scale_up.stabilization
+        window = policy.scale_up.stabilization or 0
         lowest = history.lowest(snapshot.at - window) if window else grow_to
         chain.lower_to(max(current, grow_to if lowest is None else lowest), "ScaleUpStabilization", window=window)
         return
     chain.raise_to(min(current, shrink_to), "Margin", margin=(SHRINK_MARGIN - 1) * 100)
-    window = policy.scale_down.stabilization
-    chain.raise_to(min(current, history.highest(snapshot.at - window)), "ScaleDownStabilization", window=window)
+    window = _window(policy, history, snapshot.at)
+    if _tapers(policy, history, snapshot.at):
+        _taper(chain, snapshot, history.taper(snapshot.at), history)
+    else:
+        chain.raise_to(min(current, history.highest(snapshot.at - window)), "ScaleDownStabilization", window=window)
     if chain.value == 0 and current > 0:
         idle = snapshot.at - history.last_work
         if idle < policy.cooldown:
             chain.raise_to(1, "Cooldown", cooldown=policy.cooldown, left=policy.cooldown - idle)
+
+
+def _most(snapshot: Snapshot, policy: Policy) -> int:
+    """How many pods there can be."""
+    limits = [policy.max_replicas] if snapshot.share is None else [policy.max_replicas, snapshot.share]
+    return max(snapshot.replicas, min(limits))
+
+
+def _window(policy: Policy, history: History, at: float) -> float:
+    """For how many seconds a number that was wanted may keep pods from going."""
+    window = policy.scale_down.stabilization
+    return history.taper(at).window if window is None else window
+
+
+def _tapers(policy: Policy, history: History, at: float) -> bool:
+    """Whether pods go a few at a time. What was wanted before it began to look, an operator cannot know: until then all stay."""
+    return policy.scale_down.stabilization is None and at - history.since > history.taper(at).window
+
+
+def _taper(chain: _Chain, snapshot: Snapshot, taper: Taper, history: History) -> None:
+    stay, wish = taper.kept(history.peaks, chain.value, snapshot.at)
+    if wish:
+        chain.raise_to(min(snapshot.replicas, stay), "Lull", wanted=wish.replicas, lasted=snapshot.at - wish.end, patience=taper.patience)
 
 
 def _floors(chain: _Chain, snapshot: Snapshot, policy: Policy) -> int:
@@ -195,12 +222,18 @@ def _look_again(snapshot: Snapshot, policy: Policy, history: History, chain: _Ch
         moments.append(min(policy.scale_up.period, policy.scale_down.period))
     if chain.value > policy.min_replicas:
         moments.append(history.last_work + policy.cooldown - at)
-        moments.extend(wish.end + policy.scale_down.stabilization - at for wish in history.peaks[:-1])
+        moments.extend(_until_fewer_stay(wish, policy, history, at) for wish in history.peaks[:-1])
     if policy.scale_up.stabilization:
         moments.extend(wish.end + policy.scale_up.stabilization - at for wish in history.valleys[:-1])
     if policy.schedule:
         moments.append(60 - snapshot.wall % 60)
     return min((max(moment, 0.0) for moment in moments if moment > -1), default=None)
+
+
+def _until_fewer_stay(wish: Wish, policy: Policy, history: History, at: float) -> float:
+    """In how many seconds an earlier wish keeps fewer pods from going than now."""
+    age = at - wish.end
+    return history.taper(at).next_step(age) if _tapers(policy, history, at) else _window(policy, history, at) - age
 
 
 def _decision(snapshot: Snapshot, wanted: Demand, chain: _Chain, history: History, look_again: float | None) -> Decision:

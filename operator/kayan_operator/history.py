@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from kayan_operator import lulls
 from kayan_operator.facts import QueueFacts, Snapshot
+from kayan_operator.lulls import Lull, Taper, Wish
 from kayan_operator.policy import Policy
 from kayan_operator.rates import Rates
 
@@ -16,14 +18,6 @@ FIRST_STARTUP = 10.0
 """Seconds, before any was measured."""
 _STARTUP_WEIGHT = 0.3
 _LONGEST_STARTUP = 300.0
-
-
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """A number that was wanted, until ``end`` at least."""
-
-    end: float
-    replicas: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +45,8 @@ class History:
     rates: tuple[Rates, ...] = ()
     startup: float = FIRST_STARTUP
     """How long a pod takes from being asked for to being ready, in seconds, as measured lately."""
+    lull: Lull | None = None
+    """The longest that has ended lately, of those that matter."""
 
     @classmethod
     def begin(cls, snapshot: Snapshot) -> History:
@@ -62,6 +58,10 @@ class History:
     def look_ahead(self, policy: Policy) -> float:
         """How many seconds before it is due a delayed job counts as if it waited."""
         return policy.look_ahead if policy.look_ahead is not None else self.startup
+
+    def taper(self, at: float) -> Taper:
+        """How pods go that a lull leaves without work."""
+        return Taper.of(self.startup, self.lull, at)
 
     def highest(self, since: float) -> int:
         """The highest number wanted at ``since`` or later; 0 when nothing was."""
@@ -91,11 +91,13 @@ class History:
         )
         return replace(self, changes=changes, replicas=snapshot.replicas, rates=rates, last_work=at if works else self.last_work)
 
-    def wished(self, at: float, grow_to: int, shrink_to: int, window: float) -> History:
-        """With the two numbers wanted at ``at``, which hold until the next; those that ended before ``window`` seconds are forgotten."""
+    def wished(self, at: float, grow_to: int, shrink_to: int, *, most: int, window: float) -> History:
+        """With the two numbers wanted at ``at``, which hold until the next; those that ended before ``window`` seconds are forgotten.
+        No more than ``most`` could have been had, so no more can be missed."""
         return replace(
             self,
-            peaks=_with(self.peaks, at, shrink_to, window, lambda older, newer: older <= newer),
+            lull=lulls.ended(self.peaks, min(grow_to, most), at, self.startup, self.lull),
+            peaks=_with(self.peaks, at, min(shrink_to, most), window, lambda older, newer: older <= newer),
             valleys=_with(self.valleys, at, grow_to, window, lambda older, newer: older >= newer),
         )
 

@@ -76,8 +76,9 @@ Target = JobsPerReplica | MaxWait | DrainBy
 class Pace:
     """How quickly the number may change in one direction: by the larger of ``pods`` and ``percent`` in any ``period`` seconds."""
 
-    stabilization: float = 0
-    """A lower (or higher) number must have been wanted for so long."""
+    stabilization: float | None = 0
+    """A lower (or higher) number must have been wanted for so long. None, of shrinking alone: the fewer stay the longer a lull lasts
+    (``lulls.py``)."""
     pods: int | None = None
     percent: float | None = None
     period: float = 15
@@ -149,7 +150,7 @@ class Policy:
     cooldown: float = 120
     """The last pod stays until nothing was waiting or running for so long."""
     scale_up: Pace = Pace()
-    scale_down: Pace = Pace(stabilization=60)
+    scale_down: Pace = Pace(stabilization=None)
     busy: Busy = "wait"
     """What scale-in does when all pods are busy: wait for the first to finish, or end some, whose jobs have their grace period."""
     schedule: tuple[Window, ...] = ()

@@ -74,6 +74,8 @@ SENTENCES: dict[str, Callable[[Figures, Step], str]] = {
     "Paused": lambda f, s: f"scaling is paused: stay at {pods(s.after)}",
     "Margin": lambda f, s: f"shrink only to where {f['margin']:.0f} % more jobs would still find room: {pods(s.after)}",
     "ScaleDownStabilization": lambda f, s: f"{pods(s.after)} were wanted within the last {seconds(f['window'])}: a lull is often short",
+    "Lull": lambda f, s: (f"{pods(f['wanted'])} were wanted {seconds(f['lasted'])} ago, and in a lull all stay for "
+                          f"{seconds(f['patience'])}, half of those too many for twice as long, a quarter for four times: {pods(s.after)}"),
     "ScaleUpStabilization": lambda f, s: f"no more than {pods(s.after)} were wanted for the whole of the last {seconds(f['window'])}",
     "Cooldown": lambda f, s: f"the last pod stays until {seconds(f['cooldown'])} after the last job, {seconds(f['left'])} from now",
     "MinReplicas": lambda f, s: f"never fewer than {pods(s.after)} (minReplicas)",

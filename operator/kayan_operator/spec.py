@@ -26,6 +26,7 @@ _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST = 30 * 86400
 
 Duration = Annotated[str, Meta(pattern=DURATION)]
+DurationOrAuto = Annotated[str, Meta(pattern=rf"{DURATION[:-1]}$|^auto$")]
 Clock = Annotated[str, Meta(pattern=CLOCK)]
 Replicas = Annotated[int, Meta(ge=0, le=MOST_REPLICAS)]
 Count = Annotated[int, Meta(ge=1, le=MOST_REPLICAS)]
@@ -60,13 +61,14 @@ class Target(_Part, frozen=True):
 
 
 class Pace(_Part, frozen=True):
-    stabilization: Duration | UnsetType = UNSET
+    stabilization: Duration = "0s"
     pods: Count | UnsetType = UNSET
     percent: Annotated[float, Meta(gt=0, le=10_000)] | UnsetType = UNSET
     period: Duration = "15s"
 
 
 class ScaleDown(Pace, frozen=True):
+    stabilization: DurationOrAuto = "auto"
     busy: policy.Busy = "wait"
 
 
@@ -110,7 +112,7 @@ class QueueScalerSpec(_Part, frozen=True):
     max_replicas: Count = 10
     mode: policy.Mode = "hpa"
     paused: bool = False
-    look_ahead: Annotated[str, Meta(pattern=rf"{DURATION[:-1]}$|^auto$")] = "auto"
+    look_ahead: DurationOrAuto = "auto"
     cooldown: Duration = "2m"
     scale_up: Pace = Pace()
     scale_down: ScaleDown = ScaleDown()
@@ -148,10 +150,10 @@ def read_scaler(spec: Mapping[str, Any], *, prefix: str = "bull") -> Policy:
         max_replicas=written.max_replicas,
         mode=written.mode,
         paused=written.paused,
-        look_ahead=None if written.look_ahead == "auto" else seconds(written.look_ahead, "spec.lookAhead"),
+        look_ahead=_seconds_or_auto(written.look_ahead, "spec.lookAhead"),
         cooldown=seconds(written.cooldown, "spec.cooldown"),
-        scale_up=_pace(written.scale_up, "spec.scaleUp", 0),
-        scale_down=_pace(written.scale_down, "spec.scaleDown", 60),
+        scale_up=_pace(written.scale_up, "spec.scaleUp"),
+        scale_down=_pace(written.scale_down, "spec.scaleDown"),
         busy=written.scale_down.busy,
         schedule=tuple(_window(window, f"spec.schedule[{n}]", written.max_replicas) for n, window in enumerate(written.schedule)),
         failure=policy.Failure(
@@ -201,6 +203,10 @@ def seconds(duration: str, field: str) -> float:
     return amount
 
 
+def _seconds_or_auto(written: str, field: str) -> float | None:
+    return None if written == "auto" else seconds(written, field)
+
+
 def _convert(spec: Mapping[str, Any], shape: Any) -> Any:
     try:
         return msgspec.convert(spec, shape)
@@ -239,9 +245,9 @@ def _positive(duration: str, field: str) -> float:
     return amount
 
 
-def _pace(pace: Pace, field: str, stabilization: float) -> policy.Pace:
+def _pace(pace: Pace, field: str) -> policy.Pace:
     return policy.Pace(
-        stabilization=stabilization if pace.stabilization is UNSET else seconds(pace.stabilization, f"{field}.stabilization"),
+        stabilization=_seconds_or_auto(pace.stabilization, f"{field}.stabilization"),
         pods=_or_none(pace.pods),
         percent=_or_none(pace.percent),
         period=_positive(pace.period, f"{field}.period"),

@@ -28,6 +28,7 @@ from kayan_operator.queues.fences import UnfenceableError
 from kayan_operator.scale_in import Fences
 from kayan_operator.sentences import pods as pods_in_words
 from kayan_operator.sentences import sentence
+from kayan_operator.startups import Startups
 from kayan_operator.status import Condition
 
 _STATUS_SECONDS = 10.0
@@ -61,8 +62,7 @@ class Track:
         self.queues = queues
         self.history: History | None = None
         self.decision: Decision | None = None
-        self.woken_at: float | None = None
-        """When pods were asked for where there were none; None once one is ready."""
+        self.startups = Startups()
         self.status: Mapping[str, Any] | None = None
         """As last written."""
         self.examiner = Examiner(api, changed, clock)
@@ -144,7 +144,7 @@ class Track:
     async def _act(self, plan: Plan, decision: Decision, target: Deployment) -> None:
         self._rung = plan.rung
         if decision.desired > target.replicas == 0:
-            self.woken_at = self._clock()
+            self.startups.asked(self._clock())
         await self.actuator.want(plan.scaler, target, decision.desired, plan.mode)
 
     def _written(self, scaler: Scaler, before: int, after: int, mode: Mode) -> None:

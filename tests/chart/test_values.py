@@ -320,6 +320,8 @@ def test_every_refusal_of_the_chart_is_tried_above() -> None:
     (("--set", "operator.moreRedis.eu.ports={6380}"), "/operator/moreRedis/eu"),
     (("--set", "operator.moreRedis.eu.secretName=a,operator.moreRedis.eu.keys.URL=b"), "/operator/moreRedis/eu/keys"),
     (("--set", "workerDefaults.scaling.cooldown=2 minutes"), "/workerDefaults/scaling/cooldown"),
+    (("--set", "workerDefaults.scaling.scaleUp.stabilization=auto"), "/workerDefaults/scaling/scaleUp/stabilization"),
+    (("--set", "workers.email.scaling.scaleDown.stabilization=soon"), "/workers/email/scaling/scaleDown/stabilization"),
     (("--set", "workers.email.scaling.target.maxWait=soon"), "/workers/email/scaling/target/maxWait"),
     (("--set", "workers.email.scaling.target.drainBy=25:00"), "/workers/email/scaling/target/drainBy"),
     (("--set", "workers.email.scaling.target.jobsPerReplica=0"), "/workers/email/scaling/target/jobsPerReplica"),

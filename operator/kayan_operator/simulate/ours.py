@@ -5,6 +5,7 @@ from __future__ import annotations
 from kayan_operator.decide import Decision, decide
 from kayan_operator.facts import Snapshot
 from kayan_operator.history import History
+from kayan_operator.lulls import LONGEST_WINDOW
 from kayan_operator.policy import Policy
 from kayan_operator.sentences import sentence
 from kayan_operator.simulate.chance import chance
@@ -31,11 +32,17 @@ class Ours:
         self.replicas = policy.min_replicas
         self.victims: Victims = "drain" if policy.busy == "drain" else "idle"
         self.first_look = 0.0
-        self.linger = policy.cooldown + policy.scale_down.stabilization + setting.poll
         self._startups: list[float] = []
         self._busy = False
         self._clock = Clock(SYNC, chance(setting.seed, "sync").uniform(0, SYNC))
         self._sync_at: float | None = None
+
+    @property
+    def linger(self) -> float:
+        window = self.policy.scale_down.stabilization
+        if window is None:
+            window = self.history.taper(self.history.since).window if self.history else LONGEST_WINDOW
+        return self.policy.cooldown + window + self.setting.poll
 
     def look(self, world: World) -> Look:
         decision = self._decide(world)

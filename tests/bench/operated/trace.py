@@ -16,7 +16,7 @@ from kayan_operator.simulate.setting import Setting
 from kayan_operator.simulate.traces import read_trace
 
 TRACES = Path(__file__).resolve().parent.parent / "traces"
-MOST_REPLICAS = (20, 10)
+MOST_REPLICAS = (100, 20, 10)
 _GOAL = 1 / 5
 
 

@@ -109,11 +109,12 @@ class TestLimits:
             history = decision.history
             assert decision.desired == desired, at
 
-    def test_a_lull_within_the_window_is_not_followed(self) -> None:
+    def test_a_lull_within_a_declared_window_is_not_followed(self) -> None:
+        policy = replace(TEN_A_POD, scale_down=Pace(stabilization=60))
         busy, quiet = snapshot(QueueFacts(waiting=80), replicas=8), snapshot(QueueFacts(waiting=20), replicas=8)
-        history = decide(busy, TEN_A_POD, long_ago(busy)).history
+        history = decide(busy, policy, long_ago(busy)).history
         for at, desired in ((1001, 8), (1060, 8), (1062, 3)):
-            decision = decide(replace(quiet, at=at), TEN_A_POD, history)
+            decision = decide(replace(quiet, at=at), policy, history)
             history = decision.history
             assert decision.desired == desired, at
 
@@ -194,6 +195,61 @@ class TestLimits:
         decision = decide_now(QueueFacts(waiting=100), replicas=4, share=4, budget="fleet", budget_trouble=trouble)
         assert (decision.desired, decision.reason) == (4, "Budget")
         assert sentence(decision.steps[-1]).startswith(f"{trouble}, ")
+
+
+class TestLulls:
+    """The default: by and by, as long as a start-up would take."""
+
+    def after_a_peak(self, most: int = 20) -> tuple[Snapshot, History]:
+        """A lull, and what is remembered a second before it from a time in which twenty pods were wanted or more."""
+        busy = snapshot(QueueFacts(waiting=3000), replicas=most)
+        return snapshot(QueueFacts(waiting=20), replicas=most), decide(busy, TEN_A_POD, long_ago(busy)).history
+
+    def test_pods_go_by_and_by_and_the_first_when_one_could_have_started(self) -> None:
+        quiet, history = self.after_a_peak()
+        for at, desired in ((1001, 20), (1010, 20), (1011, 12), (1020, 12), (1021, 8), (1040, 8), (1042, 6), (1061, 6), (1062, 3)):
+            decision = decide(replace(quiet, at=at), TEN_A_POD, history)
+            history = decision.history
+            assert decision.desired == desired, at
+            quiet = replace(quiet, replicas=desired)
+
+    def test_what_nobody_could_have_had_is_missed_by_nobody(self) -> None:
+        quiet, history = self.after_a_peak()
+        history = decide(replace(quiet, at=1001), TEN_A_POD, history).history
+        decision = decide(replace(quiet, at=1021), TEN_A_POD, history)
+        assert decision.desired == 8, "a quarter of 17 pods, not of 300"
+
+    def test_it_says_so_in_one_sentence(self) -> None:
+        quiet, history = self.after_a_peak()
+        history = decide(replace(quiet, at=1001), TEN_A_POD, history).history
+        decision = decide(replace(quiet, at=1013), TEN_A_POD, history)
+        assert decision.reason == "Lull"
+        assert sentence(decision.steps[-1]) == ("20 pods were wanted 12 s ago, and in a lull all stay for 10 s, half of those too many for "
+                                                "twice as long, a quarter for four times: 12 pods")
+
+    def test_it_is_looked_for_when_the_next_ones_may_go(self) -> None:
+        quiet, history = self.after_a_peak()
+        decision = decide(replace(quiet, at=1001), TEN_A_POD, history)
+        assert decision.look_again == pytest.approx(10)
+        assert decide(replace(quiet, at=1012), TEN_A_POD, decision.history).look_again == pytest.approx(9)
+
+    def test_a_slow_start_gives_a_lull_more_time(self) -> None:
+        quiet, history = self.after_a_peak()
+        history = decide(replace(quiet, at=1001), TEN_A_POD, replace(history, startup=40)).history
+        desired = [decide(replace(quiet, at=at), TEN_A_POD, history).desired for at in (1040, 1042, 1240, 1242)]
+        assert desired == [20, 12, 6, 3]
+
+    def test_who_let_pods_go_too_soon_waits_longer_the_next_time(self) -> None:
+        """Two hundred jobs every half minute: some pods are started anew once, and then all stay from burst to burst."""
+        shot = snapshot(QueueFacts(), at=0)
+        history, replicas, starts = long_ago(shot), 0, []
+        for second in range(1800):
+            facts = QueueFacts(waiting=200 if second % 30 == 0 else 0)
+            decision = decide(replace(shot, at=second, replicas=replicas, queues=(facts,)), TEN_A_POD, history)
+            if decision.desired > replicas:
+                starts.append(second)
+            history, replicas = decision.history, decision.desired
+        assert starts == [0, 30]
 
 
 class TestTime:
@@ -290,8 +346,9 @@ queue_facts = st.builds(
 readings = queue_facts | st.builds(Unread, st.just("timeout"), st.floats(0, 1000))
 targets = st.builds(JobsPerReplica, st.floats(0.1, 1000)) | st.builds(MaxWait, st.floats(1, 10_000)) | st.builds(
     DrainBy, minute_of_day=st.integers(0, 1439)) | st.builds(DrainBy, seconds=st.floats(1, 1e6))
-paces = st.builds(Pace, stabilization=st.sampled_from([0, 10, 60]), pods=st.none() | st.integers(1, 50),
-                  percent=st.none() | st.floats(1, 500), period=st.sampled_from([1, 15, 60]))
+def paces(*stabilizations: float | None) -> st.SearchStrategy[Pace]:
+    return st.builds(Pace, stabilization=st.sampled_from(stabilizations), pods=st.none() | st.integers(1, 50),
+                     percent=st.none() | st.floats(1, 500), period=st.sampled_from([1, 15, 60]))
 
 
 @st.composite
@@ -300,7 +357,8 @@ def policies(draw: st.DrawFn) -> Policy:
     return Policy(
         queues=(QUEUE,), target=draw(targets), min_replicas=least, max_replicas=draw(st.integers(max(least, 1), 200)),
         paused=draw(st.booleans()) and draw(st.booleans()), look_ahead=draw(st.none() | st.floats(0, 600)),
-        cooldown=draw(st.sampled_from([0, 5, 120])), scale_up=draw(paces), scale_down=draw(paces),
+        cooldown=draw(st.sampled_from([0, 5, 120])), scale_up=draw(paces(0, 10, 60)),
+        scale_down=draw(paces(0, 10, 60, None)),
         fallback=draw(st.none() | st.builds(Fallback, replicas=st.integers(0, 30), after=st.floats(0, 100))),
     )
 
@@ -363,11 +421,11 @@ def test_a_fuller_queue_never_gets_fewer_pods(policy: Policy, earlier: list[Snap
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(5, 400), st.integers(0, 2**32), st.floats(0.5, 10))
+@given(st.integers(5, 400) | st.integers(400, 40_000), st.integers(0, 2**32), st.floats(0.5, 10))
 def test_a_noisy_constant_load_does_not_make_it_flap(load: int, seed: int, every: float) -> None:
     """An hour of a load that trembles by a twentieth: the number settles, and never goes up again after it has gone down."""
     noise = random.Random(seed)
-    policy = replace(TEN_A_POD, max_replicas=1000)
+    policy = replace(TEN_A_POD, max_replicas=10_000)
     shot = snapshot(QueueFacts(), at=0)
     history, replicas, at, moves = History.begin(shot), 0, 0.0, []
     while at < 3600:

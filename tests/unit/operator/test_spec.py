@@ -22,7 +22,8 @@ def test_everything_can_be_said() -> None:
         "queues": [{"name": "a", "weight": 0.5, "concurrency": 3, "redis": "eu", "prefix": "{bull}"}],
         "minReplicas": 1, "maxReplicas": 40, "mode": "direct", "paused": True, "target": {"drainBy": "06:30 Europe/Berlin"},
         "lookAhead": "1m30s", "cooldown": "10m", "scaleUp": {"pods": 4, "percent": 50, "stabilization": "500ms", "period": "1m"},
-        "scaleDown": {"busy": "drain"}, "failure": {"errorPercent": 0, "window": "1h", "minJobs": 5, "brokenPods": "Ignore"},
+        "scaleDown": {"stabilization": "5m", "busy": "drain"},
+        "failure": {"errorPercent": 0, "window": "1h", "minJobs": 5, "brokenPods": "Ignore"},
         "schedule": [{"name": "office", "minReplicas": 3, "start": "08:00", "end": "18:00", "timeZone": "Asia/Dubai",
                       "days": ["Mon", "Sun"]}],
         "fallback": {"replicas": 2, "after": "2m"}, "disruptionProtection": {"enabled": False, "after": "1s"},
@@ -32,11 +33,16 @@ def test_everything_can_be_said() -> None:
         queues=(Queue(name="a", weight=0.5, concurrency=3, redis="eu", prefix="{bull}"),),
         target=DrainBy(minute_of_day=390, zone=ZoneInfo("Europe/Berlin")), min_replicas=1, max_replicas=40, mode="direct", paused=True,
         look_ahead=90, cooldown=600, scale_up=Pace(stabilization=0.5, pods=4, percent=50, period=60),
-        scale_down=Pace(stabilization=60), busy="drain",
+        scale_down=Pace(stabilization=300), busy="drain",
         schedule=(Window(name="office", replicas=3, start=480, end=1080, zone=ZoneInfo("Asia/Dubai"), days=frozenset([0, 6])),),
         failure=Failure(error_percent=None, window=3600, min_jobs=5, broken_pods=False), fallback=Fallback(replicas=2, after=120),
         protection=Protection(enabled=False, after=1), budget="fleet", priority=7,
     )
+
+
+def test_what_is_auto_is_left_to_measurements() -> None:
+    assert read_scaler(LEAST | {"lookAhead": "auto", "scaleDown": {"stabilization": "auto"}}) == read_scaler(LEAST)
+    assert (read_scaler(LEAST).look_ahead, read_scaler(LEAST).scale_down.stabilization) == (None, None)
 
 
 @pytest.mark.parametrize(("target", "expected"), [
@@ -66,6 +72,9 @@ def test_targets(target: dict[str, Any], expected: object) -> None:
     ({"target": {"drainBy": "25:00"}}, "spec.target.drainBy"),
     ({"target": {"drainBy": "06:00 Mars/Olympus"}}, "spec.target.drainBy: there is no time zone 'Mars/Olympus'"),
     ({"lookAhead": "40d"}, "spec.lookAhead is 40d, more than 30 days"),
+    ({"scaleUp": {"stabilization": "auto"}}, "spec.scaleUp.stabilization"),
+    ({"scaleDown": {"stabilization": "soon"}}, "spec.scaleDown.stabilization"),
+    ({"scaleDown": {"stabilization": "31d"}}, "spec.scaleDown.stabilization is 31d, more than 30 days"),
     ({"scaleUp": {"period": "0s"}}, "spec.scaleUp.period is 0s"),
     ({"schedule": [{"name": "x", "minReplicas": 11, "start": "08:00", "end": "09:00"}]}, "spec.schedule[0].minReplicas is 11"),
     ({"schedule": [{"name": "x", "minReplicas": 1, "start": "08:00", "end": "09:00", "timeZone": ""}]}, "no time zone"),

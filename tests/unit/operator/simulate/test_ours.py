@@ -45,6 +45,17 @@ def test_a_delayed_job_finds_its_pod_ready() -> None:
     assert simulation.pod_seconds < 60, "and no pod waited for it all the while"
 
 
+def test_how_long_idle_pods_stay_follows_from_the_start_that_is_simulated() -> None:
+    policy = Policy(queues=(QUEUE,), max_replicas=20, mode="direct")
+    jobs = [Job(120, 1)] * 1000
+    quick = simulated(jobs, policy, until=2000, setting=Setting(startup=Spread("constant", 2)))
+    slow = simulated(jobs, policy, until=2000, setting=Setting(startup=Spread("constant", 30)))
+    first = [next(at for at, replicas in steps(world) if replicas < 20) - max(filter(None, world.ended)) for world in (quick, slow)]
+    assert 9 < first[0] < 12
+    assert 28 < first[1] < 32
+    assert {quick.replicas, slow.replicas} == {0}
+
+
 def test_no_running_job_is_ended_by_scaling_in() -> None:
     jobs = [Job(0, 1)] * 200 + [Job(1, 900)] * 3
     policy = Policy(queues=(QUEUE,), max_replicas=20, cooldown=10)
@@ -87,7 +98,8 @@ POLICIES = st.builds(
     Policy, queues=st.just((QUEUE,)), target=st.sampled_from([JobsPerReplica(3), MaxWait(20), DrainBy(seconds=120)]),
     min_replicas=st.integers(0, 2), max_replicas=st.integers(2, 8), mode=st.sampled_from(["direct", "hpa"]),
     cooldown=st.sampled_from([0.0, 30.0]), scale_up=st.sampled_from([Pace(), Pace(pods=1), Pace(stabilization=10)]),
-    scale_down=st.sampled_from([Pace(), Pace(stabilization=60), Pace(pods=1)]), busy=st.sampled_from(["wait", "drain"]),
+    scale_down=st.sampled_from([Pace(), Pace(stabilization=60), Pace(stabilization=None), Pace(pods=1)]),
+    busy=st.sampled_from(["wait", "drain"]),
 )
 JOBS = st.lists(
     st.builds(Job, at=st.floats(0, 300), seconds=st.floats(0.1, 30), delay=st.sampled_from([0.0, 0.0, 60.0])), min_size=1, max_size=60,
