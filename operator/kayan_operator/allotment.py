@@ -18,21 +18,30 @@ from kayan_operator.fleet import Budget, Deployment, Fleet, Key, Scaler
 from kayan_operator.history import History
 from kayan_operator.kube import ApiError, Kube
 from kayan_operator.metrics import Metrics
+from kayan_operator.policy import Policy
 from kayan_operator.status import Condition, differs, with_conditions
 
 _REPORT_SECONDS = 5.0
+_PATIENCE_SECONDS = 3.0
+"""For a first look at everybody of a budget; at a Redis that does not answer it takes two."""
+
+Members = Mapping[Key, tuple[Policy, Deployment]]
 
 
 class Allotment:
     """The budgets of the fleet, and what their scalers last wanted. ``look_at`` has a scaler looked at soon."""
 
-    def __init__(self, api: Kube, fleet: Fleet, metrics: Metrics, look_at: Callable[[Key], None]) -> None:
+    def __init__(self, api: Kube, fleet: Fleet, metrics: Metrics, look_at: Callable[[Key], None],
+                 clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
         self._fleet = fleet
         self._metrics = metrics
         self._look_at = look_at
+        self._clock = clock
         self._wanted: dict[Key, int] = {}
         self._given: dict[Key, int] = {}
+        self._unheard: dict[Key, dict[Key, float]] = {}
+        """Of each budget those that nobody has looked at yet, and since when they are waited for."""
         self._unreported: dict[Key, str] = {}
         """Why the status of a budget could not be written, of those of which that is so."""
 
@@ -47,12 +56,21 @@ class Allotment:
         if budget is None or budget.error:  # nobody knows how much there is
             trouble = f"FleetBudget {policy.budget} says: {budget.error}" if budget else f"there is no FleetBudget {policy.budget}"
             return replace(snapshot, share=target.replicas, budget=policy.budget, budget_trouble=trouble)
-        given = shares(budget.cap, self._claims(budget))
+        members = self._members(budget)
+        given = shares(budget.cap, self._claims(budget, members, grow=not self._waits(budget.key, members)))
         for key, share in given.items():
             if key != str(scaler.key) and self._given.get(_key(key)) != share:
                 self._look_at(_key(key))
             self._given[_key(key)] = share
         return replace(snapshot, share=given.get(str(scaler.key), 0), budget=policy.budget)
+
+    def _waits(self, budget: Key, members: Members) -> bool:
+        """Whether somebody may still want what the others would take: nobody has looked at it since we lead, or since it is there."""
+        now, before = self._clock(), self._unheard.pop(budget, {})
+        unheard = {key: before.get(key, now) for key in members if key not in self._wanted}
+        if unheard:
+            self._unheard[budget] = unheard
+        return any(now - since < _PATIENCE_SECONDS for since in unheard.values())
 
     def forget(self, key: Key) -> None:
         self._wanted.pop(key, None)
@@ -82,24 +100,33 @@ class Allotment:
                     self._unreported[budget.key] = str(error)
                     logs.get(namespace=budget.key.namespace, budget=budget.key.name).warning("budget.unreported", error=str(error))
 
-    def _claims(self, budget: Budget) -> list[Claim]:
-        claims = []
+    def _members(self, budget: Budget) -> Members:
+        """Those that can have any of it."""
+        found = {}
         for scaler in self._fleet.of_budget(budget.key):
             target = self._fleet.deployments.get(scaler.target) if scaler.target else None
-            if target is None or scaler.policy is None:
-                continue
+            if target and scaler.policy:
+                found[scaler.key] = scaler.policy, target
+        return found
+
+    def _claims(self, budget: Budget, members: Members, *, grow: bool = True) -> list[Claim]:
+        """Without ``grow`` nobody claims more than it has."""
+        claims = []
+        for key, (policy, target) in members.items():
+            wanted = self._wanted.get(key, target.replicas)
+            wanted = wanted if grow else min(wanted, target.replicas)
             claims.append(Claim(
-                name=str(scaler.key),
-                wanted=self._wanted.get(scaler.key, target.replicas),
-                floor=min(scaler.policy.min_replicas, self._wanted.get(scaler.key, target.replicas)),
-                priority=scaler.policy.priority,
+                name=str(key),
+                wanted=wanted,
+                floor=min(policy.min_replicas, wanted),
+                priority=policy.priority,
                 cost=1.0 if budget.of == "replicas" else target.cpu,
                 present=max(target.replicas, target.present) + target.terminating,
             ))
         return claims
 
     async def _report(self, budget: Budget) -> None:
-        claims = self._claims(budget)
+        claims = self._claims(budget, self._members(budget))
         used = sum(claim.present * claim.cost for claim in claims)
         wanted = sum(claim.wanted * claim.cost for claim in claims)
         self._metrics.budget_cap.labels(*budget.key).set(budget.cap)

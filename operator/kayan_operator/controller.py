@@ -80,7 +80,7 @@ class Controller:
         self._gate = asyncio.Semaphore(STATUSES_AT_ONCE)
         self._unknown: set[str] = set()
         """Servers whose queues are not the ones they know."""
-        self._allotment = Allotment(api, fleet, metrics, self.look_at)
+        self._allotment = Allotment(api, fleet, metrics, self.look_at, clock)
 
     # -- what others ask -----------------------------------------------------------------------------------------------------
 
