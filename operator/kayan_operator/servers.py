@@ -40,6 +40,7 @@ class RedisServer:
         self._keys = {queue: Keys(queue.name, queue.prefix) for queue in queues}
         self._by_base = {keys.base: keys for keys in self._keys.values()}
         self._doorbell.know(self._by_base.values())
+        self._reader.know(self._by_base.keys())
 
     async def read(self, queues: Sequence[tuple[Queue, float, float]]) -> list[QueueFacts | Unread]:
         """All of them in one round trip: each queue with its look-ahead and its window, in seconds."""

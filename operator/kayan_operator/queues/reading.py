@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -118,6 +118,12 @@ class Reader:
         """Something has happened to the queue with this base key: take nothing for granted at the next look, nor after the present one."""
         self._quiet.pop(base, None)
         self._disturbed.add(base)
+
+    def know(self, bases: Collection[str]) -> None:
+        """Of queues with other base keys nothing is remembered any more."""
+        for book in (self._quiet, self._unread_since):
+            for base in book.keys() - bases:
+                del book[base]
 
     async def close(self) -> None:
         for line in self._lines.values():

@@ -336,6 +336,22 @@ class TestTrouble:
         assert isinstance(again, Unread)
         assert again.seconds < 0.5, "the time counts from the latest loss"
 
+    async def test_a_queue_that_was_gone_for_a_while_is_unread_only_since_it_is_back(
+        self, reader: Reader, private_redis: RedisProcess
+    ) -> None:
+        requests = [Request(Keys("mail")), Request(Keys("post"))]
+        private_redis.kill()
+
+        async def have_been_unread() -> bool:
+            return all(isinstance(one, Unread) and one.seconds > 0.5 for one in await reader.read(requests))
+
+        await wait_until(have_been_unread)
+        reader.know({Keys("mail").base})
+        mail, post = await reader.read(requests)
+        assert isinstance(mail, Unread)
+        assert isinstance(post, Unread)
+        assert mail.seconds > post.seconds == 0
+
     async def test_a_redis_that_hangs_is_unread_before_long_and_read_once_it_goes_on(
         self, reader: Reader, private_redis: RedisProcess
     ) -> None:
