@@ -233,4 +233,4 @@ class Operator:
         return Answer.json(not waits, {"leads": self.leadership.leads, "leader": self.leadership.holder, "waitsFor": waits})
 
     async def _metrics_page(self) -> Answer:
-        return Answer(HTTPStatus.OK, self.metrics.page(), "text/plain; version=0.0.4; charset=utf-8")
+        return Answer(HTTPStatus.OK, await self.metrics.page(), "text/plain; version=0.0.4; charset=utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 from kayan_operator.fleet import Key
@@ -16,7 +17,7 @@ STATUS = {
 
 
 def exported() -> dict[str, list[tuple[str, float]]]:
-    page = Metrics(lambda: [(Key("kayan", "email"), STATUS)]).page().decode()
+    page = asyncio.run(Metrics(lambda: [(Key("kayan", "email"), STATUS)]).page()).decode()
     return {
         family.name: [(sample.name, sample.value) for sample in family.samples] for family in text_string_to_metric_families(page)
         if family.name.startswith("kayan_")
@@ -42,3 +43,13 @@ def test_a_scaler_is_shown_by_its_status() -> None:
     assert found["kayan_scaler_desired_replicas"] == [("kayan_scaler_desired_replicas", 3)]
     assert found["kayan_scaler_oldest_waiting_seconds"] == [("kayan_scaler_oldest_waiting_seconds", 9)]
     assert found["kayan_scaler_condition"] == [("kayan_scaler_condition", 1)]
+
+
+async def test_everybody_else_has_turns_while_the_page_of_a_thousand_scalers_is_made() -> None:
+    making = asyncio.create_task(Metrics(lambda: [(Key("kayan", f"queue-{number}"), STATUS) for number in range(1000)]).page())
+    turns = 0
+    while not making.done():
+        await asyncio.sleep(0)
+        turns += 1
+    assert making.result().count(b"kayan_scaler_backlog_jobs{") == 1000
+    assert turns > 10
