@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from kayan_workers.bull.ending import end
+
 from kayan_operator import hpa, kube
 from kayan_operator.fleet import Autoscaler, Deployment, Fleet, Key, Scaler
 from kayan_operator.kube import ApiError, Kube
@@ -84,8 +86,7 @@ class Actuator:
     async def stop(self) -> None:
         """Let go. What a scale-in has fenced takes jobs again as soon as its fences end."""
         if self._shrinking:
-            self._shrinking.cancel()
-            await asyncio.wait([self._shrinking])
+            await end([self._shrinking])
 
     # -- growing -------------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from kayan_workers import logs
-from kayan_workers.bull.ending import end
+from kayan_workers.bull.ending import end, undisturbed
 
 from kayan_operator import status
 from kayan_operator.agenda import Agenda
@@ -128,9 +128,12 @@ class Controller:
             self._fleet.changed = lambda key: None
             for server in self._servers.values():
                 server.tell(lambda prefix, queue: None, lambda: None)
-            await end(tasks)
-            for key in list(self._tracks):
-                await self._drop(key)
+            await undisturbed(self._let_go(tasks))
+
+    async def _let_go(self, tasks: Iterable[asyncio.Task[None]]) -> None:
+        """End all that is under way: what went on after us would write beside the next leader, or find its connections closed."""
+        await end(tasks)
+        await asyncio.gather(*(self._drop(key) for key in list(self._tracks)))
 
     def _agenda(self, scaler: Scaler) -> Agenda:
         home = scaler.policy.queues[0].redis if scaler.policy else ""

@@ -19,6 +19,7 @@ from kayan_operator.metrics import Metrics
 from kayan_operator.obstacles import MetricsApiState
 from kayan_operator.policy import Policy, Queue
 from kayan_operator.scale_in import Fences
+from kayan_workers.bull.ending import end
 from waiting import wait_until
 
 MANY = 1000
@@ -130,3 +131,33 @@ async def test_others_have_their_turn_in_the_midst_of_a_look_at_everybody() -> N
             turns.add(done)
             await asyncio.sleep(0)
     assert len([done for done in turns if done]) > 3
+
+
+class SlowKube(Kube):
+    """An API that answers nothing, and whose calls take a moment to end."""
+
+    def __init__(self) -> None:
+        super().__init__(cast(Any, None))
+        self.calls = 0
+
+    async def _call(self, *_: Any, **__: Any) -> dict[str, Any]:
+        self.calls += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)
+        return {}
+
+
+async def test_who_leads_no_longer_leaves_nothing_under_way_however_much_there_is_and_however_often_it_is_told() -> None:
+    many = 30
+    before, api = asyncio.all_tasks(), SlowKube()
+    controller = Controller(
+        api=api, fleet=fleet_of(many), servers={"default": Redis(waiting={f"queue-{number}": 1 for number in range(many)})},
+        fences=lambda queues: cast(Fences, None), may_act=lambda: True, metrics=Metrics(), events=Events(api, "me"), ledger=Noted(),
+        metrics_api=lambda: MetricsApiState("off", ""),
+    )
+    leading = asyncio.create_task(controller.lead())
+    await wait_until(lambda: api.calls >= many, what="all of them write their number")
+    await end([leading])
+    assert asyncio.all_tasks() <= before
