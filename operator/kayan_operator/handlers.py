@@ -63,4 +63,13 @@ def watch_settings() -> kopf.OperatorSettings:
     settings.networking.error_backoffs = [0.5, 1, 2, 3, 5, 5, 5]
     settings.process.ultimate_exiting_timeout = 10
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_retries_are_warnings)
     return settings
+
+
+def _retries_are_warnings(record: logging.LogRecord) -> bool:
+    """kopf calls each request that it repeats an error. Only one that it gives up is."""
+    if record.levelno == logging.ERROR and record.name.startswith("kopf.") and "failed; will " in record.getMessage():
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+    return True
