@@ -26,6 +26,8 @@ _AGAIN_SECONDS = 0.5
 """After a renewal that came to nothing: a connection that hangs costs two seconds, and there must be time for another."""
 _GIVE_UP_SECONDS = 7.0
 """A holder that has not renewed for so long no longer acts; what it has begun has ended before the duration is over."""
+_KEPT = ("name", "namespace", "resourceVersion", "labels", "annotations", "ownerReferences")
+"""Of the Lease's metadata: it is somebody else's as well, a Helm release's, say."""
 _RELEASE_SECONDS = 3.0
 """Who leaves takes no longer for giving the lease back."""
 
@@ -139,7 +141,7 @@ class Leadership:
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",
             "metadata": {"name": self._name, "namespace": self._namespace} if metadata is None
-            else {key: metadata[key] for key in ("name", "namespace", "resourceVersion")},
+            else {key: metadata[key] for key in _KEPT if key in metadata},
             "spec": spec,
         }
 
