@@ -10,7 +10,7 @@ from typing import Any
 from kayan_workers.bull.ending import end
 
 from kayan_operator import hpa, kube
-from kayan_operator.fleet import Autoscaler, Deployment, Fleet, Key, Scaler
+from kayan_operator.fleet import Autoscaler, Deployment, Fleet, Key, Scaler, deployment_of
 from kayan_operator.kube import ApiError, Kube
 from kayan_operator.policy import Mode
 from kayan_operator.scale_in import Fences, Outcome, ScaleIn
@@ -114,7 +114,7 @@ class Actuator:
         scaler, target = self._fleet.scalers.get(self._key), None
         if scaler and scaler.target:
             target = self._fleet.deployments.get(scaler.target)
-        if scaler is None or target is None or self.wanted > number or not self._may_act():
+        if scaler is None or target is None or self.wanted > number or self.mode == "advisory" or not self._may_act():
             return False
         if self.mode == "hpa" and number > 0:
             return await self._lower_by_hpa(scaler, target, number)
@@ -148,10 +148,11 @@ class Actuator:
         for _ in range(_CONFLICTS):
             patch: dict[str, Any] = {"spec": {"replicas": number}}
             if number < now:
-                scale = await self._api.get(path)
-                if (scale.get("spec") or {}).get("replicas", 0) != now:
+                found = await self._api.get(kube.deployments(*target.key))
+                there = deployment_of(found)
+                if there.replicas != now or there.is_switched_off:
                     return False
-                patch["metadata"] = {"resourceVersion": scale["metadata"]["resourceVersion"]}
+                patch["metadata"] = {"resourceVersion": found["metadata"]["resourceVersion"]}
             if not self._may_act():
                 return False
             try:

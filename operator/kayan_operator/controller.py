@@ -21,10 +21,9 @@ from kayan_operator.fleet import Deployment, Fleet, Key, Scaler
 from kayan_operator.history import FIRST_STARTUP, History
 from kayan_operator.kube import Kube
 from kayan_operator.metrics import Metrics
-from kayan_operator.obstacles import MetricsApiState, mode_to_be_had, obstacle
+from kayan_operator.obstacles import MetricsApiState, mode_to_be_had, obstacle, readiness
 from kayan_operator.policy import Policy, Queue
 from kayan_operator.scale_in import Fences
-from kayan_operator.status import Condition
 from kayan_operator.track import Plan, Track
 
 _SETTLED_SECONDS = 0.05
@@ -254,9 +253,9 @@ class Controller:
         if changed:
             self._metrics.decisions.labels(*scaler.key, decision.reason).inc()
         self._ledger.note(scaler.key, policy, decision, changed=changed)
-        mode, of_metrics = mode_to_be_had(policy, self._metrics_api())
+        mode, of_metrics = mode_to_be_had(policy, target, self._metrics_api())
         queues = status.of_queues(snapshot, [queue.name for queue in policy.queues])
-        conditions = [_ready(policy, queues), queues, status.of_work(decision, snapshot), status.of_limits(decision)]
+        conditions = [readiness(policy, target, queues), queues, status.of_work(decision, snapshot), status.of_limits(decision)]
         track.follow(Plan(
             scaler=scaler, target=target, snapshot=snapshot, decision=decision, mode=mode, rung=rung,
             conditions=(*conditions, of_metrics) if of_metrics else tuple(conditions),
@@ -306,11 +305,3 @@ class Controller:
             self._unknown.add(queue.redis)
         self._allotment.forget(key)
         await track.stop()
-
-
-def _ready(policy: Policy, queues: Condition) -> Condition:
-    if not queues.status:
-        return Condition("Ready", False, "QueuesUnreadable", queues.message)
-    if policy.paused:
-        return Condition("Ready", True, "Paused", "spec.paused is true: the number stays as it is")
-    return Condition("Ready", True, "Scaling")

@@ -11,6 +11,9 @@ from kayan_operator.spec import SpecError, cpus, read_budget, read_scaler, targe
 
 Object = Mapping[str, Any]
 
+SCALING = "workers.kayanlive.com/scaling"
+"""The annotation by which a Deployment says ``off``: its number is its own."""
+
 
 class Key(NamedTuple):
     namespace: str
@@ -68,6 +71,8 @@ class Deployment:
     selector: str
     cpu: float
     """CPUs that one pod requests."""
+    is_switched_off: bool = False
+    """It wants to be scaled by nobody."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,8 +148,8 @@ class Fleet:
         if before is not None and before.uid == seen.uid and before.version > seen.version:
             return
         self.deployments[seen.key] = seen
-        if before is None or (before.replicas, before.ready, before.present, before.is_settled) != (
-            seen.replicas, seen.ready, seen.present, seen.is_settled
+        if before is None or (before.replicas, before.ready, before.present, before.is_settled, before.is_switched_off) != (
+            seen.replicas, seen.ready, seen.present, seen.is_settled, seen.is_switched_off
         ):
             self._change_of_target(seen.key)
 
@@ -255,6 +260,7 @@ def deployment_of(body: Object) -> Deployment:
             cpus(str(((container.get("resources") or {}).get("requests") or {}).get("cpu", "0")))
             for container in spec["template"]["spec"].get("containers", ())
         ),
+        is_switched_off=(metadata.get("annotations") or {}).get(SCALING) == "off",
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from kayan_operator.fleet import Fleet, Scaler
+from kayan_operator.fleet import SCALING, Deployment, Fleet, Scaler
 from kayan_operator.policy import Mode, Policy
 from kayan_operator.status import Condition
 
@@ -46,8 +46,23 @@ def obstacle(scaler: Scaler, fleet: Fleet, servers: Collection[str]) -> Conditio
     return None
 
 
-def mode_to_be_had(policy: Policy, state: MetricsApiState) -> tuple[Mode, Condition | None]:
+def readiness(policy: Policy, target: Deployment, queues: Condition) -> Condition:
+    """The condition Ready of a scaler that nothing keeps from its work. ``queues`` says whether they can be read."""
+    if target.is_switched_off and policy.mode != "advisory":
+        message = (f"Deployment {target.key.name} has the annotation {SCALING}: off, so its number is left alone: "
+                   "take it away, or delete this QueueScaler")
+        return Condition("Ready", False, "SwitchedOff", message)
+    if not queues.status:
+        return Condition("Ready", False, "QueuesUnreadable", queues.message)
+    if policy.paused:
+        return Condition("Ready", True, "Paused", "spec.paused is true: the number stays as it is")
+    return Condition("Ready", True, "Scaling")
+
+
+def mode_to_be_had(policy: Policy, target: Deployment, state: MetricsApiState) -> tuple[Mode, Condition | None]:
     """The mode in which the scaler can work now, and in mode hpa what there is to say of the metrics API."""
+    if target.is_switched_off:
+        return "advisory", None
     if policy.mode != "hpa":
         return policy.mode, None
     if state.kind == "available":

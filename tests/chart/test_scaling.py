@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from chart.definitions import LEAST
 from chart.rendered import EVERYTHING, NAMESPACED, SCALED, STORES, UNSCALED, Chart, Object, Pod, RefusedError, merged, named, render
+from kayan_operator.fleet import SCALING
 from kayan_operator.policy import DrainBy, Failure, Fallback, JobsPerReplica, MaxWait, Pace, Policy, Protection, Queue, Window
 from kayan_operator.settings import Settings
 from kayan_operator.spec import read_budget, read_scaler
@@ -141,6 +142,8 @@ def test_without_the_operator_there_is_nothing_of_it_and_with_another_scaler_no_
 
     assert not [named(found) for found in chart.objects if found["kind"] in OF_SCALING or "operator" in found["metadata"]["name"]]
     assert {"replicas" in worker["spec"] for worker in chart.workers().values()} == {says_numbers}
+    said = {worker["metadata"].get("annotations", {}).get(SCALING) for worker in chart.workers().values()}
+    assert said == {"off" if says_numbers else None}, "an operator that an upgrade takes away may still be about"
 
 
 # -- the operator ----------------------------------------------------------------------------------------------------------------

@@ -71,7 +71,8 @@ def test_helm_test_pings_every_queue_and_wakes_who_sleeps(release: Release) -> N
 
 
 def test_without_the_operator_each_has_the_pods_that_its_values_say(release: Release) -> None:
-    """From here on, as what follows does the scaling itself."""
+    """From here on, as what follows does the scaling itself. One had no pod just now, and the operator that wanted it so is still about."""
+    Stage(release.namespace).until_replicas(f"{release.name}-cleanup", 0, 60)
     release.upgrade(UNSCALED)
     assert {name: len(release.wait_ready_pods(name, 1)) for name in WORKERS} == dict.fromkeys(WORKERS, 1)
     until(lambda: not release.namespace.get(f"{KIND},hpa") and not release.namespace.pods("operator"), 60, what="nothing scales")

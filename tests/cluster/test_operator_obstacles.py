@@ -15,6 +15,7 @@ from cluster.jobs import Jobs
 from cluster.kube import Object, until
 from cluster.operator_process import OperatorProcess, operating
 from cluster.scaling import PHANTOMS, Stage, deployment, scaler
+from kayan_operator.fleet import SCALING
 from redis_process import RedisProcess
 
 TROUBLES: dict[str, dict[str, Any]] = {
@@ -129,7 +130,7 @@ def test_of_two_scalers_of_one_deployment_the_older_goes_on_and_the_other_takes_
 
 @pytest.mark.parametrize(("name", "owners", "named"), [
     ("foreign", [], "HorizontalPodAutoscaler foreign-hpa scales Deployment foreign as well"),
-    ("keda", [{"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "email", "uid": "4c1d4a5e-0000-4000-8000-000000000001",
+    ("keda", [{"apiVersion": "scalers.example.com/v1", "kind": "ScaledObject", "name": "email", "uid": "4c1d4a5e-0000-4000-8000-000000000001",
                "controller": True}], "HorizontalPodAutoscaler keda-hpa of ScaledObject email scales Deployment keda as well"),
 ])  # fmt: skip
 def test_where_somebody_elses_autoscaler_is_nothing_is_written(
@@ -150,6 +151,21 @@ def test_where_somebody_elses_autoscaler_is_nothing_is_written(
     until_not_ready(stage, name, "ForeignAutoscaler")
     stage.namespace.kubectl("delete", "hpa", f"{name}-hpa")
     stage.until_replicas(name, 5, 10)
+
+
+def test_a_deployment_that_is_switched_off_keeps_the_number_that_came_with_it(stage: Stage, jobs: Jobs) -> None:
+    stage.put_phantoms("off")
+    jobs.deserve("off", 4)
+    stage.until_replicas("off", 4)
+    switch = {"metadata": {"annotations": {SCALING: "off"}}, "spec": {"replicas": 7}}
+    stage.namespace.kubectl("patch", "deployment", "off", "--patch", json.dumps(switch))
+    message = until_not_ready(stage, "off", "SwitchedOff")
+    assert "annotation workers.kayanlive.com/scaling: off" in message
+    jobs.deserve("off", 0)
+    stage.stays("off", 7, 4)
+    stage.namespace.kubectl("annotate", "deployment", "off", f"{SCALING}-")
+    stage.until_replicas("off", 0, 20)
+    until_ready(stage, "off")
 
 
 def test_a_redis_that_the_operator_does_not_know_is_named_beside_those_it_does(stage: Stage, jobs: Jobs) -> None:
