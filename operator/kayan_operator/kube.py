@@ -60,9 +60,12 @@ class ApiError(Exception):
 class Kube:
     """The API server. Every call raises ApiError when it fails."""
 
-    def __init__(self, client: ApiClient, observe: Observe = lambda verb, resource, code: None) -> None:
+    def __init__(self, client: ApiClient, observe: Observe = lambda verb, resource, code: None,
+                 *, may_write: Callable[[], float] | None = None) -> None:
+        """``may_write`` says for how many seconds from now whatever changes something may take; with 0 it is not sent."""
         self.client = client
         self._observe = observe
+        self._may_write = may_write
 
     async def get(self, path: str) -> dict[str, Any]:
         return await self._call("GET", path)
@@ -105,7 +108,8 @@ class Kube:
         try:
             where = path + (f"?{urlencode(query)}" if query else "")
             _, url, headers, *_ = await self.client.param_serialize(verb, where, header_params=headers, auth_settings=["BearerToken"])
-            response = await self.client.call_api(verb, url, headers, body, _request_timeout=TIMEOUT_SECONDS)
+            patience = self._patience(verb)
+            response = await self.client.call_api(verb, url, headers, body, _request_timeout=patience)
             data = await response.read()  # type: ignore[no-untyped-call]
         except ApiException as error:
             self._observe(verb, resource, error.status or 0)
@@ -118,6 +122,14 @@ class Kube:
             raise _refused(response.status, data)
         answer = json.loads(data) if data else {}
         return answer if isinstance(answer, dict) else {}
+
+    def _patience(self, verb: str) -> float:
+        """Looked at in the last moment: between a decision and its writing anything may have happened, to the whole process too."""
+        if verb == "GET" or self._may_write is None:
+            return TIMEOUT_SECONDS
+        if (left := self._may_write()) <= 0:
+            raise ApiError(0, "this replica does not lead any more, so it writes nothing")
+        return min(left, TIMEOUT_SECONDS)
 
 
 def _resource(path: str) -> str:

@@ -3,6 +3,10 @@
 A lease is taken when it was not renewed for its duration *by the clock of whoever looks*, counted from when the renewal was seen: no
 two machines' clocks are compared, and none may jump. A holder that could not renew in time stops acting before anybody else may begin,
 and one that leaves gives the lease back, so that the next need not wait.
+
+A process that stood still (SIGSTOP, a machine that slept) finds by its clock that its time is over, before it writes anything. Of a
+virtual machine that was paused by its host all clocks may have stood still as well: until the next renewal, two seconds at most, it takes
+itself for the leader. What it does to fences then is refused by its *term*, a number that rises with each leadership.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from kayan_workers.bull.ending import end, undisturbed
 
 from kayan_operator import kube
 from kayan_operator.kube import ApiError, Kube
+from kayan_operator.queues.fences import Term
 
 DURATION_SECONDS = 10
 _RENEW_SECONDS = 2.0
@@ -32,10 +37,18 @@ _RELEASE_SECONDS = 3.0
 """Who leaves takes no longer for giving the lease back."""
 
 
+def clock() -> float:
+    """Seconds that also pass while the machine sleeps, where there is such a clock."""
+    return time.clock_gettime(_CLOCK)
+
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
 class Leadership:
     """Takes part in the election of one Lease for as long as ``run`` runs, and does ``lead`` while elected."""
 
-    def __init__(self, api: Kube, namespace: str, name: str, identity: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, api: Kube, namespace: str, name: str, identity: str, *, clock: Callable[[], float] = clock) -> None:
         self._api = api
         self._namespace = namespace
         self._name = name
@@ -45,6 +58,10 @@ class Leadership:
         """Holder and time of renewal, as last read."""
         self._seen_at = 0.0
         self._until = float("-inf")
+        self._over = float("-inf")
+        """When the lease may be another's, if it is not renewed. It outlives ``_until`` when this replica leaves."""
+        self.term = Term("", 0)
+        """Of the latest time that this replica was elected."""
         self.holder = ""
         """Who holds the lease, as last read."""
         self._log = logs.get(lease=name)
@@ -53,6 +70,13 @@ class Leadership:
     def leads(self) -> bool:
         """Whether this replica may act, this very moment."""
         return self._clock() < self._until
+
+    @property
+    def seconds_left(self) -> float:
+        """How long what this replica writes may still take: until another may act. 0 for who must begin nothing; while it leaves it may
+        still tidy up."""
+        left = self._over - self._clock()
+        return left if left > DURATION_SECONDS - _GIVE_UP_SECONDS else 0.0
 
     async def run(self, lead: Callable[[], Awaitable[None]]) -> None:
         """``lead`` is called whenever this replica is elected, and cancelled when it is no longer. Cancel ``run`` to leave: the lease is
@@ -63,7 +87,7 @@ class Leadership:
                     await self._lead(lead)
                 await asyncio.sleep(_RENEW_SECONDS)
         finally:
-            self._until = float("-inf")
+            self._until = self._over = float("-inf")
             await undisturbed(self._release())
 
     async def _lead(self, lead: Callable[[], Awaitable[None]]) -> None:
@@ -76,7 +100,7 @@ class Leadership:
                     break
                 ours = await self._take_or_renew()
                 if ours is False:
-                    self._until = float("-inf")
+                    self._until = self._over = float("-inf")
                 pause = _RENEW_SECONDS if ours else _AGAIN_SECONDS
         finally:
             self._until = float("-inf")
@@ -99,7 +123,7 @@ class Leadership:
                 self._log.warning("leader.unsure", error=str(error))
             return None
         if ours:
-            self._until = begun + _GIVE_UP_SECONDS
+            self._until, self._over = begun + _GIVE_UP_SECONDS, begun + DURATION_SECONDS
         return ours
 
     async def _try(self) -> bool:
@@ -109,16 +133,18 @@ class Leadership:
         except ApiError as error:
             if not error.is_gone:
                 raise
-            await self._api.create(kube.leases(self._namespace), self._body({}, None))
-            self.holder = self.identity
+            self._hold(await self._api.create(kube.leases(self._namespace), self._body({}, None)))
             return True
         spec = lease.get("spec") or {}
         self.holder = spec.get("holderIdentity") or ""
         if self.holder not in ("", self.identity) and not self._is_over(spec):
             return False
-        await self._api.replace(path, self._body(spec, lease["metadata"]))
-        self.holder = self.identity
+        self._hold(await self._api.replace(path, self._body(spec, lease["metadata"])))
         return True
+
+    def _hold(self, lease: dict[str, Any]) -> None:
+        self.holder = self.identity
+        self.term = Term(lease["metadata"]["uid"], lease["spec"]["leaseTransitions"])
 
     def _is_over(self, spec: dict[str, Any]) -> bool:
         seen = (spec.get("holderIdentity") or "", spec.get("renewTime") or "")
@@ -129,7 +155,8 @@ class Leadership:
 
     def _body(self, before: dict[str, Any], metadata: dict[str, Any] | None) -> dict[str, Any]:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        ours = before.get("holderIdentity") == self.identity
+        # a process that finds its own name there before it ever was elected was started anew, and its forerunner's term is over
+        ours = before.get("holderIdentity") == self.identity and bool(self.term.lease)
         spec = {
             "holderIdentity": self.identity,
             "leaseDurationSeconds": DURATION_SECONDS,

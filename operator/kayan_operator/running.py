@@ -88,7 +88,7 @@ class Operator:
     def __init__(self, settings: Settings, client: ApiClient, for_lease: ApiClient) -> None:
         self._settings = settings
         self.metrics = Metrics(lambda: self.controller.statuses())
-        self.api = Kube(client, self._count)
+        self.api = Kube(client, self._count, may_write=lambda: self.leadership.seconds_left)
         self.fleet = Fleet(prefix=settings.prefix)
         self.servers = {name: RedisServer(name, address, self.metrics) for name, address in settings.redis.items()}
         self.leadership = Leadership(Kube(for_lease, self._count), settings.namespace, settings.name, settings.identity)
@@ -96,7 +96,8 @@ class Operator:
         self.ledger = Ledger(redis)
         self.resync = Resync(self.api, self.fleet, settings.namespaces)
         self.controller = Controller(
-            api=self.api, fleet=self.fleet, servers=self.servers, fences=lambda queues: TargetFences(redis, queues),
+            api=self.api, fleet=self.fleet, servers=self.servers,
+            fences=lambda queues: TargetFences(redis, queues, self.leadership.term),
             may_act=lambda: self.leadership.leads, metrics=self.metrics, events=Events(self.api, settings.identity), ledger=self.ledger,
             metrics_api=self._metrics_api_state,
         )

@@ -40,6 +40,9 @@ _PATIENCE_SECONDS = 15.0
 class Fences(Protocol):
     """The fences of one target's pods, on all servers that have queues of its. Errors of Redis pass through."""
 
+    async def begin(self) -> None:
+        """Whoever led before us touches no fence from now on."""
+
     async def choose(self, candidates: Sequence[str], count: int) -> Chosen:
         """Fence up to ``count`` idle pods, the first of ``candidates`` first; who is busy is told as well."""
 
@@ -125,7 +128,9 @@ class ScaleIn:
             await self._fences.lift(names)
 
     async def tidy(self, target: Deployment) -> None:
-        """Take away the marks that an operator has left which died in the midst of a scale-in; its fences end by themselves."""
+        """Take away the marks that an operator has left which died in the midst of a scale-in; its fences end by themselves. If it only
+        stood still it can do no more of it."""
+        await self._fences.begin()
         found = await pods.of_deployment(self._api, target)
         await self._unmark(target, (pod.name for pod in found.staying if pod.is_chosen))
 

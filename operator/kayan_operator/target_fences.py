@@ -7,20 +7,43 @@ from collections.abc import Collection, Mapping, Sequence
 
 from kayan_workers.bull.keys import Keys
 from kayan_workers.bull.server import Server
+from redis.exceptions import RedisError
 
 from kayan_operator.policy import Queue
-from kayan_operator.queues.fences import FENCE_SECONDS, Busy, Chosen, Fences, choose_on_all, places, sum_of
+from kayan_operator.queues.fences import (
+    FENCE_SECONDS,
+    Busy,
+    Chosen,
+    Fences,
+    OutdatedTermError,
+    Term,
+    UnfenceableError,
+    choose_on_all,
+    places,
+    sum_of,
+)
 
 _TTL_MS = round(FENCE_SECONDS * 1000)
 
 
 class TargetFences:
-    """Fences on every server that has one of ``queues``. UnfenceableError comes when they are first used."""
+    """Fences on every server that has one of ``queues``, for one leadership. UnfenceableError comes when they are first used."""
 
-    def __init__(self, servers: Mapping[str, Server], queues: Sequence[Queue]) -> None:
+    def __init__(self, servers: Mapping[str, Server], queues: Sequence[Queue], term: Term) -> None:
         self._servers = servers
         self._queues = queues
+        self._term = term
         self._places: list[Fences] | None = None
+
+    async def begin(self) -> None:
+        """A server that is away, or whose queues cannot be fenced, will hear of the term with the first fence."""
+        try:
+            places = self._everywhere()
+        except UnfenceableError:
+            return
+        for outcome in await asyncio.gather(*(place.begin() for place in places), return_exceptions=True):
+            if isinstance(outcome, OutdatedTermError) or (outcome and not isinstance(outcome, RedisError | OSError)):
+                raise outcome
 
     async def choose(self, candidates: Sequence[str], count: int) -> Chosen:
         return await choose_on_all(self._everywhere(), candidates, count, ttl_ms=_TTL_MS)
@@ -46,5 +69,5 @@ class TargetFences:
             by_server: dict[str, list[Keys]] = {}
             for queue in self._queues:
                 by_server.setdefault(queue.redis, []).append(Keys(queue.name, queue.prefix))
-            self._places = [place for name, keys in by_server.items() for place in places(self._servers[name], keys)]
+            self._places = [place for name, keys in by_server.items() for place in places(self._servers[name], keys, self._term)]
         return self._places

@@ -60,6 +60,11 @@ class Jobs:
         with self._client() as client:
             return {key.rpartition(":")[2] for key in client.keys("kayan:fence:*")}
 
+    def terms(self) -> dict[str, int]:
+        """Whose the fences are: the uid of a Lease, and the number of its newest term."""
+        with self._client() as client:
+            return {key.rpartition(":")[2]: int(client.get(key) or 0) for key in client.keys("kayan:term:*")}
+
     def _tell(self, pipeline: Redis, queue: str) -> None:
         pipeline.publish(f"bull:{queue}:waiting@test", "")
 

@@ -133,6 +133,41 @@ def test_a_leader_that_is_frozen_never_writes_again_beside_its_successor(stage: 
     assert [line["after"] for line in other.events("scale.changed") if line["scaler"] == "frozen"] == [5, 1, 3]
 
 
+def test_a_leader_that_is_frozen_in_the_midst_of_a_scale_in_touches_none_of_its_successors_fences(
+    stage: Stage, pair: Pair, jobs: Jobs
+) -> None:
+    """Three busy pods, of which two have been asked to go; while the first leader is frozen, the second asks them."""
+    leader, other = pair.roles
+    stage.put_phantoms("midst", replicas=3, paused=True)
+    until(lambda: len(pods(stage, "midst")) == 3, 60, what="there are three pods")
+    for number, pod in enumerate(sorted(pods(stage, "midst"))):
+        jobs.hold("midst", pod, f"midst-{number}")
+    stage.set_spec("midst", paused=False)
+    until(lambda: len(jobs.fenced()) == 2, 20, what="two of the busy pods are asked to go", trouble=leader.said)
+    [first] = jobs.terms().values()
+    begun = time.monotonic()
+    leader.signal(signal.SIGSTOP)
+    frozen = time.time()
+    until_it_leads(other, 30, begun)
+    until(lambda: set(jobs.terms().values()) == {first + 1}, 15, what="the fences are the other's", trouble=other.said)
+    until(lambda: time.monotonic() - begun >= FENCE_SECONDS + 3, FENCE_SECONDS + 5, what="the fences of the first have run out")
+    asked = jobs.fenced()
+    assert len(asked) == 2
+    leader.signal(signal.SIGCONT)
+    until(lambda: any(at > frozen for at in moments(leader, "leader.stepped_down")), 15, what="the frozen one steps down",
+          trouble=leader.said)
+    stage.holds(lambda: jobs.fenced() == asked and stage.replicas("midst") == 3, 5, what="the second's fences stand", name="midst")
+    assert set(jobs.terms().values()) == {first + 1}
+    for number in range(3):
+        jobs.end("midst", f"midst-{number}")
+    stage.until_replicas("midst", 0, 30)
+    assert not [at for at in moments(leader, "scale.changed") if at > frozen], "two have written the number"
+
+
+def pods(stage: Stage, name: str) -> set[str]:
+    return {pod["metadata"]["name"] for pod in stage.namespace.get("pods", "--selector", f"app={name}")}
+
+
 def test_a_leader_that_is_killed_is_replaced_and_jobs_that_came_meanwhile_get_their_pods(stage: Stage, pair: Pair, jobs: Jobs) -> None:
     leader, other = pair.roles
     stage.put_phantoms("killed")

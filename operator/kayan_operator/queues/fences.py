@@ -1,11 +1,14 @@
 """Fences: pods that claim nothing more, and how to find some that hold no job, in one atomic step.
 
-    [fences] = places(server, [Keys("thumbnail-generation")])
+    [fences] = places(server, [Keys("thumbnail-generation")], Term(lease_uid, 7))
     chosen = await fences.choose(["thumbnail-7", "thumbnail-3"], 1, ttl_ms=60_000)
     ... lower the number of replicas by len(chosen.idle), see who is gone, and lift the fences of the others
 
 A fence is a key with a time to live that every claim looks for. It needs no answer from its pod: from the moment it stands the pod gets
 no job, and the jobs it has it finishes. Redis errors pass through: whoever cannot read the locks must not end anybody.
+
+Fences belong to the leader of the newest term that has touched any on that Redis. Whoever led before and does not know yet that it no
+longer does is refused: it can neither lift what its successor has fenced nor fence anybody.
 """
 
 from __future__ import annotations
@@ -15,15 +18,17 @@ import contextlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kayan_workers.bull import scripts
 from kayan_workers.bull.keys import Keys
+from kayan_workers.bull.keys import term as key_of_term
+from kayan_workers.bull.scripts import Script
 from kayan_workers.bull.server import Server
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 _LUA = Path(__file__).parent / "lua"
-CHOOSE, FENCE, RENEW = (scripts.read(_LUA / f"{name}.lua") for name in ("choose", "fence", "renew"))
+CHOOSE, FENCE, RENEW, LIFT = (scripts.read(_LUA / f"{name}.lua") for name in ("choose", "fence", "renew", "lift"))
 
 FENCE_SECONDS = 30.0
 """How long a fence of a scale-in stands when nobody renews it."""
@@ -33,6 +38,17 @@ AT_ONCE = 2000
 
 MOST_AT_ONCE = 5000
 """With more active jobs than that no pods are chosen in one step: it takes about a millisecond of Redis for each thousand."""
+
+
+class Term(NamedTuple):
+    """One leadership. ``number`` rises with each that ``lease`` (a Lease's uid, so no two clusters' are mixed up) has seen."""
+
+    lease: str
+    number: int
+
+
+class OutdatedTermError(RedisError):
+    """A later term has begun: whoever asked does not lead any more. Nothing was done."""
 
 
 class UnfenceableError(Exception):
@@ -61,11 +77,13 @@ class Chosen:
 
 
 class Fences:
-    """The fences of the pods that serve some queues of one Redis. Made by ``places``."""
+    """The fences of the pods that serve some queues of one Redis, in the hands of one term. Made by ``places``."""
 
-    def __init__(self, server: Server, queues: Sequence[Keys]) -> None:
+    def __init__(self, server: Server, queues: Sequence[Keys], term: Term) -> None:
         self._server = server
         self._queues = queues
+        self._term = term
+        self._term_key = key_of_term(term.lease, queues[0].base if server.address.cluster else "")
         self._heads = tuple(dict.fromkeys(keys.fence() for keys in queues))
 
     def __str__(self) -> str:
@@ -79,7 +97,7 @@ class Fences:
         A candidate that is fenced already is as good as any other; its fence then stands ``ttl_ms`` from now.
         """
         args = (count, ttl_ms, MOST_AT_ONCE, 0, *self._names(self._queues), *candidates)
-        reply = await self._server.run(CHOOSE, [keys.active for keys in self._queues], args)
+        reply = await self._run(CHOOSE, [keys.active for keys in self._queues], args)
         if isinstance(reply, int):
             return await self._choose_of_many(candidates, count, ttl_ms)
         return Chosen(tuple(pod.decode() for pod in reply[0]), _busy(reply))
@@ -109,7 +127,7 @@ class Fences:
             ids = await self._server.commands.execute_command("LRANGE", keys.active, 0, -1)
             for first in range(0, len(ids), AT_ONCE):
                 some = ids[first : first + AT_ONCE]
-                reply = await self._server.run(CHOOSE, [keys.active], (0, 1, 0, len(some), *self._names([keys]), *some))
+                reply = await self._run(CHOOSE, [keys.active], (0, 1, 0, len(some), *self._names([keys]), *some))
                 found = sum_of(found, _busy(reply))
         return found
 
@@ -119,25 +137,37 @@ class Fences:
     async def fence(self, pods: Collection[str], *, ttl_ms: int, why: str = "drain") -> None:
         """Let pods claim nothing more, busy or not."""
         if pods:
-            await self._server.run(FENCE, self._keys(pods), (ttl_ms, why))
+            await self._run(FENCE, self._keys(pods), (ttl_ms, why))
 
     async def renew(self, pods: Collection[str], *, ttl_ms: int) -> set[str]:
         """Let standing fences stand longer. Returns the pods whose fence stands; others may have claimed since theirs fell."""
         if not pods:
             return set()
-        renewed = await self._server.run(RENEW, self._keys(pods), (ttl_ms,))
+        renewed = await self._run(RENEW, self._keys(pods), (ttl_ms,))
         return self._standing(pods, renewed)
 
     async def lift(self, pods: Collection[str]) -> None:
         """Let pods claim again."""
         if pods:
-            await self._server.commands.execute_command("DEL", *self._keys(pods))
+            await self._run(LIFT, self._keys(pods), ())
+
+    async def begin(self) -> None:
+        """Make the term known, so that from now on no older one touches a fence here."""
+        await self._run(LIFT, (), ())
 
     async def fenced(self, pods: Collection[str]) -> set[str]:
         """Those of the pods that may claim nothing now."""
         if not pods:
             return set()
         return self._standing(pods, await self._server.commands.execute_command("MGET", *self._keys(pods)))
+
+    async def _run(self, script: Script, keys: Sequence[str], args: Sequence[Any]) -> Any:
+        try:
+            return await self._server.run(script, [self._term_key, *keys], (self._term.number, *args))
+        except ResponseError as error:
+            if str(error).startswith("OUTDATED "):
+                raise OutdatedTermError(str(error).partition(" ")[2]) from error
+            raise
 
     def _keys(self, pods: Iterable[str]) -> list[str]:
         return [head + pod for pod in pods for head in self._heads]
@@ -156,14 +186,14 @@ def _busy(reply: Sequence[Any]) -> dict[str, Busy]:
     }
 
 
-def places(server: Server, queues: Iterable[Keys]) -> list[Fences]:
+def places(server: Server, queues: Iterable[Keys], term: Term) -> list[Fences]:
     """The queues of one server that one script can see together: all of them, in a cluster those with the same hash tag.
 
     Raises UnfenceableError for a queue of a cluster without one: its locks and the fences lie on different nodes.
     """
     queues = list(queues)
     if not server.address.cluster:
-        return [Fences(server, queues)]
+        return [Fences(server, queues, term)]
     groups: dict[str, list[Keys]] = {}
     for keys in queues:
         if keys.hash_tag is None:
@@ -172,7 +202,7 @@ def places(server: Server, queues: Iterable[Keys]) -> list[Fences]:
                 f"fences on different nodes, and no pod can be ended safely: use a prefix such as {{{keys.prefix}}}"
             )
         groups.setdefault(keys.hash_tag, []).append(keys)
-    return [Fences(server, group) for group in groups.values()]
+    return [Fences(server, group, term) for group in groups.values()]
 
 
 async def choose_on_all(everywhere: Sequence[Fences], candidates: Sequence[str], count: int, *, ttl_ms: int) -> Chosen:

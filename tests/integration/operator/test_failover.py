@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from kayan_operator.facts import QueueFacts
 from kayan_operator.queues.doorbell import Doorbell
-from kayan_operator.queues.fences import places
+from kayan_operator.queues.fences import Term, places
 from kayan_operator.queues.reading import Reader, Request
 from kayan_workers.bull.ending import end
 from kayan_workers.bull.keys import Keys
@@ -31,7 +31,7 @@ async def group() -> AsyncIterator[SentinelGroup]:
 async def test_after_a_failover_queues_are_read_heard_and_fenced_at_the_new_master(group: SentinelGroup) -> None:
     address = RedisAddress(sentinels=(("127.0.0.1", group.sentinel.port),), sentinel_master=group.name)
     server, wakes = Server(address, call_timeout=2), list[frozenset[str]]()
-    reader, bell, [fences] = Reader(server), Doorbell(server, wakes.append), places(server, [MAIL])
+    reader, bell, [fences] = Reader(server), Doorbell(server, wakes.append), places(server, [MAIL], Term("lease", 1))
     bell.know([MAIL])
     listening = asyncio.create_task(bell.run())
     try:

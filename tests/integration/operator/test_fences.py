@@ -10,10 +10,21 @@ from typing import Any
 
 import pytest
 from kayan_operator.queues import fences as fences_of
-from kayan_operator.queues.fences import Busy, Chosen, Fences, UnfenceableError, choose_on_all, places
+from kayan_operator.queues.fences import (
+    FENCE_SECONDS,
+    Busy,
+    Chosen,
+    Fences,
+    OutdatedTermError,
+    Term,
+    UnfenceableError,
+    choose_on_all,
+    places,
+)
 from kayan_workers.bull import watch
 from kayan_workers.bull.ending import end
 from kayan_workers.bull.keys import Keys, fence
+from kayan_workers.bull.keys import term as key_of_term
 from kayan_workers.bull.options import JobOptions
 from kayan_workers.bull.server import RedisAddress, Server
 from redis.asyncio import Redis
@@ -27,6 +38,7 @@ from wire.worker_process import WorkerProcess
 
 MAIL, FILM = Keys("mail"), Keys("film")
 PODS = ("a", "b", "c", "d")
+TERM, NEXT_TERM = Term("lease", 4), Term("lease", 5)
 
 
 async def hold(redis: Any, keys: Keys, job: object, token: str | None, started: float | None = 0) -> None:
@@ -54,7 +66,7 @@ def jobs(busy: dict[str, Busy] | Any) -> dict[str, int]:
 class TestEachVersion:
     @pytest.fixture
     def fences(self, each: Server) -> Fences:
-        [fences] = places(each, [MAIL, FILM])
+        [fences] = places(each, [MAIL, FILM], TERM)
         return fences
 
     async def test_the_first_idle_candidates_are_fenced_and_the_busy_told(self, fences: Fences, each_redis: Redis) -> None:
@@ -70,7 +82,7 @@ class TestEachVersion:
         assert round(chosen.busy["b"].oldest_started_seconds or 0, -1) == 100
         assert round(chosen.busy["other"].oldest_started_seconds or 0, -1) == 10
         assert await fences.fenced([*PODS, "other"]) == {"a", "c"}
-        assert sorted(await each_redis.keys("kayan:*")) == [fence("a"), fence("c")]
+        assert sorted(await each_redis.keys("kayan:fence:*")) == [fence("a"), fence("c")]
         assert 50_000 < await each_redis.pttl(fence("a")) <= 60_000
 
     async def test_fewer_are_fenced_when_not_so_many_are_idle(self, fences: Fences, each_redis: Redis) -> None:
@@ -126,12 +138,54 @@ class TestEachVersion:
 
     async def test_queues_with_a_hash_tag_have_fences_of_their_own(self, each: Server, each_redis: Redis) -> None:
         tagged = Keys("mail", "{bull}")
-        [fences] = places(each, [MAIL, tagged])
+        [fences] = places(each, [MAIL, tagged], TERM)
         assert (await fences.choose(["a"], 1, ttl_ms=60_000)).idle == ("a",)
-        assert sorted(await each_redis.keys("kayan:*")) == [MAIL.fence("a"), tagged.fence("a")]
+        assert sorted(await each_redis.keys("kayan:fence:*")) == [MAIL.fence("a"), tagged.fence("a")]
         await each_redis.delete(tagged.fence("a"))
         assert await fences.fenced(["a"]) == set(), "it may claim from one of them"
         assert await fences.renew(["a"], ttl_ms=60_000) == set()
+
+    async def test_a_leader_that_has_a_successor_neither_fences_nor_lifts(self, each: Server, each_redis: Redis) -> None:
+        [old], [new] = places(each, [MAIL, FILM], TERM), places(each, [MAIL], NEXT_TERM)
+        await old.fence(["a"], ttl_ms=60_000)
+        assert (await new.choose(PODS, 2, ttl_ms=60_000)).idle == ("a", "b")
+        attempts = (old.choose(["c"], 1, ttl_ms=60_000), old.fence(["c"], ttl_ms=60_000), old.lift(PODS), old.renew(PODS, ttl_ms=90_000))
+        for wanted in attempts:
+            with pytest.raises(OutdatedTermError, match="term 4 is over"):
+                await wanted
+        assert await new.fenced(PODS) == {"a", "b"}
+        assert await each_redis.pttl(fence("b")) <= 60_000
+        assert await old.busy() == {}, "who only looks may look"
+        await new.lift(["a"])
+        assert await new.fenced(PODS) == {"b"}
+
+    async def test_a_new_leader_need_not_fence_anybody_to_be_the_newer_one(self, each: Server, each_redis: Redis) -> None:
+        [old], [new] = places(each, [MAIL], TERM), places(each, [MAIL], NEXT_TERM)
+        await old.begin()
+        await old.fence(["a"], ttl_ms=60_000)
+        await new.begin()
+        with pytest.raises(OutdatedTermError):
+            await old.renew(["a"], ttl_ms=60_000)
+        with pytest.raises(OutdatedTermError):
+            await old.begin()
+        assert await new.renew(["a"], ttl_ms=60_000) == {"a"}
+        assert await each_redis.ttl(key_of_term("lease")) > 10 * FENCE_SECONDS, "it outlives what it protects"
+
+    async def test_a_leader_of_another_cluster_is_nobodys_successor(self, each: Server) -> None:
+        [here], [there] = places(each, [MAIL], TERM), places(each, [FILM], Term("the lease of another cluster", 1))
+        await here.fence(["a"], ttl_ms=60_000)
+        await there.fence(["b"], ttl_ms=60_000)
+        await here.lift(["a"])
+        assert await here.fenced(["a", "b"]) == {"b"}
+
+    async def test_looks_in_parts_belong_to_a_term_as_well(self, each: Server, each_redis: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(fences_of, "MOST_AT_ONCE", 0)
+        [old], [new] = places(each, [MAIL], TERM), places(each, [MAIL], NEXT_TERM)
+        await hold(each_redis, MAIL, 1, "a/x")
+        assert (await new.choose(PODS, 1, ttl_ms=60_000)).idle == ("b",)
+        with pytest.raises(OutdatedTermError):
+            await old.choose(PODS, 2, ttl_ms=60_000)
+        assert await new.fenced(PODS) == {"b"}
 
 
 class TestConsumers:
@@ -159,7 +213,7 @@ class TestConsumers:
             # a busy machine must not let locks expire before the handler runs
             party.work(queue, handler_of(pod), pod=pod, concurrency=2, lock_duration_ms=60_000)
         producing = asyncio.create_task(self.produce(queue))
-        [fences] = places(server, [queue.keys])
+        [fences] = places(server, [queue.keys], TERM)
         fences_set = 0
         try:
             for _ in range(rounds):
@@ -183,7 +237,7 @@ class TestConsumers:
         settings = {"lock_duration_ms": 60_000}
         workers = [await WorkerProcess(redis_url, "mail", settings=settings, pod=pod, concurrency=2).start() for pod in PODS]
         producing = asyncio.create_task(self.produce(queue))
-        [fences] = places(server, [queue.keys])
+        [fences] = places(server, [queue.keys], TERM)
         try:
             for worker in workers:
                 await worker.saw("start")
@@ -214,7 +268,7 @@ class TestConsumers:
             await go.wait()
 
         worker = party.work(queue, wait_for_it, pod="media-7", concurrency=2)
-        [fences] = places(server, [queue.keys])
+        [fences] = places(server, [queue.keys], TERM)
         await queue.add({})
         await worker.has_started(1)
         assert jobs(await fences.busy()) == {"media-7": 1}
@@ -235,7 +289,7 @@ class TestConsumers:
         for _ in range(3):
             await node.add("mail", {})
         await node.saw("start", count=3)
-        [fences] = places(server, [MAIL])
+        [fences] = places(server, [MAIL], TERM)
         assert await redis.llen(MAIL.active) == 3
         assert await fences.choose(["a"], 1, ttl_ms=60_000) == Chosen(("a",), {})
         await node.ask("open_gate")
@@ -263,7 +317,7 @@ class TestSeveralPlaces:
         await hold(redis, MAIL, 1, "a/x")
         await hold(other[1], FILM, 1, "b/x", started=30)
         await hold(other[1], FILM, 2, "a/x", started=70)
-        everywhere = [*places(server, [MAIL]), *places(other[0], [FILM])]
+        everywhere = [*places(server, [MAIL], TERM), *places(other[0], [FILM], TERM)]
         chosen = await choose_on_all(everywhere, PODS, 2, ttl_ms=60_000)
         assert chosen.idle == ("c", "d")
         assert jobs(chosen.busy) == {"a": 2, "b": 1}
@@ -274,7 +328,7 @@ class TestSeveralPlaces:
     async def test_who_takes_a_job_there_while_it_is_fenced_here_is_let_go_again(
         self, server: Server, redis: Redis, other: tuple[Server, Redis, RedisProcess]
     ) -> None:
-        here, [there] = places(server, [MAIL])[0], places(other[0], [FILM])
+        here, [there] = places(server, [MAIL], TERM)[0], places(other[0], [FILM], TERM)
 
         class ABitLater(Fences):
             """Its pod `a` takes a job once everybody has been found idle."""
@@ -284,13 +338,13 @@ class TestSeveralPlaces:
                     await hold(other[1], FILM, 1, "a/x")
                 return await super().choose(candidates, count, ttl_ms=ttl_ms)
 
-        chosen = await choose_on_all([here, ABitLater(other[0], [FILM])], PODS, 2, ttl_ms=60_000)
+        chosen = await choose_on_all([here, ABitLater(other[0], [FILM], TERM)], PODS, 2, ttl_ms=60_000)
         assert chosen.idle == ("b", "c")
         assert jobs(chosen.busy) == {"a": 1}
         assert await here.fenced(PODS) == await there.fenced(PODS) == {"b", "c"}
 
     async def test_fences_that_stood_before_stay(self, server: Server, redis: Redis, other: tuple[Server, Redis, RedisProcess]) -> None:
-        [here], [there] = places(server, [MAIL]), places(other[0], [FILM])
+        [here], [there] = places(server, [MAIL], TERM), places(other[0], [FILM], TERM)
         await here.fence(["a"], ttl_ms=60_000)
 
         class ABitLater(Fences):
@@ -298,7 +352,7 @@ class TestSeveralPlaces:
                 await hold(other[1], FILM, 1, "a/x")
                 return await super().choose(candidates, count, ttl_ms=ttl_ms)
 
-        assert (await choose_on_all([here, ABitLater(other[0], [FILM])], ["a"], 1, ttl_ms=60_000)).idle == ()
+        assert (await choose_on_all([here, ABitLater(other[0], [FILM], TERM)], ["a"], 1, ttl_ms=60_000)).idle == ()
         assert await here.fenced(PODS) == {"a"}
         assert await there.fenced(PODS) == set()
 
@@ -310,9 +364,9 @@ class TestSeveralPlaces:
                 other[2].kill()
                 return await super().choose(candidates, count, ttl_ms=ttl_ms)
 
-        [here] = places(server, [MAIL])
+        [here] = places(server, [MAIL], TERM)
         with pytest.raises(RedisConnectionError):
-            await choose_on_all([here, GoneMeanwhile(other[0], [FILM])], PODS, 2, ttl_ms=60_000)
+            await choose_on_all([here, GoneMeanwhile(other[0], [FILM], TERM)], PODS, 2, ttl_ms=60_000)
         assert await here.fenced(PODS) == set()
 
 
@@ -324,7 +378,7 @@ async def test_in_a_cluster_each_hash_tag_is_a_place_and_a_queue_without_one_is_
         queues = [Keys("mail", "{one}"), Keys("film", "{one}"), Keys("mail", "{two}")]
         await hold(server.commands, queues[1], 1, "a/x")
         await hold(server.commands, queues[2], 1, "b/x")
-        everywhere = places(server, queues)
+        everywhere = places(server, queues, TERM)
         assert len(everywhere) == 2
         chosen = await choose_on_all(everywhere, PODS, 1, ttl_ms=60_000)
         assert chosen.idle == ("c",)
@@ -334,7 +388,7 @@ async def test_in_a_cluster_each_hash_tag_is_a_place_and_a_queue_without_one_is_
             await place.lift(PODS)
             assert await place.fenced(PODS) == set()
         with pytest.raises(UnfenceableError, match=r"use a prefix such as \{bull\}"):
-            places(server, [*queues, MAIL])
+            places(server, [*queues, MAIL], TERM)
         await server.close()
     finally:
         cluster.remove()

@@ -140,6 +140,12 @@ def fence(pod: str, keyspace: str = DEFAULT_PREFIX) -> str:
     return f"kayan:fence:{tag.group()}:{pod}" if tag else f"kayan:fence:{pod}"
 
 
+def term(lease: str, keyspace: str = "") -> str:
+    """The newest term of an operator's lease that has touched fences: a string with some minutes to live. ``lease`` is the Lease's uid."""
+    tag = _HASH_TAG.search(keyspace)
+    return f"kayan:term:{tag.group()}:{lease}" if tag else f"kayan:term:{lease}"
+
+
 def health_table(prefix: str = DEFAULT_PREFIX) -> str:
     """A short-lived string: the worker that has said the fleet's table of queues. Of all queues under ``prefix``."""
     return f"kayan:health-table:{prefix}"

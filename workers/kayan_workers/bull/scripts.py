@@ -34,18 +34,19 @@ def load(name: str) -> Script:
 
 
 def read(file: Path) -> Script:
-    """A script of whoever else has one, with the includes of ours."""
-    text = _expand(file.read_text(), set())
+    """A script of whoever else has one, with the includes of its own ``lib`` and of ours."""
+    text = _expand(file.read_text(), set(), (file.parent / "lib", _FOLDER / "lib"))
     return Script(file.stem, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-def _expand(text: str, included: set[str]) -> str:
+def _expand(text: str, included: set[str], folders: Sequence[Path]) -> str:
     def include(found: re.Match[str]) -> str:
         name = found.group(1)
         if name in included:
             return f"-- {name} is included above"
         included.add(name)
-        return _expand((_FOLDER / "lib" / f"{name}.lua").read_text(), included)
+        file = next(file for folder in folders if (file := folder / f"{name}.lua").exists())
+        return _expand(file.read_text(), included, folders)
 
     return _INCLUDE.sub(include, text)
 

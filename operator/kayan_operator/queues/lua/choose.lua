@@ -4,20 +4,23 @@
 -- Node's and stands for no pod. Workers claim in one step too and look for their fence in it (settle.lua), so whoever is found idle and
 -- fenced here holds no job and gets none.
 --
--- KEYS     1…q actives        bull:<queue>:active of every queue that these pods serve
--- ARGV     1 want             how many pods to fence; 0 only reads
---          2 ttl_ms           how long a fence stands
---          3 most             active jobs of all queues together; with more of them nothing is done
---          4 given            how many ids of the first queue are looked at instead of all active ones; 0 for these
---          5 heads            how many names a fence begins with (one for each hash tag of the queues), then these names
+-- KEYS     1 term (ours)
+--          2… actives         bull:<queue>:active of each of the q queues that these pods serve
+-- ARGV     1 term             of who asks; an error that begins with OUTDATED when it is over
+--          2 want             how many pods to fence; 0 only reads, which anybody may
+--          3 ttl_ms           how long a fence stands
+--          4 most             active jobs of all queues together; with more of them nothing is done
+--          5 given            how many ids of the first queue are looked at instead of all active ones; 0 for these
+--          6 heads            how many names a fence begins with (one for each hash tag of the queues), then these names
 --          …                  q bases bull:<queue>:, then the given ids, then the candidates, the first to go first
 -- Returns  the number of active jobs when it is above most, else {fenced, busy, now_ms}
 --   fenced   pods
 --   busy     flat: pod, its jobs, when its oldest started in Unix ms by the clock of the worker (-1 unknown)
 local call, ARGV = redis.call, ARGV
-local want, ttl_ms, most, given, heads = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local bases = 5 + heads
-local ids_given = bases + #KEYS
+local want, ttl_ms, most, given, heads = tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local bases = 6 + heads
+local queues = #KEYS - 1
+local ids_given = bases + queues
 local candidates = ids_given + given
 local AT_ONCE = 1000
 
@@ -68,18 +71,26 @@ local function given_ids()
   return ids
 end
 
+-- include: term
+if want > 0 then
+  local refusal = outdated(KEYS[1], ARGV[1])
+  if refusal then
+    return refusal
+  end
+end
+
 if given > 0 then
   count_jobs(given_ids(), ARGV[bases + 1])
 else
   local active = 0
-  for q = 1, #KEYS do
-    active = active + call("LLEN", KEYS[q])
+  for q = 1, queues do
+    active = active + call("LLEN", KEYS[q + 1])
   end
   if active > most then
     return active
   end
-  for q = 1, #KEYS do
-    count_jobs(call("LRANGE", KEYS[q], "0", "-1"), ARGV[bases + q])
+  for q = 1, queues do
+    count_jobs(call("LRANGE", KEYS[q + 1], "0", "-1"), ARGV[bases + q])
   end
 end
 
@@ -90,7 +101,7 @@ for n = candidates + 1, #ARGV do
   end
   if not jobs[ARGV[n]] then
     fenced[#fenced + 1] = ARGV[n]
-    for head = 6, 5 + heads do
+    for head = 7, 6 + heads do
       call("SET", ARGV[head] .. ARGV[n], "scale-in", "PX", ttl_ms)
     end
   end
