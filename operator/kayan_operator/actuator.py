@@ -104,11 +104,16 @@ class Actuator:
         try:
             self.outcome = await self.scale_in.run(target, wanted, scaler.policy.busy)
         except ApiError as error:
-            self.outcome = Outcome(waits_for=str(error))
-            self._log.warning("scale.failed", error=str(error))
+            self._fail(str(error), error)
         except Exception as error:  # of the fences: Redis has gone in the midst of it
-            self.outcome = Outcome(waits_for=f"the fences cannot be set: {error}")
+            self._fail(f"the fences cannot be set: {error}", error)
+
+    def _fail(self, waits_for: str, error: Exception) -> None:
+        self.outcome = Outcome(waits_for=waits_for)
+        if self._may_act():
             self._log.warning("scale.failed", error=str(error))
+        else:  # somebody else leads, and sees to it
+            self._log.info("scale.left", error=str(error))
 
     async def _lower(self, now: int, number: int) -> bool:
         scaler, target = self._fleet.scalers.get(self._key), None

@@ -19,6 +19,7 @@ PHRASES: Final[Phrases] = {
     "redis.deaf": ("⚠️ ", "Redis {server}: {message} ({error})"),
     "scale.changed": ("📊", "{namespace}/{scaler}: from {before} to {after} ({mode}): {why}"),
     "scale.failed": ("⚠️ ", "{namespace}/{scaler}: could not be scaled in: {error}"),
+    "scale.left": ("📴", "{namespace}/{scaler}: a scale-in is left to who leads now: {error}"),
     "scale.survived": ("⚠️ ", "{namespace}/{scaler}: {pods} were to go and are still there; instead of them: {instead}, {interrupted} jobs"),
     "scaler.condition": ("  ", "{namespace}/{scaler}: {condition} is {status} ({reason}) {message}"),
     "scaler.hindered": ("⚠️ ", "{namespace}/{scaler}: {error}"),
