@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from kayan_workers import logs
+from kayan_workers.bull.ending import end
 from kayan_workers.bull.keys import Keys
 from kayan_workers.bull.server import RedisAddress, Server
 
@@ -46,7 +47,22 @@ class RedisServer:
         """All of them in one round trip: each queue with its look-ahead and its window, in seconds."""
         requests = [Request(self._keys[queue], look_ahead=ahead, window=window) for queue, ahead, window in queues]
         async with self._reading:
-            return await self._reader.read(requests)
+            if self.server.address.cluster:  # of which the doorbell knows one node only
+                return await self._reader.read(requests)
+            return await self._read_unless_lost(requests)
+
+    async def _read_unless_lost(self, requests: Sequence[Request]) -> list[QueueFacts | Unread]:
+        """Of a server that is lost all queues are unread, without waiting for it, and without asking it."""
+        bell = self._doorbell
+        if not bell.lost.is_set():
+            reading, loss = asyncio.ensure_future(self._reader.read(requests)), asyncio.ensure_future(bell.lost.wait())
+            try:
+                await asyncio.wait([reading, loss], return_when=asyncio.FIRST_COMPLETED)
+                if reading.done():
+                    return reading.result()
+            finally:
+                await end([reading, loss])
+        return self._reader.unread(requests, bell.trouble)
 
     def tell(self, rung: Callable[[str, str], None], changed: Callable[[], None]) -> None:
         """Call ``rung`` with prefix and name of each queue to which a job was added, ``changed`` when the server goes or comes back."""

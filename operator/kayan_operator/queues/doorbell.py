@@ -5,12 +5,14 @@
     task = asyncio.create_task(doorbell.run())
 
 What is published while nobody listens is lost, so everything is woken once whenever the connection stands anew. Whether the server is
-there, and why not, is told through ``Server.on_change``, within three seconds, also of a server that hangs.
+there, and why not, is told through ``Server.on_change``: at once of one that is gone, within three seconds of one that hangs. One that is
+merely slow for two seconds, or that we ourselves are too busy to hear, is told nothing of. ``lost`` is set while nobody needs to ask.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import re
 from collections.abc import Callable, Iterable
@@ -20,8 +22,10 @@ from kayan_workers.bull.ending import end
 from kayan_workers.bull.keys import Keys
 from kayan_workers.bull.line import LOST_CONNECTION, Line
 from kayan_workers.bull.server import Server
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from kayan_operator.queues.patience import Patience
 
 WORDS = "[wdr][ae][ils][tau][iym][ne][gd]"
 """Matches waiting (and what follows it), delayed and resumed, and none of the other channels: every PUBLISH pays for every pattern."""
@@ -29,8 +33,8 @@ WORDS = "[wdr][ae][ils][tau][iym][ne][gd]"
 _APART_SECONDS = 0.05
 """What is heard sooner after the latest wake waits so long."""
 _BEAT_SECONDS = 0.4
-_PATIENCE_SECONDS = 2.0
-"""A server that says nothing for so long after a ping hangs."""
+_PATIENCE_SECONDS = 2.5
+"""A server that says nothing for so long after a ping hangs: a long script, or the fork for a snapshot, takes less."""
 _REFUSED_SECONDS = 5.0
 _MOST_CHANNELS = 10_000
 """Of ``waiting`` there is one for each producer: their names are remembered, and all forgotten when they become too many."""
@@ -62,8 +66,14 @@ class Doorbell:
         self._woken_at = 0.0
         self._silent = True
         self._refusal: Exception | None = None
+        self._awaits_subscription = False
+        self._subscribe_at = math.inf
         self.is_listening = False
         """Whether what is published now is heard."""
+        self.lost = asyncio.Event()
+        """Set while the server hangs, or cannot be connected to: whoever asks it anything would only wait in vain."""
+        self.trouble: Exception = RedisConnectionError("not connected")
+        """Why it was lost."""
 
     def know(self, queues: Iterable[Keys]) -> None:
         """The queues to listen for from now on, instead of those before."""
@@ -85,15 +95,13 @@ class Doorbell:
             while True:
                 await self._is_known.wait()
                 self._line = line = await self._open_line()
+                self.lost.clear()
                 try:
                     await self._listen(line)
                 except LOST_CONNECTION as error:
+                    if isinstance(error, RedisTimeoutError):
+                        self._lose(error)
                     self._server.note_down(error)
-                except RedisError as error:
-                    if str(error) != str(self._refusal):
-                        self._refusal = error
-                        self._tell_refused(error)
-                    await asyncio.sleep(random.uniform(_REFUSED_SECONDS / 2, _REFUSED_SECONDS))  # noqa: S311  jitter, not a secret
                 finally:
                     self.is_listening = False
                     self._line = None
@@ -104,11 +112,23 @@ class Doorbell:
 
     async def _open_line(self) -> Line:
         key = next(iter(self._known.values())).wait
-        opening = asyncio.ensure_future(self._server.line(key, name="kayan-operator", timeout=_PATIENCE_SECONDS))
+        tries = 0
+
+        def on_try() -> None:
+            nonlocal tries
+            tries += 1
+            if tries > 1 and self._server.trouble:
+                self._lose(self._server.trouble)
+
+        opening = asyncio.ensure_future(self._server.line(key, name="kayan-operator", timeout=math.inf, on_try=on_try))
+        patience = Patience(_PATIENCE_SECONDS)
         try:
-            await asyncio.wait([opening], timeout=_PATIENCE_SECONDS)
+            while not await patience.wait_for(opening) and not patience.is_over:
+                pass
             if not opening.done():  # it takes connections and says nothing, or the network swallows all
-                self._server.note_down(RedisTimeoutError(f"Redis did not answer within {_PATIENCE_SECONDS:g} s"))
+                error = RedisTimeoutError(f"Redis did not answer within {_PATIENCE_SECONDS:g} s")
+                self._lose(error)
+                self._server.note_down(error)
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
             await end([opening])
@@ -120,19 +140,37 @@ class Doorbell:
         """Until the line is lost (raises), or the patterns have changed."""
         if not self._patterns or line.closed.done():
             return
-        loop, asked_at = asyncio.get_running_loop(), 0.0
+        patience = Patience(_PATIENCE_SECONDS)
         self._silent = False
-        line.psubscribe(self._patterns, self._hear)
+        self._subscribe(line)
         while not line.closed.done():
             if not self._silent:
-                self._silent, asked_at = True, loop.time()
+                self._silent, patience = True, Patience(_PATIENCE_SECONDS)
                 line.ping()
-            elif loop.time() - asked_at > _PATIENCE_SECONDS:
+            elif patience.is_over:
                 raise RedisTimeoutError(f"Redis did not answer a ping within {_PATIENCE_SECONDS:g} s")
-            await asyncio.wait([line.closed], timeout=_BEAT_SECONDS)
+            await patience.wait_for(line.closed, at_most=_BEAT_SECONDS)
+            if self._subscribe_at <= asyncio.get_running_loop().time():
+                self._subscribe(line)
         error = line.closed.result()
         if error is not None:
             raise error
+
+    def _subscribe(self, line: Line) -> None:
+        self._awaits_subscription, self._subscribe_at = True, math.inf
+        line.psubscribe(self._patterns, self._hear)
+
+    def _refuse(self, error: Exception) -> None:
+        """Whoever may not subscribe still learns by this line whether the server is there, and asks again in a while."""
+        pause = random.uniform(_REFUSED_SECONDS / 2, _REFUSED_SECONDS)  # noqa: S311  jitter, not a secret
+        self._subscribe_at = asyncio.get_running_loop().time() + pause
+        if str(error) != str(self._refusal):
+            self._refusal = error
+            self._tell_refused(error)
+
+    def _lose(self, error: Exception) -> None:
+        self.trouble = error
+        self.lost.set()
 
     # -- what is heard -------------------------------------------------------------------------------------------------------
 
@@ -147,9 +185,13 @@ class Doorbell:
 
     def _hear_other(self, message: Any) -> str:
         """The base key of the queue whose channel is heard for the first time, else nothing."""
-        if isinstance(message, Exception):
+        awaited, self._awaits_subscription = self._awaits_subscription, False
+        if isinstance(message, RedisConnectionError):  # not here, or not now
             if self._line:
                 self._line.close(message)
+        elif isinstance(message, Exception):
+            if awaited:  # else it is a ping that is refused, which is an answer too
+                self._refuse(message)
         elif message[0] == b"pmessage":
             if len(self._channels) >= _MOST_CHANNELS:
                 self._channels.clear()

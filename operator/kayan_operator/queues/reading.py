@@ -10,6 +10,7 @@ What cannot be read is Unread, each queue by itself. A queue in which nothing wa
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Collection, Sequence
@@ -24,6 +25,7 @@ from kayan_workers.bull.server import Server
 from redis.exceptions import RedisError
 
 from kayan_operator.facts import QueueFacts, Unread
+from kayan_operator.queues.patience import within
 
 LOOK = scripts.read(Path(__file__).parent / "lua" / "look.lua")
 
@@ -82,8 +84,9 @@ class _Quiet:
 class Reader:
     """Reads queues of one server again and again, over one connection (in a cluster one for each node that has some of them)."""
 
-    def __init__(self, server: Server, *, patience: float = 2.0) -> None:
-        """A look takes ``patience`` seconds at most, then what is missing is Unread."""
+    def __init__(self, server: Server, *, patience: float = 3.0) -> None:
+        """A look takes ``patience`` seconds at most, then what is missing is Unread. While our own loop stands still
+        no time passes."""
         self._server = server
         self._patience = patience
         self._lines: dict[str, Line] = {}
@@ -114,6 +117,11 @@ class Reader:
         now = time.monotonic()
         return [self._known(question.base, answers[question], now) for question in questions]
 
+    def unread(self, requests: Sequence[Request], error: Exception) -> list[QueueFacts | Unread]:
+        """The same for a server of which it is known that it would not answer."""
+        now = time.monotonic()
+        return [self._known(request.keys.base, self._trouble(error), now) for request in requests]
+
     def look_closely(self, base: str) -> None:
         """Something has happened to the queue with this base key: take nothing for granted at the next look, nor after the present one."""
         self._quiet.pop(base, None)
@@ -141,8 +149,7 @@ class Reader:
         """Queues whose keys may stand together in one script."""
         key = questions[0].base + "wait"
         try:
-            async with asyncio.timeout(self._patience), self._opening:
-                line = await self._line(key)
+            line = await within(self._patience, self._opened(key))
         except (RedisError, OSError, TimeoutError) as error:
             return dict.fromkeys(questions, self._trouble(error))
         chunks = [questions[first : first + AT_ONCE] for first in range(0, len(questions), AT_ONCE)]
@@ -159,8 +166,7 @@ class Reader:
         for question, quiet in zip(questions, known, strict=True):
             args += (*question, quiet.marks, quiet.facts.added) if quiet else (*question, "", 0)
         try:
-            async with asyncio.timeout(self._patience):
-                answers = await line.run(LOOK, (questions[0].base + "wait",), args)
+            answers = await within(self._patience, line.run(LOOK, (questions[0].base + "wait",), args))
         except (*LOST_CONNECTION, TimeoutError) as error:
             line.close()
             self._server.note_down(error if str(error) else TimeoutError(f"no answer within {self._patience:g} s"))
@@ -185,6 +191,10 @@ class Reader:
             self._quiet.pop(question.base, None)
         return facts
 
+    async def _opened(self, key: str) -> Line:
+        async with self._opening:
+            return await self._line(key)
+
     async def _line(self, key: str) -> Line:
         node = ""
         if self._server.address.cluster:
@@ -192,7 +202,7 @@ class Reader:
             node = str(getattr(self._server.commands.get_node_from_key(key), "name", ""))
         line = self._lines.get(node)
         if line is None or not line.is_open:
-            line = self._lines[node] = await self._server.line(key, name="kayan-operator", timeout=self._patience)
+            line = self._lines[node] = await self._server.line(key, name="kayan-operator", timeout=math.inf)
         return line
 
     def _trouble(self, error: BaseException) -> str:
