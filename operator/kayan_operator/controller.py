@@ -16,7 +16,7 @@ from kayan_operator.agenda import Agenda
 from kayan_operator.allotment import Allotment
 from kayan_operator.decide import Decision, decide
 from kayan_operator.events import Events
-from kayan_operator.facts import QueueFacts, Snapshot, Unread
+from kayan_operator.facts import Consumers, QueueFacts, Snapshot, Unread
 from kayan_operator.fleet import Deployment, Fleet, Key, Scaler
 from kayan_operator.history import FIRST_STARTUP, History
 from kayan_operator.kube import Kube
@@ -41,6 +41,9 @@ class QueueServer(Protocol):
     async def read(self, queues: Sequence[tuple[Queue, float, float]]) -> list[QueueFacts | Unread]:
         """All of them in one round trip: each queue with its look-ahead and its window, in seconds."""
 
+    def consumers(self, queue: Queue) -> Consumers | None:
+        """Who waits for its jobs, by a list that may be some minutes old; None while nobody knows. Returns at once."""
+
     def know(self, queues: Iterable[Queue]) -> None:
         """The queues of which there is to be word when a job is added."""
 
@@ -51,7 +54,7 @@ class QueueServer(Protocol):
 class Ledger(Protocol):
     """Remembers decisions for people."""
 
-    def note(self, key: Key, policy: Policy, decision: Decision, *, changed: bool) -> None: ...
+    def note(self, key: Key, policy: Policy, decision: Decision, *, changed: bool, consumers: Consumers | None = None) -> None: ...
 
     def forget(self, key: Key) -> None: ...
 
@@ -244,6 +247,7 @@ class Controller:
             replicas=target.replicas,
             ready=target.ready,
             broken=track.examiner.look(target),
+            consumers=self._consumers(policy.queues) if target.replicas else None,
         )
         history = self._history(track, snapshot, target)
         snapshot = self._allotment.allot(scaler, target, snapshot, history)
@@ -252,16 +256,30 @@ class Controller:
         changed = before is None or (before.desired, before.reason) != (decision.desired, decision.reason)
         if changed:
             self._metrics.decisions.labels(*scaler.key, decision.reason).inc()
-        self._ledger.note(scaler.key, policy, decision, changed=changed)
+        self._ledger.note(scaler.key, policy, decision, changed=changed, consumers=snapshot.consumers)
+        self._metrics.show_consumers(scaler.key, snapshot.consumers)
         mode, of_metrics = mode_to_be_had(policy, target, self._metrics_api())
         queues = status.of_queues(snapshot, [queue.name for queue in policy.queues])
         conditions = [readiness(policy, target, queues), queues, status.of_work(decision, snapshot), status.of_limits(decision)]
+        active = sum(one.active for one in snapshot.queues if isinstance(one, QueueFacts))
+        if attendance := track.attendance.look(target, snapshot.consumers, [queue.name for queue in policy.queues], active=active):
+            conditions.append(attendance)
         track.follow(Plan(
             scaler=scaler, target=target, snapshot=snapshot, decision=decision, mode=mode, rung=rung,
             conditions=(*conditions, of_metrics) if of_metrics else tuple(conditions),
         ))
         at_work = decision.load > 0 or decision.desired != target.replicas or target.ready != target.replicas or not queues.status
         self._agenda(scaler).look_again(scaler.key, at_work=at_work, within=decision.look_again)
+
+    def _consumers(self, queues: Sequence[Queue]) -> Consumers | None:
+        """Of all of them together; None when of one it is not known."""
+        total = Consumers(read_at=self._clock())
+        for queue in queues:
+            found = self._servers[queue.redis].consumers(queue)
+            if found is None:
+                return None
+            total += found
+        return total
 
     def _history(self, track: Track, snapshot: Snapshot, target: Deployment) -> History:
         history = track.history or History.begin(snapshot)

@@ -9,7 +9,7 @@ from typing import Any
 from kayan_workers.tables import plain_table, printable
 
 from kayan_operator.queues.records import Record
-from kayan_operator.sentences import pods, seconds
+from kayan_operator.sentences import consumers, pods, seconds
 
 _EARLIER = 5
 """How many changes before the present are told with it."""
@@ -18,6 +18,8 @@ _EARLIER = 5
 def why(name: str, look: Record, earlier: Sequence[Record], now: float) -> str:
     """The chain of reasoning of the latest look, and what was decided before. ``earlier`` has the newest first."""
     lines = [f"{name}: {_verdict(look)}. Looked at {_ago(look.at, now)}, {clock(look.at)}."]
+    if look.pods is not None and look.node_workers is not None:
+        lines[0] += f" {_sentence(consumers(look.pods, look.node_workers))}"
     lines += [f"  {number}. {printable(_sentence(step.sentence))}" for number, step in enumerate(look.steps, 1)]
     before = [record for record in earlier if record.at <= look.at]
     if before:
@@ -44,6 +46,7 @@ def as_json(record: Record) -> dict[str, Any]:
         "mode": record.mode,
         "reason": record.reason,
         "message": record.because,
+        "consumers": None if record.pods is None else {"pods": record.pods, "node": record.node_workers},
         "steps": [
             {"rule": step.rule, "before": step.before, "after": step.after, "sentence": step.sentence, "figures": dict(step.figures)}
             for step in record.steps

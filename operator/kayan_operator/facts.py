@@ -46,6 +46,21 @@ class Unread:
     """For how long now."""
 
 
+@dataclass(frozen=True, slots=True)
+class Consumers:
+    """Who waits for jobs of a queue, or of several. No decision heeds it: a worker that has lost its connection comes back by itself."""
+
+    pods: frozenset[str] = frozenset()
+    """Of this fleet."""
+    node: int = 0
+    """Workers of Bull in Node, one for each queue that they have."""
+    read_at: float = float("-inf")
+    """When the oldest list was read that this comes from, in seconds of a clock that never jumps."""
+
+    def __add__(self, other: Consumers) -> Consumers:
+        return Consumers(self.pods | other.pods, self.node + other.node, min(self.read_at, other.read_at))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """Everything a decision looks at. ``queues`` are in the order of the policy's."""
@@ -60,6 +75,8 @@ class Snapshot:
     ready: int = 0
     broken: str = ""
     """Why some of its pods do not come up, in words; empty when all is well."""
+    consumers: Consumers | None = None
+    """Who waits for jobs of its queues; None while nobody knows."""
     share: int | None = None
     """What a FleetBudget leaves to it; None without a budget."""
     budget: str = ""

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from kayan_operator.facts import Consumers
 from kayan_operator.fleet import Key
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # when each counter was made: nobody asks
@@ -70,6 +71,8 @@ class Metrics:
 
     def __init__(self, statuses: Statuses = tuple) -> None:
         registry = self.registry = CollectorRegistry()
+        self._counted: set[Key] = set()
+        """Those of which it is known who consumes."""
         ProcessCollector(registry=registry)
         self._statuses, self._scalers = statuses, _Scalers()
         registry.register(self._scalers)
@@ -86,6 +89,7 @@ class Metrics:
         self.is_leader = Gauge("kayan_operator_is_leader", "Whether this replica acts", registry=registry)
         self.last_look = Gauge("kayan_operator_last_look_timestamp_seconds", "When queues were last looked at", registry=registry)
         self.redis_up = gauge("kayan_operator_redis_up", "Whether a Redis server answers", ["server"])
+        self.consumers = gauge("kayan_scaler_consumers", "Pods, and workers of Bull in Node, that wait for its jobs", [*_SCALER, "kind"])
         self.budget_cap = gauge("kayan_budget_cap", "What a FleetBudget allows, in replicas or CPUs", _BUDGET)
         self.budget_used = gauge("kayan_budget_used", "What its scalers use of it", _BUDGET)
         self.budget_wanted = gauge("kayan_budget_wanted", "What its scalers would use without it", _BUDGET)
@@ -100,8 +104,17 @@ class Metrics:
 
     def forget(self, key: Key) -> None:
         """A scaler is gone, and all that was counted of it."""
-        for counter in (self.decisions, self.writes, self.interrupted, self.survived, self.fenced):
-            _remove(counter, {"namespace": key.namespace, "scaler": key.name})
+        for metric in (self.decisions, self.writes, self.interrupted, self.survived, self.fenced, self.consumers):
+            _remove(metric, {"namespace": key.namespace, "scaler": key.name})
+        self._counted.discard(key)
+
+    def show_consumers(self, key: Key, consumers: Consumers | None) -> None:
+        """Who waits for its jobs. While nobody knows there is no such series: unknown is not zero."""
+        for kind, count in (("pod", len(consumers.pods)), ("node", consumers.node)) if consumers else ():
+            self.consumers.labels(*key, kind).set(count)
+        if consumers is None and key in self._counted:
+            _remove(self.consumers, {"namespace": key.namespace, "scaler": key.name})
+        (self._counted.add if consumers else self._counted.discard)(key)
 
     def forget_budget(self, key: Key) -> None:
         """A budget is gone, or another replica tells of it."""

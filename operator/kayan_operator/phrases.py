@@ -16,6 +16,7 @@ PHRASES: Final[Phrases] = {
     "leader.elected": ("✅", "{identity} leads"),
     "leader.stepped_down": ("📴", "{identity} leads no longer; the lease is held by {holder}"),
     "leader.unsure": ("⚠️ ", "the lease {lease} could not be taken or renewed: {error}"),
+    "redis.unlisted": ("ℹ️ ", "Redis {server}: {message} ({error})"),
     "redis.deaf": ("⚠️ ", "Redis {server}: {message} ({error})"),
     "scale.changed": ("📊", "{namespace}/{scaler}: from {before} to {after} ({mode}): {why}"),
     "scale.failed": ("⚠️ ", "{namespace}/{scaler}: could not be scaled in: {error}"),

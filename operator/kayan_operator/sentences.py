@@ -31,6 +31,12 @@ def pods(value: int) -> str:
     return _count(value, "pod")
 
 
+def consumers(of_ours: int, node: int) -> str:
+    """Who waits for jobs: ``2 pods and 1 Node worker wait for jobs``."""
+    who = [_count(of_ours, "pod")] * bool(of_ours) + [_count(node, "Node worker")] * bool(node)
+    return f"{' and '.join(who) or 'nobody'} {'waits' if of_ours + node in (0, 1) else 'wait'} for jobs of its queues"
+
+
 def _backlog(f: Figures, s: Step) -> str:
     return (f"{f['waiting']:.0f} waiting, {f['active']:.0f} active and {f['due']:.0f} due soon, at {f['jobs_per_replica']:g} "
             f"{'job' if f['jobs_per_replica'] == 1 else 'jobs'} for each pod, deserve {pods(s.after)}")

@@ -10,9 +10,10 @@ from kayan_workers.bull.ending import end
 from kayan_workers.bull.keys import Keys
 from kayan_workers.bull.server import RedisAddress, Server
 
-from kayan_operator.facts import QueueFacts, Unread
+from kayan_operator.facts import Consumers, QueueFacts, Unread
 from kayan_operator.metrics import Metrics
 from kayan_operator.policy import Queue
+from kayan_operator.queues.consumers import Census
 from kayan_operator.queues.doorbell import Doorbell
 from kayan_operator.queues.reading import Reader, Request
 
@@ -30,6 +31,7 @@ class RedisServer:
         self._log = logs.get(server=name)
         self._reader = Reader(self.server)
         self._reading = asyncio.Lock()
+        self._census = Census(self.server, refused=self._unlisted)
         self._keys: dict[Queue, Keys] = {}
         self._by_base: dict[str, Keys] = {}
         self._rung: Callable[[str, str], None] = lambda prefix, queue: None
@@ -64,6 +66,11 @@ class RedisServer:
                 await end([reading, loss])
         return self._reader.unread(requests, bell.trouble)
 
+    def consumers(self, queue: Queue) -> Consumers | None:
+        """Who waited for its jobs half a minute ago or later; None while nobody knows. To ask has the list read anew when it is old."""
+        self._census.refresh()
+        return self._census.of(self._keys[queue])
+
     def tell(self, rung: Callable[[str, str], None], changed: Callable[[], None]) -> None:
         """Call ``rung`` with prefix and name of each queue to which a job was added, ``changed`` when the server goes or comes back."""
         self._rung, self._changed = rung, changed
@@ -74,6 +81,7 @@ class RedisServer:
             await self._doorbell.run()
         finally:
             await self._reader.close()
+            await self._census.close()
             await self.server.close()
 
     def _wake(self, bases: frozenset[str]) -> None:
@@ -89,6 +97,9 @@ class RedisServer:
         else:
             self._log.warning("redis.lost", address=str(self.server.address), error=error)
         self._changed()
+
+    def _unlisted(self, error: Exception) -> None:
+        self._log.info("redis.unlisted", error=error, message="this user may not list clients: who takes jobs of its queues is not known")
 
     def _refused(self, error: Exception) -> None:
         self._log.warning("redis.deaf", error=error, message="this user may not subscribe: new jobs are found by looking, seconds later")

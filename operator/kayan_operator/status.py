@@ -123,7 +123,7 @@ def transitions(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Map
 
 def is_trouble(condition: Mapping[str, Any]) -> bool:
     """Whether somebody should look at it."""
-    bad = {"Ready": "False", "QueuesReadable": "False", "MetricsAvailable": "False", "ScalingLimited": "True"}
+    bad = {"Ready": "False", "QueuesReadable": "False", "MetricsAvailable": "False", "ScalingLimited": "True", "Consuming": "False"}
     return bool(condition["status"] == bad.get(condition["type"]))
 
 

@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 
 from kayan_operator import kube, status
 from kayan_operator.actuator import Actuator
+from kayan_operator.attendance import Attendance
 from kayan_operator.decide import Decision
 from kayan_operator.events import Events
 from kayan_operator.examiner import Examiner
@@ -66,6 +67,7 @@ class Track:
         self.status: Mapping[str, Any] | None = None
         """As last written."""
         self.examiner = Examiner(api, changed, clock)
+        self.attendance = Attendance(clock)
         self.fences = fences
         self._api = api
         self._fleet = fleet

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from datetime import datetime
 
 import pytest
 import redis_process
@@ -51,7 +52,7 @@ class Outage:
     def last(self, seconds: float, *, hung: bool) -> None:
         """Go away for so long, and look all the time."""
         stage, lag = self.stage, self.seconds_of_a_look()
-        begun = time.monotonic()
+        begun, wall = time.monotonic(), time.time()
         if hung:
             assert self.server.process
             self.server.process.send_signal(signal.SIGSTOP)
@@ -61,7 +62,9 @@ class Outage:
             left = SAID_SECONDS + lag - (time.monotonic() - begun)
             until(lambda name=name: stage.condition(name, "QueuesReadable").get("status") == "False", left,
                   what=f"{name} says that its queue cannot be read", every=0.05, trouble=lambda: f"a look at the API takes {lag:.1f} s")
-            timings.note(f"Redis {'hangs' if hung else 'is killed'}: {name} says so", time.monotonic() - begun)
+            written = next(line for line in self.operator.events("scaler.condition") if (line["scaler"], line["status"]) == (name, "False"))
+            took = datetime.fromisoformat(written["timestamp"]).timestamp() - wall
+            timings.note(f"Redis {'hangs' if hung else 'is killed'}: {name} has said so in the API after", took)
         while time.monotonic() - begun < seconds:
             assert (stage.replicas(self.busy), stage.replicas(self.idle)) == (5, 0), json.dumps(stage.status(self.busy))
             passed = time.monotonic() - begun

@@ -21,6 +21,7 @@ from redis.exceptions import ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from kayan_operator.decide import Decision
+from kayan_operator.facts import Consumers
 from kayan_operator.policy import Policy
 from kayan_operator.queues.records import Record
 
@@ -60,9 +61,9 @@ class Ledger:
         """What the look that is written came to, unless another decision has been made since."""
         self._refusal = ""
 
-    def note(self, key: Scaler, policy: Policy, decision: Decision, *, changed: bool) -> None:
+    def note(self, key: Scaler, policy: Policy, decision: Decision, *, changed: bool, consumers: Consumers | None = None) -> None:
         """What the look at a scaler has come to; ``changed`` makes it a decision to be remembered. Returns at once."""
-        record, scaler = Record.of(decision, policy, self._clock()), (key[0], key[1])
+        record, scaler = Record.of(decision, policy, self._clock(), consumers), (key[0], key[1])
         if changed:
             self._decisions.append((scaler, record))
             self._written.pop(scaler, None)

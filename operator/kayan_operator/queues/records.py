@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from kayan_operator.decide import Decision, Step
+from kayan_operator.facts import Consumers
 from kayan_operator.policy import Policy
 from kayan_operator.sentences import sentence
 
@@ -42,9 +43,13 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     """The rule that had the last word."""
     steps: tuple[RecordedStep, ...] = ()
+    pods: int | None = None
+    """Those that waited for jobs of its queues; None when nobody knew."""
+    node_workers: int | None = None
+    """The same of Bull's workers in Node."""
 
     @classmethod
-    def of(cls, decision: Decision, policy: Policy, at: float) -> Record:
+    def of(cls, decision: Decision, policy: Policy, at: float, consumers: Consumers | None = None) -> Record:
         return cls(
             at=round(at, 3),
             replicas=decision.replicas,
@@ -53,6 +58,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             mode=policy.mode,
             reason=decision.reason,
             steps=tuple(RecordedStep(step.rule, step.before, step.after, _short(step.figures)) for step in decision.steps),
+            pods=len(consumers.pods) if consumers else None,
+            node_workers=consumers.node if consumers else None,
         )
 
     @classmethod

@@ -12,7 +12,7 @@ from typing import Any, cast
 from kayan_operator.controller import Controller
 from kayan_operator.decide import Decision
 from kayan_operator.events import Events
-from kayan_operator.facts import QueueFacts, Unread
+from kayan_operator.facts import Consumers, QueueFacts, Unread
 from kayan_operator.fleet import Fleet, Key
 from kayan_operator.kube import Kube
 from kayan_operator.metrics import Metrics
@@ -40,6 +40,9 @@ class Redis:
         self.on_read(len(queues))
         return facts
 
+    def consumers(self, queue: Queue) -> Consumers | None:
+        return None
+
     def know(self, queues: Iterable[Queue]) -> None:
         pass
 
@@ -57,7 +60,7 @@ class Noted:
 
     decisions: list[tuple[str, int]] = field(default_factory=list)
 
-    def note(self, key: Key, policy: Policy, decision: Decision, *, changed: bool) -> None:
+    def note(self, key: Key, policy: Policy, decision: Decision, *, changed: bool, consumers: Consumers | None = None) -> None:
         self.decisions.append((key.name, decision.desired))
 
     def forget(self, key: Key) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 
+from kayan_operator.facts import Consumers
 from kayan_operator.fleet import Key
 from kayan_operator.metrics import Metrics
 from prometheus_client.parser import text_string_to_metric_families
@@ -36,6 +37,24 @@ def documented() -> set[str]:
 
 def test_each_metric_is_documented_and_each_documented_one_is_there() -> None:
     assert documented() == exported().keys()
+
+
+def test_who_consumes_is_shown_while_it_is_known() -> None:
+    metrics, key = Metrics(), Key("kayan", "email")
+
+    def shown() -> dict[str, float]:
+        return {sample.labels["kind"]: sample.value for family in metrics.consumers.collect() for sample in family.samples}
+
+    metrics.show_consumers(key, Consumers(frozenset(["a", "b"]), 3))
+    assert shown() == {"pod": 2, "node": 3}
+    metrics.show_consumers(Key("kayan", "other"), None)
+    assert shown() == {"pod": 2, "node": 3}
+    metrics.show_consumers(key, None)
+    assert shown() == {}, "unknown is not zero"
+    metrics.show_consumers(key, Consumers())
+    assert shown() == {"pod": 0, "node": 0}
+    metrics.forget(key)
+    assert shown() == {}
 
 
 def test_a_scaler_is_shown_by_its_status() -> None:

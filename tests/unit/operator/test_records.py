@@ -7,7 +7,7 @@ from typing import Any
 
 from kayan_operator import explain
 from kayan_operator.decide import Decision, Step, decide
-from kayan_operator.facts import QueueFacts, Snapshot, Unread
+from kayan_operator.facts import Consumers, QueueFacts, Snapshot, Unread
 from kayan_operator.history import History
 from kayan_operator.policy import JobsPerReplica, MaxWait, Policy, Queue
 from kayan_operator.queues.records import Record, RecordedStep
@@ -77,6 +77,17 @@ def test_why_says_the_chain_and_what_came_before() -> None:
     assert "MaxReplicas" in newer
     assert "2 min ago" in older
     assert "1 → 1" in older
+
+
+def test_who_waits_for_jobs_is_said_when_it_is_known() -> None:
+    seen = Record.of(decided(QueueFacts()), POLICY, NOW - 5, Consumers(frozenset(["a", "b"]), 1))
+    assert explain.why("a/b", seen, [], NOW).splitlines()[0].endswith("UTC. 2 pods and 1 Node worker wait for jobs of its queues.")
+    assert explain.as_json(seen)["consumers"] == {"pods": 2, "node": 1}
+    assert Record.parse(seen.text()) == seen
+    nobody = Record.of(decided(QueueFacts()), POLICY, NOW - 5, Consumers())
+    assert "Nobody waits for jobs of its queues." in explain.why("a/b", nobody, [], NOW)
+    assert "jobs of its queues" not in explain.why("a/b", record(), [], NOW), "unknown is not nobody"
+    assert explain.as_json(record())["consumers"] is None
 
 
 def test_a_number_that_is_right_and_an_advisory_one_say_so() -> None:

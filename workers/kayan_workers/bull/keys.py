@@ -91,8 +91,12 @@ class Keys:
 
     @cached_property
     def client_name(self) -> str:
-        """What Bull's ``getWorkers()`` looks for: one connection of each worker bears this name."""
+        """What Bull's ``getWorkers()`` looks for: one connection of each worker bears this name, or one that begins with it."""
         return f"{self.prefix}:{base64.b64encode(self.queue.encode()).decode()}"
+
+    def client_name_of(self, pod: str) -> str:
+        """The same of a worker of ours, which also says where it runs."""
+        return f"{self.client_name}:pod/{pod}"
 
     # -- ours --------------------------------------------------------------------------------------------------------------
 

@@ -81,7 +81,7 @@ class Watch:
         """Watch until cancelled, on a connection of its own: the one that bears the name ``getWorkers()`` looks for."""
         try:
             while True:
-                name, timeout = self._keys.client_name, TURN_SECONDS * 3
+                name, timeout = self._keys.client_name_of(self._pod), TURN_SECONDS * 3
                 self._line = await self._server.line(self._keys.wait, name=name, timeout=timeout, on_try=self._beat)
                 try:
                     await self._line.run(_TAKE_TURN, (self._keys.turn, self._keys.watcher), (_WATCHER_MS, self._who, self._pod))
