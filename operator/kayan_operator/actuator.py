@@ -133,8 +133,10 @@ class Actuator:
         await self._say(scaler, target, number)
         begun = time.monotonic()
         while self._replicas(target) > number:
-            if self.wanted > number or not self._may_act() or time.monotonic() - begun > _HPA_PATIENCE_SECONDS:
-                await self._say(scaler, target, max(self.wanted, self._replicas(target)))
+            is_ours = self.mode == "hpa"  # else the HPA has been deleted meanwhile, and must not come back
+            if self.wanted > number or not is_ours or not self._may_act() or time.monotonic() - begun > _HPA_PATIENCE_SECONDS:
+                if is_ours:
+                    await self._say(scaler, target, max(self.wanted, self._replicas(target)))
                 await asyncio.sleep(_HPA_GRACE_SECONDS)
                 return self._replicas(target) <= number
             await asyncio.sleep(_LOOK_SECONDS)

@@ -12,7 +12,8 @@ from kayan_operator.status import Condition
 
 @dataclass(frozen=True, slots=True)
 class MetricsApiState:
-    """Whether an HPA gets an answer: ``kind`` is available, starting, unavailable, foreign, absent, forbidden or off."""
+    """Whether an HPA gets an answer: ``kind`` is available, starting, unavailable, unreachable (for long), foreign, absent, forbidden
+    or off."""
 
     kind: str
     message: str = ""
@@ -70,7 +71,7 @@ def mode_to_be_had(policy: Policy, target: Deployment, state: MetricsApiState) -
     if state.kind == "starting":
         return "hpa", Condition("MetricsAvailable", None, "Starting", state.message)
     if state.kind == "unavailable":
-        message = f"{state.message}; until then the HPA leaves the number as it is, except from and to 0"
+        message = f"{state.message}; until then the HPA leaves the number as it is. After a minute the operator writes it itself"
         return "hpa", Condition("MetricsAvailable", False, "Unavailable", message)
     message = f"{state.message}: the operator writes the number itself"
     return "direct", Condition("MetricsAvailable", False, state.kind.capitalize(), message)

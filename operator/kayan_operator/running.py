@@ -29,6 +29,7 @@ from kayan_operator.lease import Leadership
 from kayan_operator.metrics import Metrics
 from kayan_operator.metrics_api.metrics_api import DESIRED_REPLICAS, QUEUE_SCALER_LABEL, MetricsApi, MetricsApiOptions
 from kayan_operator.metrics_api.samples import Sample
+from kayan_operator.metrics_patience import MetricsPatience
 from kayan_operator.obstacles import MetricsApiState
 from kayan_operator.phrases import PHRASES
 from kayan_operator.queues.ledger import Ledger
@@ -41,6 +42,7 @@ _STUCK_SECONDS = 30.0
 """A leader that has not looked at any queue for so long hangs."""
 _TRY_AGAIN_SECONDS = 2.0
 _START_SECONDS = 30.0
+_METRICS_API_SECONDS = 5.0
 _LAST_WORDS_SECONDS = 5.0
 """For what is written while leaving."""
 
@@ -106,6 +108,7 @@ class Operator:
             host=settings.metrics_host,
         )) if settings.metrics_api else None
         self._health = HealthServer({"/livez": self._livez, "/readyz": self._readyz, "/metrics": self._metrics_page})
+        self._metrics_patience = MetricsPatience()
         self._is_synced = False
         self._begun = time.monotonic()
 
@@ -146,6 +149,7 @@ class Operator:
                 asyncio.create_task(self.resync.run()),
                 asyncio.create_task(self.leadership.run(self.controller.lead)),
                 asyncio.create_task(self.ledger.run()),
+                asyncio.create_task(self._watch_metrics_api()),
             ]
             begun = asyncio.create_task(watching.wait())
             done, _ = await asyncio.wait([*tasks, begun], return_when=asyncio.FIRST_COMPLETED)
@@ -204,7 +208,13 @@ class Operator:
             return MetricsApiState("off", "the external metrics API is switched off")
         state = self.metrics_api.state
         starts = state.kind == "unavailable" and time.monotonic() - self._begun < _START_SECONDS
-        return MetricsApiState("starting" if starts else state.kind, state.message)
+        return self._metrics_patience.judge(MetricsApiState("starting" if starts else state.kind, state.message))
+
+    async def _watch_metrics_api(self) -> None:
+        """Whoever leads asks with every look; those who stand by must know as well for how long it has been so."""
+        while True:
+            self._metrics_api_state()
+            await asyncio.sleep(_METRICS_API_SECONDS)
 
     def _samples(self, namespace: str, metric: str, labels: Mapping[str, str]) -> Iterable[Sample]:
         if metric != DESIRED_REPLICAS:
