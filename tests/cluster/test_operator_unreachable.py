@@ -50,12 +50,14 @@ class Reach:
         self._stage, self._port = stage, port
 
     def cut(self) -> None:
-        patch = {"ports": [{"name": "https", "port": free_port(), "protocol": "TCP"}]}
-        self._stage.namespace.kubectl("patch", "endpointslice", f"{SERVICE}-{self._port}", "--type=merge", "--patch", json.dumps(patch))
+        self._lead_to(free_port())
 
     def restore(self) -> None:
-        patch = {"ports": [{"name": "https", "port": self._port, "protocol": "TCP"}]}
-        self._stage.namespace.kubectl("patch", "endpointslice", f"{SERVICE}-{self._port}", "--type=merge", "--patch", json.dumps(patch))
+        self._lead_to(self._port)
+
+    def _lead_to(self, port: int) -> None:
+        patch = json.dumps({"ports": [{"name": "https", "port": port, "protocol": "TCP"}]})
+        self._stage.namespace.kubectl("patch", "endpointslice", f"{SERVICE}-{self._port}", "--type=merge", "--patch", patch)
 
 
 @pytest.fixture(scope="module")
