@@ -51,5 +51,4 @@ async def within(seconds: float, work: Awaitable[T]) -> T:
                 raise TimeoutError(f"no answer within {seconds:g} s")
         return task.result()
     finally:
-        if not task.done():
-            await end([task])
+        await end([task])  # also of one that has just failed while we were told to go: nobody else would ask for its error

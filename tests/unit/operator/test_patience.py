@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
 import time
 
@@ -44,6 +45,30 @@ def test_what_does_not_come_is_cancelled_when_patience_is_over(runner: asyncio.R
 
     with runner:
         assert runner.run(wait_in_vain())
+
+
+def test_whoever_is_told_to_go_while_the_work_fails_leaves_no_error_behind(runner: asyncio.Runner) -> None:
+    complaints: list[object] = []
+
+    async def go() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: complaints.append(context["message"]))
+        lost = asyncio.Event()
+
+        async def fail() -> None:
+            await lost.wait()
+            raise ConnectionError("closed")
+
+        waiting = asyncio.create_task(within(5, fail()))
+        await asyncio.sleep(0.01)
+        lost.set()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+
+    with runner:
+        runner.run(go())
+        gc.collect()
+        assert not complaints
 
 
 def test_an_answer_that_came_while_the_loop_stood_still_counts(runner: asyncio.Runner) -> None:
