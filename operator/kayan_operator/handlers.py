@@ -52,7 +52,6 @@ def watch_settings() -> kopf.OperatorSettings:
     settings = kopf.OperatorSettings()
     settings.scanning.disabled = True
     settings.posting.enabled = False
-    settings.queueing.batch_window = 0.02
     settings.queueing.idle_timeout = 1
     settings.queueing.exit_timeout = 0.5
     settings.watching.server_timeout = 300

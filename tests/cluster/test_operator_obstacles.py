@@ -132,7 +132,8 @@ def test_of_two_scalers_of_one_deployment_the_older_goes_on_and_the_other_takes_
     ("foreign", [], "HorizontalPodAutoscaler foreign-hpa scales Deployment foreign as well"),
     # of a kind that the cluster does not know: it would look for the owner, and delete what has none
     ("keda", [{"apiVersion": "scalers.example.com/v1", "kind": "ScaledObject", "name": "email", "controller": True,
-               "uid": "4c1d4a5e-0000-4000-8000-000000000001"}], "HorizontalPodAutoscaler keda-hpa of ScaledObject email scales Deployment keda as well"),
+               "uid": "4c1d4a5e-0000-4000-8000-000000000001"}],
+     "HorizontalPodAutoscaler keda-hpa of ScaledObject email scales Deployment keda as well"),
 ])  # fmt: skip
 def test_where_somebody_elses_autoscaler_is_nothing_is_written(
     stage: Stage, jobs: Jobs, name: str, owners: list[Object], named: str
