@@ -124,7 +124,8 @@ class Track:
                 return True
             if self._protects(plan):
                 return True
-        return self._is_news(self._status_of(plan), plan.scaler)
+        # what the leader before has written may be just right, and is to be told to Prometheus all the same
+        return self.status is None or self._is_news(self._status_of(plan), plan.scaler)
 
     async def _work(self) -> None:
         while (plan := self._plan) is not None:
