@@ -30,16 +30,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The cluster answers, and has the images: KAYAN_TEST_CLUSTER_LOAD is the command that brings local images into it."""
-    for tool, remedy in (("kubectl", "install kubectl"), ("helm", "install helm"), ("docker", "install Docker")):
-        if shutil.which(tool) is None:
-            missing(f"{tool} is not on PATH: {remedy}")
+def answering() -> None:
+    """The cluster answers, with whatever images. That is enough where no pod is to run."""
+    if shutil.which("kubectl") is None:
+        missing("kubectl is not on PATH: install kubectl")
     if not os.environ.get("KUBECONFIG"):
         missing("KUBECONFIG names no cluster: `make test-cluster` makes one where kind is installed")
     answer = subprocess.run(["kubectl", "get", "nodes"], capture_output=True, text=True, timeout=30, check=False)
     if answer.returncode:
         missing(f"the cluster of KUBECONFIG does not answer: {answer.stderr.strip()[-300:]}")
+
+
+@pytest.fixture(scope="session")
+def cluster(answering: None, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The cluster answers, and has the images: KAYAN_TEST_CLUSTER_LOAD is the command that brings local images into it."""
+    for tool, remedy in (("helm", "install helm"), ("docker", "install Docker")):
+        if shutil.which(tool) is None:
+            missing(f"{tool} is not on PATH: {remedy}")
     if not os.environ.get(LOAD):
         missing(f"{LOAD} is not set: the command that brings local images into the cluster, `kind load docker-image`, say")
     once_a_run("cluster-images", tmp_path_factory, _bring_images)

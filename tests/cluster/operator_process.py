@@ -28,7 +28,8 @@ class OperatorProcess:
                  module: str = "kayan_operator", **variables: str) -> None:
         """``module`` is what Python runs: another one may put something around the operator."""
         others = {name: server for name, server in servers.items() if name != "default"}
-        self.port = free_port()
+        self.port = int(variables.get("HEALTH_PORT") or free_port())
+        self.host = variables.get("HEALTH_HOST", "127.0.0.1")
         self._module = module
         self.environment = {
             "KAYAN_OPERATOR_NAMESPACE": namespace,
@@ -59,7 +60,7 @@ class OperatorProcess:
 
     def page(self, path: str) -> str | None:
         """A page of its health port; None while it does not answer with 200."""
-        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"http://{self.host}:{self.port}{path}", timeout=5) as answer:
             return str(answer.read().decode())
         return None
 
