@@ -29,8 +29,8 @@ from servers import PROJECT, missing
 RECIPES = PROJECT / "operator" / "interop"
 NAME, QUEUE = "kayan-workers-thumbnail", "thumbnail-generation"
 SERVICE = "kayan-workers-desired"
-FOLLOWS_SECONDS = 60
-"""An HPA looks every fifteen seconds, and asks a chain of others."""
+FOLLOWS_SECONDS = 150
+"""An HPA looks every fifteen seconds and asks a chain of others; where many look at once, it takes two or three times as long."""
 AWHILE_SECONDS = 35
 """Enough for two looks of an HPA, and several of KEDA."""
 METRIC = "kayan_scaler_desired_replicas"
