@@ -8,8 +8,8 @@ from typing import Any
 
 from kayan_workers.tables import plain_table, printable
 
+from kayan_operator.decision.sentences import consumers, pods, seconds
 from kayan_operator.queues.records import Record
-from kayan_operator.sentences import consumers, pods, seconds
 
 _EARLIER = 5
 """How many changes before the present are told with it."""

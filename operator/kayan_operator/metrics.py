@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from kayan_operator.facts import Consumers
-from kayan_operator.fleet import Key
+from kayan_operator.cluster.fleet import Key
+from kayan_operator.decision.facts import Consumers
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # when each counter was made: nobody asks
 

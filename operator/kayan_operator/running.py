@@ -19,24 +19,24 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.aio.config.config_exception import ConfigException
 
-from kayan_operator import kube
-from kayan_operator.controller import Controller
-from kayan_operator.events import Events
-from kayan_operator.fleet import Fleet, Key
-from kayan_operator.handlers import watch_settings, watches
-from kayan_operator.kube import ApiError, Kube
-from kayan_operator.lease import Leadership
+from kayan_operator.cluster import kube
+from kayan_operator.cluster.events import Events
+from kayan_operator.cluster.fleet import Fleet, Key
+from kayan_operator.cluster.handlers import watch_settings, watches
+from kayan_operator.cluster.kube import ApiError, Kube
+from kayan_operator.cluster.lease import Leadership
+from kayan_operator.cluster.resync import Resync
 from kayan_operator.metrics import Metrics
 from kayan_operator.metrics_api.metrics_api import DESIRED_REPLICAS, QUEUE_SCALER_LABEL, MetricsApi, MetricsApiOptions
 from kayan_operator.metrics_api.samples import Sample
-from kayan_operator.metrics_patience import MetricsPatience
-from kayan_operator.obstacles import MetricsApiState
 from kayan_operator.phrases import PHRASES
 from kayan_operator.queues.ledger import Ledger
-from kayan_operator.resync import Resync
+from kayan_operator.scaling.controller import Controller
+from kayan_operator.scaling.metrics_patience import MetricsPatience
+from kayan_operator.scaling.obstacles import MetricsApiState
+from kayan_operator.scaling.target_fences import TargetFences
 from kayan_operator.servers import RedisServer
 from kayan_operator.settings import Settings
-from kayan_operator.target_fences import TargetFences
 
 _STUCK_SECONDS = 30.0
 """A leader that has not looked at any queue for so long hangs."""

@@ -10,9 +10,9 @@ from kayan_workers.bull.ending import end
 from kayan_workers.bull.keys import Keys
 from kayan_workers.bull.server import RedisAddress, Server
 
-from kayan_operator.facts import Consumers, QueueFacts, Unread
+from kayan_operator.decision.facts import Consumers, QueueFacts, Unread
+from kayan_operator.decision.policy import Queue
 from kayan_operator.metrics import Metrics
-from kayan_operator.policy import Queue
 from kayan_operator.queues.consumers import Census
 from kayan_operator.queues.doorbell import Doorbell
 from kayan_operator.queues.reading import Reader, Request

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from chart.definitions import CRDS, FULL, LEAST, nodes, schema, with_defaults
 from chart.rendered import Object
-from kayan_operator.spec import FleetBudgetSpec, QueueScalerSpec, read_budget, read_scaler
+from kayan_operator.decision.spec import FleetBudgetSpec, QueueScalerSpec, read_budget, read_scaler
 
 LENGTHS = {"minLength", "maxLength"}
 """What the API server may ask for beyond what the operator does: its rules take longer for longer texts."""

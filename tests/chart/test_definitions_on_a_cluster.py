@@ -13,7 +13,7 @@ from chart.clusters import kubernetes_with_our_kinds
 from chart.definitions import CRDS, FULL, LEAST, nodes, resource, schema, with_defaults
 from chart.rendered import Object
 from cluster.kube import Namespace
-from kayan_operator.spec import SpecError, read_budget, read_scaler
+from kayan_operator.decision.spec import SpecError, read_budget, read_scaler
 
 pytestmark = pytest.mark.timeout(300)
 

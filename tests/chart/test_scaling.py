@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from chart.definitions import LEAST
 from chart.rendered import EVERYTHING, NAMESPACED, SCALED, STORES, UNSCALED, Chart, Object, Pod, RefusedError, merged, named, render
-from kayan_operator.fleet import SCALING
-from kayan_operator.policy import DrainBy, Failure, Fallback, JobsPerReplica, MaxWait, Pace, Policy, Protection, Queue, Window
+from kayan_operator.cluster.fleet import SCALING
+from kayan_operator.decision.policy import DrainBy, Failure, Fallback, JobsPerReplica, MaxWait, Pace, Policy, Protection, Queue, Window
+from kayan_operator.decision.spec import read_budget, read_scaler
 from kayan_operator.settings import Settings
-from kayan_operator.spec import read_budget, read_scaler
 from kayan_workers import mounted
 from kayan_workers.processors.table import ROLES
 from kayan_workers.settings import Settings as WorkerSettings

@@ -52,6 +52,14 @@ def test_the_notes_and_each_workers_first_line_say_that_the_stores_are_for_tryin
     assert "may lose everything" in release.namespace.logs(f"job/{release.namespace.get('jobs')[0]['metadata']['name']}").splitlines()[0]
 
 
+def test_the_health_table_is_logged_once_for_the_whole_fleet(release: Release) -> None:
+    def tables() -> int:
+        return sum(event["event"] == "queues.health" for name in WORKERS for event in release.logged(name))
+
+    until(lambda: tables() > 0, 60, what="the health table")
+    assert tables() <= 2, "one when the fleet started; a second when the test took more than five minutes"
+
+
 def test_the_operator_sees_to_every_worker_and_the_hpa_controller_follows_it(release: Release) -> None:
     stage = Stage(release.namespace)
     for worker in (f"{release.name}-{name}" for name in WORKERS):
@@ -101,14 +109,6 @@ def test_the_log_of_a_worker_has_a_line_for_each_step_of_a_job(release: Release)
     events = [event for event in release.logged("thumbnail") if event.get("queue") == "thumbnail-generation"]
     lives = [[event["event"] for event in events if event.get("job_id") == job_id] for job_id in {event.get("job_id") for event in events}]
     assert ["job.started", "job.completed"] in lives
-
-
-def test_the_health_table_is_logged_once_for_the_whole_fleet(release: Release) -> None:
-    def tables() -> int:
-        return sum(event["event"] == "queues.health" for name in WORKERS for event in release.logged(name))
-
-    until(lambda: tables() > 0, 60, what="the health table")
-    assert tables() <= 2, "one when the fleet started; a second when the test took more than five minutes"
 
 
 async def test_bulls_producers_outside_of_the_cluster_feed_it(release: Release, bull_installed: None) -> None:

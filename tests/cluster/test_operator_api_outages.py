@@ -15,8 +15,8 @@ from cluster.jobs import Jobs
 from cluster.kube import until
 from cluster.operator_process import OperatorProcess, operating
 from cluster.scaling import Stage
-from kayan_operator.lease import DURATION_SECONDS
-from kayan_operator.resync import EVERY_SECONDS
+from kayan_operator.cluster.lease import DURATION_SECONDS
+from kayan_operator.cluster.resync import EVERY_SECONDS
 from proxy import Proxy
 from redis_process import RedisProcess
 

@@ -12,8 +12,8 @@ import redis_process
 from cluster.kube import until
 from cluster.operator_process import OperatorProcess, operating
 from cluster.scaling import Stage
-from kayan_operator.attendance import _PATIENCE_SECONDS
 from kayan_operator.queues.consumers import EVERY_SECONDS
+from kayan_operator.scaling.attendance import _PATIENCE_SECONDS
 from kayan_workers.bull.keys import Keys
 from redis import Redis
 from redis_process import RedisProcess

@@ -15,7 +15,7 @@ from cluster.jobs import Jobs
 from cluster.kube import Object, until
 from cluster.operator_process import OperatorProcess, operating
 from cluster.scaling import PHANTOMS, Stage, deployment, scaler
-from kayan_operator.fleet import SCALING
+from kayan_operator.cluster.fleet import SCALING
 from redis_process import RedisProcess
 
 TROUBLES: dict[str, dict[str, Any]] = {

@@ -14,8 +14,8 @@ from cluster.jobs import Jobs
 from cluster.kube import until
 from cluster.operator_process import OperatorProcess, operating
 from cluster.scaling import Stage
-from kayan_operator.lease import DURATION_SECONDS
-from kayan_operator.pods import CHOSEN_COST, DELETION_COST
+from kayan_operator.cluster.lease import DURATION_SECONDS
+from kayan_operator.cluster.pods import CHOSEN_COST, DELETION_COST
 from kayan_operator.queues.fences import FENCE_SECONDS
 from redis_process import RedisProcess
 

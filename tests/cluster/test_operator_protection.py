@@ -12,7 +12,7 @@ from cluster.jobs import Jobs
 from cluster.kube import until
 from cluster.operator_process import operating
 from cluster.scaling import Stage
-from kayan_operator.protection import MARKED
+from kayan_operator.scaling.protection import MARKED
 from redis_process import RedisProcess
 
 AFTER_SECONDS = 3

@@ -16,7 +16,7 @@ from cluster import load, registration, timings
 from cluster.kube import CommandError, Namespace, Object, run, until
 from cluster.release import Release, only
 from cluster.scaling import Stage, deployment, install_definitions, scaler
-from kayan_operator.hpa import METRIC
+from kayan_operator.cluster.hpa import METRIC
 from prometheus_client.parser import text_string_to_metric_families
 from redis import Redis
 from slow_worker import PROCESSOR

@@ -9,7 +9,7 @@ import pkgutil
 import kayan_operator
 import kopf
 from aiohttp import web
-from kayan_operator.kube import ApiError, Kube
+from kayan_operator.cluster.kube import ApiError, Kube
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiException, Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config, new_client_from_config

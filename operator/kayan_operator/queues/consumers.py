@@ -19,7 +19,7 @@ from kayan_workers.bull.keys import Keys
 from kayan_workers.bull.server import Server
 from redis.exceptions import RedisError, ResponseError
 
-from kayan_operator.facts import Consumers
+from kayan_operator.decision.facts import Consumers
 
 EVERY_SECONDS = 30.0
 _POD = ":pod/"

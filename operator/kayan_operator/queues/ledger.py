@@ -20,9 +20,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from kayan_operator.decide import Decision
-from kayan_operator.facts import Consumers
-from kayan_operator.policy import Policy
+from kayan_operator.decision.decide import Decision
+from kayan_operator.decision.facts import Consumers
+from kayan_operator.decision.policy import Policy
 from kayan_operator.queues.records import Record
 
 KEPT = 100

@@ -24,7 +24,7 @@ from kayan_workers.bull.line import LOST_CONNECTION, Line
 from kayan_workers.bull.server import Server
 from redis.exceptions import RedisError
 
-from kayan_operator.facts import QueueFacts, Unread
+from kayan_operator.decision.facts import QueueFacts, Unread
 from kayan_operator.queues.patience import within
 
 LOOK = scripts.read(Path(__file__).parent / "lua" / "look.lua")

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from kayan_operator.decide import Decision, Step
-from kayan_operator.facts import Consumers
-from kayan_operator.policy import Policy
-from kayan_operator.sentences import sentence
+from kayan_operator.decision.decide import Decision, Step
+from kayan_operator.decision.facts import Consumers
+from kayan_operator.decision.policy import Policy
+from kayan_operator.decision.sentences import sentence
 
 
 class RecordedStep(msgspec.Struct, frozen=True, array_like=True):

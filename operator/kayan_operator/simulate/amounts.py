@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from kayan_operator import spec
+from kayan_operator.decision import spec
 from kayan_operator.simulate.trouble import SimulationError
 
 _PER_SECOND = {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}

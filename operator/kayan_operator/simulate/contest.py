@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kayan_operator.policy import Policy
+from kayan_operator.decision.policy import Policy
 from kayan_operator.simulate.chance import chance
 from kayan_operator.simulate.figures import Figures, figures
 from kayan_operator.simulate.hpa import HpaRule, HpaTerms

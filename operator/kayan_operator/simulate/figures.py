@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from kayan_operator.policy import DrainBy, MaxWait, Policy
+from kayan_operator.decision.policy import DrainBy, MaxWait, Policy
 from kayan_operator.simulate.world import World
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from kayan_operator.decide import Decision, decide
-from kayan_operator.facts import Snapshot
-from kayan_operator.history import History
-from kayan_operator.lulls import LONGEST_WINDOW
-from kayan_operator.policy import Policy
-from kayan_operator.sentences import sentence
+from kayan_operator.decision.decide import Decision, decide
+from kayan_operator.decision.facts import Snapshot
+from kayan_operator.decision.history import History
+from kayan_operator.decision.lulls import LONGEST_WINDOW
+from kayan_operator.decision.policy import Policy
+from kayan_operator.decision.sentences import sentence
 from kayan_operator.simulate.chance import chance
 from kayan_operator.simulate.clock import Clock
 from kayan_operator.simulate.hpa import SYNC

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kayan_operator.policy import Policy
+from kayan_operator.decision.policy import Policy
+from kayan_operator.decision.spec import SpecError, read_scaler
 from kayan_operator.simulate.documents import documents
 from kayan_operator.simulate.trouble import SimulationError
-from kayan_operator.spec import SpecError, read_scaler
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from textwrap import wrap
 from typing import Any
 
-from kayan_operator.sentences import seconds
+from kayan_operator.decision.sentences import seconds
 from kayan_operator.simulate.chart import axis, clock, columns
 from kayan_operator.simulate.contest import Outcome
 from kayan_operator.simulate.series import Series, series

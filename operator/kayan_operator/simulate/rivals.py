@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kayan_operator.policy import JobsPerReplica, Policy
+from kayan_operator.decision.policy import JobsPerReplica, Policy
 from kayan_operator.simulate.amounts import duration
 from kayan_operator.simulate.hpa import HpaTerms
 from kayan_operator.simulate.keda import KedaTerms

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from kayan_operator.facts import QueueFacts
+from kayan_operator.decision.facts import QueueFacts
 from kayan_operator.simulate.chance import chance
 from kayan_operator.simulate.rule import Look, Rule
 from kayan_operator.simulate.setting import Setting

@@ -17,7 +17,7 @@ from bench.operated.reaction import Waking, emptied
 from bench.operated.watching import Deployments, Scalers
 from bench.results import Row, at_most
 from bench.stage import Stage
-from kayan_operator.kube import Kube
+from kayan_operator.cluster.kube import Kube
 
 ADDS_A_ROUND = 20
 BURST = 1000

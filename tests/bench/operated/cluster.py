@@ -15,8 +15,8 @@ from typing import Any
 import servers
 from cluster.kube import Namespace, Object, run
 from cluster.scaling import deployment, scaler
-from kayan_operator import kube
-from kayan_operator.kube import Kube
+from kayan_operator.cluster import kube
+from kayan_operator.cluster.kube import Kube
 from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient
 

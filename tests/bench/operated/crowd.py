@@ -16,7 +16,7 @@ from bench.operated.reaction import Waking, decided_ms
 from bench.operated.watching import Deployments, Scalers
 from bench.results import Row, at_most
 from bench.stage import Stage, resident_mb
-from kayan_operator.kube import Kube
+from kayan_operator.cluster.kube import Kube
 from kubernetes.aio.client import ApiClient
 
 WAKES_A_ROUND = 40

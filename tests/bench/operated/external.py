@@ -23,8 +23,8 @@ from bench.stage import Stage
 from cluster import kube as kubectl
 from cluster import registration
 from cluster.kube import Namespace
-from kayan_operator import kube
-from kayan_operator.kube import Kube
+from kayan_operator.cluster import kube
+from kayan_operator.cluster.kube import Kube
 from kayan_operator.metrics_api.metrics_api import DESIRED_REPLICAS, QUEUE_SCALER_LABEL
 from kubernetes.aio.client import ApiClient
 from redis_process import free_port

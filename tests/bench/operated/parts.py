@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 from bench.peers import PeerFailedError
 from bench.results import Row
 from bench.stage import Stage
-from kayan_operator.kube import ApiError
+from kayan_operator.cluster.kube import ApiError
 
 _LONGEST = 500
 """Of a reason, in characters."""

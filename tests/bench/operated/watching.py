@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import aiohttp
-from kayan_operator import kube
+from kayan_operator.cluster import kube
 from kubernetes.aio.client import ApiClient
 from kubernetes.aio.client.exceptions import ApiException
 

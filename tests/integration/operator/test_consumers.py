@@ -9,7 +9,7 @@ from typing import Any
 
 import figures
 import pytest
-from kayan_operator.facts import Consumers
+from kayan_operator.decision.facts import Consumers
 from kayan_operator.queues import consumers
 from kayan_operator.queues.consumers import Census
 from kayan_workers.bull.keys import Keys

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from kayan_operator.facts import QueueFacts
+from kayan_operator.decision.facts import QueueFacts
 from kayan_operator.queues.doorbell import Doorbell
 from kayan_operator.queues.fences import Term, places
 from kayan_operator.queues.reading import Reader, Request

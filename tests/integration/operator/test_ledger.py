@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import pytest
 import typer
 from kayan_operator import decision_commands
-from kayan_operator.decide import Decision, decide
-from kayan_operator.facts import QueueFacts, Snapshot
-from kayan_operator.history import History
-from kayan_operator.policy import Policy, Queue
+from kayan_operator.decision.decide import Decision, decide
+from kayan_operator.decision.facts import QueueFacts, Snapshot
+from kayan_operator.decision.history import History
+from kayan_operator.decision.policy import Policy, Queue
 from kayan_operator.queues import ledger as ledgers
 from kayan_operator.queues.ledger import KEPT, Ledger, decisions_of, known_scalers, latest_look_at
 from kayan_workers.bull import keys

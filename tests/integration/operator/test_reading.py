@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from kayan_operator.facts import QueueFacts, Unread
+from kayan_operator.decision.facts import QueueFacts, Unread
 from kayan_operator.queues.reading import Reader, Request
 from kayan_workers.bull.keys import Keys
 from kayan_workers.bull.server import RedisAddress, Server

@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager, contextmanager
 
 import figures
 import pytest
-from kayan_operator.facts import QueueFacts, Unread
+from kayan_operator.decision.facts import QueueFacts, Unread
+from kayan_operator.decision.policy import Queue
 from kayan_operator.metrics import Metrics
-from kayan_operator.policy import Queue
 from kayan_operator.servers import RedisServer
 from kayan_workers.bull.ending import end
 from kayan_workers.bull.server import RedisAddress

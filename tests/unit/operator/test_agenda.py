@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from kayan_operator.agenda import AT_REST_SECONDS, AT_WORK_SECONDS, Agenda
-from kayan_operator.fleet import Key
+from kayan_operator.cluster.fleet import Key
+from kayan_operator.scaling.agenda import AT_REST_SECONDS, AT_WORK_SECONDS, Agenda
 
 EMAIL, THUMBNAIL = Key("kayan", "email"), Key("kayan", "thumbnail")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from kayan_operator.allotment import Allotment
-from kayan_operator.facts import QueueFacts, Snapshot, Unread
-from kayan_operator.fleet import Fleet, Key
-from kayan_operator.history import History
-from kayan_operator.kube import Kube
+from kayan_operator.cluster.fleet import Fleet, Key
+from kayan_operator.cluster.kube import Kube
+from kayan_operator.decision.facts import QueueFacts, Snapshot, Unread
+from kayan_operator.decision.history import History
 from kayan_operator.metrics import Metrics
+from kayan_operator.scaling.allotment import Allotment
 
 
 @dataclass

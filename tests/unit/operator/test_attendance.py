@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kayan_operator.attendance import Attendance
-from kayan_operator.facts import Consumers
-from kayan_operator.fleet import Deployment, Key
-from kayan_operator.status import Condition, is_trouble, with_conditions
+from kayan_operator.cluster.fleet import Deployment, Key
+from kayan_operator.decision.facts import Consumers
+from kayan_operator.scaling.attendance import Attendance
+from kayan_operator.scaling.status import Condition, is_trouble, with_conditions
 
 
 def target(ready: int = 2, name: str = "email") -> Deployment:

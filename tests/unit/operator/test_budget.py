@@ -7,7 +7,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kayan_operator.budget import Claim, shares
+from kayan_operator.decision.budget import Claim, shares
 
 
 @pytest.mark.parametrize(

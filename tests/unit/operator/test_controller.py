@@ -9,16 +9,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from kayan_operator.controller import Controller
-from kayan_operator.decide import Decision
-from kayan_operator.events import Events
-from kayan_operator.facts import Consumers, QueueFacts, Unread
-from kayan_operator.fleet import Fleet, Key
-from kayan_operator.kube import Kube
+from kayan_operator.cluster.events import Events
+from kayan_operator.cluster.fleet import Fleet, Key
+from kayan_operator.cluster.kube import Kube
+from kayan_operator.decision.decide import Decision
+from kayan_operator.decision.facts import Consumers, QueueFacts, Unread
+from kayan_operator.decision.policy import Policy, Queue
 from kayan_operator.metrics import Metrics
-from kayan_operator.obstacles import MetricsApiState
-from kayan_operator.policy import Policy, Queue
-from kayan_operator.scale_in import Fences
+from kayan_operator.scaling.controller import Controller
+from kayan_operator.scaling.obstacles import MetricsApiState
+from kayan_operator.scaling.scale_in import Fences
 from kayan_workers.bull.ending import end
 from waiting import wait_until
 

@@ -11,11 +11,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kayan_operator.decide import Decision, decide
-from kayan_operator.facts import QueueFacts, Snapshot, Unread
-from kayan_operator.history import History
-from kayan_operator.policy import DrainBy, Failure, Fallback, JobsPerReplica, MaxWait, Pace, Policy, Queue, Window
-from kayan_operator.sentences import SENTENCES, sentence
+from kayan_operator.decision.decide import Decision, decide
+from kayan_operator.decision.facts import QueueFacts, Snapshot, Unread
+from kayan_operator.decision.history import History
+from kayan_operator.decision.policy import DrainBy, Failure, Fallback, JobsPerReplica, MaxWait, Pace, Policy, Queue, Window
+from kayan_operator.decision.sentences import SENTENCES, sentence
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC).timestamp()  # a Wednesday
 QUEUE = Queue(name="thumbnail-generation", concurrency=5)

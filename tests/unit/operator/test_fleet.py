@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kayan_operator.fleet import Fleet, Key
+from kayan_operator.cluster.fleet import Fleet, Key
 
 KEY = Key("work", "email")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import kopf
 import pytest
-from kayan_operator.fleet import Fleet
-from kayan_operator.handlers import watch_settings, watches
+from kayan_operator.cluster.fleet import Fleet
+from kayan_operator.cluster.handlers import watch_settings, watches
 from kayan_workers.bull.ending import end
 from redis_process import free_port
 from waiting import wait_until

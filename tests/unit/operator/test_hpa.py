@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kayan_operator import hpa
-from kayan_operator.fleet import Fleet, Key, Scaler
+from kayan_operator.cluster import hpa
+from kayan_operator.cluster.fleet import Fleet, Key, Scaler
 
 
 def scaler(**spec: Any) -> Scaler:

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import pytest
-from kayan_operator.kube import ApiError, Kube
-from kayan_operator.lease import DURATION_SECONDS, Leadership
+from kayan_operator.cluster.kube import ApiError, Kube
+from kayan_operator.cluster.lease import DURATION_SECONDS, Leadership
 from waiting import wait_until
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kayan_operator.lulls import Lull, Taper, Wish, ended
+from kayan_operator.decision.lulls import Lull, Taper, Wish, ended
 
 TEN = Taper(patience=10, window=60)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 
-from kayan_operator.facts import Consumers
-from kayan_operator.fleet import Key
+from kayan_operator.cluster.fleet import Key
+from kayan_operator.decision.facts import Consumers
 from kayan_operator.metrics import Metrics
 from prometheus_client.parser import text_string_to_metric_families
 from servers import PROJECT

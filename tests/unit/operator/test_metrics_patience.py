@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from kayan_operator.fleet import Deployment, Key
-from kayan_operator.metrics_patience import MetricsPatience
-from kayan_operator.obstacles import MetricsApiState, mode_to_be_had
-from kayan_operator.policy import Policy, Queue
+from kayan_operator.cluster.fleet import Deployment, Key
+from kayan_operator.decision.policy import Policy, Queue
+from kayan_operator.scaling.metrics_patience import MetricsPatience
+from kayan_operator.scaling.obstacles import MetricsApiState, mode_to_be_had
 
 HPA = Policy(queues=(Queue(name="mail"),), mode="hpa")
 TARGET = Deployment(key=Key("kayan", "mail"), uid="u", version=1, replicas=1, ready=1, present=1, terminating=0, updated=1, is_settled=True,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from kayan_operator.pods import trouble
+from kayan_operator.cluster.pods import trouble
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC).timestamp()
 ENDED = {"terminated": {"exitCode": 1, "finishedAt": "2026-03-01T11:59:30Z"}}

@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 from kayan_operator import explain
-from kayan_operator.decide import Decision, Step, decide
-from kayan_operator.facts import Consumers, QueueFacts, Snapshot, Unread
-from kayan_operator.history import History
-from kayan_operator.policy import JobsPerReplica, MaxWait, Policy, Queue
+from kayan_operator.decision.decide import Decision, Step, decide
+from kayan_operator.decision.facts import Consumers, QueueFacts, Snapshot, Unread
+from kayan_operator.decision.history import History
+from kayan_operator.decision.policy import JobsPerReplica, MaxWait, Policy, Queue
+from kayan_operator.decision.sentences import sentence
 from kayan_operator.queues.records import Record, RecordedStep
-from kayan_operator.sentences import sentence
 
 POLICY = Policy(queues=(Queue(name="thumbnail-generation"),), target=JobsPerReplica(10), max_replicas=4, mode="direct")
 NOW = 1_796_000_000.0

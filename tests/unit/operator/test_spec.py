@@ -6,8 +6,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from kayan_operator.policy import DrainBy, Failure, Fallback, JobsPerReplica, MaxWait, Pace, Policy, Protection, Queue, Window
-from kayan_operator.spec import SpecError, read_budget, read_scaler, target_of
+from kayan_operator.decision.policy import DrainBy, Failure, Fallback, JobsPerReplica, MaxWait, Pace, Policy, Protection, Queue, Window
+from kayan_operator.decision.spec import SpecError, read_budget, read_scaler, target_of
 
 LEAST = {"scaleTargetRef": {"name": "kayan-workers-thumbnail"}, "queues": [{"name": "thumbnail-generation"}]}
 

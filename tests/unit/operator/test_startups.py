@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from kayan_operator.startups import Startups
+from kayan_operator.decision.startups import Startups
 
 Look = tuple[float, int, int]
 """When, replicas, and ready ones."""

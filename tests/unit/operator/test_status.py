@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from kayan_operator.decide import decide
-from kayan_operator.facts import QueueFacts, Snapshot, Unread
-from kayan_operator.history import History
-from kayan_operator.policy import Policy, Queue
-from kayan_operator.status import Condition, differs, of_decision, of_limits, of_queues, of_work, transitions, with_conditions
+from kayan_operator.decision.decide import decide
+from kayan_operator.decision.facts import QueueFacts, Snapshot, Unread
+from kayan_operator.decision.history import History
+from kayan_operator.decision.policy import Policy, Queue
+from kayan_operator.scaling.status import Condition, differs, of_decision, of_limits, of_queues, of_work, transitions, with_conditions
 
 POLICY = Policy(queues=(Queue(name="email"), Queue(name="notification")), max_replicas=5)
 

@@ -104,6 +104,7 @@ async def test_from_nothing_to_a_value_that_an_autoscaler_reads(
         assert (await replica.ask(client_context(trusting=published(kubernetes)), **HPA))[0] == 401
         assert (await replica.ask(client_context(), "/readyz")) == (200, "ok")
 
+        await wait_until(lambda: replica.api.state.kind == "unavailable", 20)
         as_available(kubernetes)
         await wait_until(lambda: replica.api.state.kind == "available", 20)
         assert [state.kind for state in replica.told] == ["absent", "unavailable", "available"]

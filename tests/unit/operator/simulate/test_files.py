@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kayan_operator.policy import DrainBy, JobsPerReplica, MaxWait
+from kayan_operator.decision.policy import DrainBy, JobsPerReplica, MaxWait
 from kayan_operator.simulate.policies import read_policies
 from kayan_operator.simulate.traces import read_trace
 from kayan_operator.simulate.traffic import START, Job, Trace

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from kayan_operator.policy import DrainBy, JobsPerReplica, MaxWait, Mode, Pace, Policy, Queue, Target
+from kayan_operator.decision.policy import DrainBy, JobsPerReplica, MaxWait, Mode, Pace, Policy, Queue, Target
 from kayan_operator.simulate.amounts import Spread
 from kayan_operator.simulate.figures import figures, waits_of
 from kayan_operator.simulate.ours import Ours

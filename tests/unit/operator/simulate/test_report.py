@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kayan_operator.policy import MaxWait, Policy, Queue
+from kayan_operator.decision.policy import MaxWait, Policy, Queue
 from kayan_operator.simulate.chart import axis, clock, columns
 from kayan_operator.simulate.contest import Outcome, contest
 from kayan_operator.simulate.figures import percentile

@@ -22,11 +22,11 @@ from typing import Any, Protocol
 
 from kayan_workers.bull.ending import end
 
-from kayan_operator import pods
-from kayan_operator.fleet import Deployment
-from kayan_operator.kube import Kube
-from kayan_operator.pods import CHOSEN_COST, DELETION_COST, Pod, Pods
-from kayan_operator.policy import Busy as BusyPolicy
+from kayan_operator.cluster import pods
+from kayan_operator.cluster.fleet import Deployment
+from kayan_operator.cluster.kube import Kube
+from kayan_operator.cluster.pods import CHOSEN_COST, DELETION_COST, Pod, Pods
+from kayan_operator.decision.policy import Busy as BusyPolicy
 from kayan_operator.queues.fences import FENCE_SECONDS, Busy, Chosen
 
 _RENEW_SECONDS = 8.0

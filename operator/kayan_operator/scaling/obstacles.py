@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from kayan_operator.fleet import SCALING, Deployment, Fleet, Scaler
-from kayan_operator.policy import Mode, Policy
-from kayan_operator.status import Condition
+from kayan_operator.cluster.fleet import SCALING, Deployment, Fleet, Scaler
+from kayan_operator.decision.policy import Mode, Policy
+from kayan_operator.scaling.status import Condition
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kayan_operator.fleet import Scaler
-from kayan_operator.kube import GROUP, VERSION
-from kayan_operator.spec import MOST_REPLICAS
+from kayan_operator.cluster.fleet import Scaler
+from kayan_operator.cluster.kube import GROUP, VERSION
+from kayan_operator.decision.spec import MOST_REPLICAS
 
 METRIC = "kayan-desired-replicas"
 LABEL = "queuescaler"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from kayan_operator.decide import Figures, Step
+from kayan_operator.decision.decide import Figures, Step
 
 
 def seconds(value: Any) -> str:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from kayan_operator.decide import Decision
-from kayan_operator.facts import QueueFacts, Snapshot, Unread
-from kayan_operator.policy import Mode
-from kayan_operator.sentences import sentence
+from kayan_operator.decision.decide import Decision
+from kayan_operator.decision.facts import QueueFacts, Snapshot, Unread
+from kayan_operator.decision.policy import Mode
+from kayan_operator.decision.sentences import sentence
 
 VOLATILE = frozenset(["backlog", "waiting", "active", "due", "oldestWaitingSeconds", "message", "lastWorkTime"])
 """What changes with every job: worth no write of its own."""

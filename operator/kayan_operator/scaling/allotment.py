@@ -10,16 +10,16 @@ from typing import Any
 
 from kayan_workers import logs
 
-from kayan_operator import kube
-from kayan_operator.budget import Claim, shares
-from kayan_operator.decide import decide
-from kayan_operator.facts import Snapshot
-from kayan_operator.fleet import Budget, Deployment, Fleet, Key, Scaler
-from kayan_operator.history import History
-from kayan_operator.kube import ApiError, Kube
+from kayan_operator.cluster import kube
+from kayan_operator.cluster.fleet import Budget, Deployment, Fleet, Key, Scaler
+from kayan_operator.cluster.kube import ApiError, Kube
+from kayan_operator.decision.budget import Claim, shares
+from kayan_operator.decision.decide import decide
+from kayan_operator.decision.facts import Snapshot
+from kayan_operator.decision.history import History
+from kayan_operator.decision.policy import Policy
 from kayan_operator.metrics import Metrics
-from kayan_operator.policy import Policy
-from kayan_operator.status import Condition, differs, with_conditions
+from kayan_operator.scaling.status import Condition, differs, with_conditions
 
 _REPORT_SECONDS = 5.0
 _PATIENCE_SECONDS = 3.0

@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from kayan_operator import policy
-from kayan_operator.policy import WEEKDAYS, Policy
+from kayan_operator.decision import policy
+from kayan_operator.decision.policy import WEEKDAYS, Policy
 
 DURATION = r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d))+$"
 CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from kayan_operator.policy import Policy
-from kayan_operator.spec import SpecError, cpus, read_budget, read_scaler, target_of
+from kayan_operator.decision.policy import Policy
+from kayan_operator.decision.spec import SpecError, cpus, read_budget, read_scaler, target_of
 
 Object = Mapping[str, Any]
 

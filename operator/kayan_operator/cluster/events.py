@@ -7,9 +7,9 @@ from typing import Literal
 
 from kayan_workers import logs
 
-from kayan_operator import kube
-from kayan_operator.fleet import Key
-from kayan_operator.kube import GROUP, VERSION, ApiError, Kube
+from kayan_operator.cluster import kube
+from kayan_operator.cluster.fleet import Key
+from kayan_operator.cluster.kube import GROUP, VERSION, ApiError, Kube
 
 _LONGEST_NOTE = 1000
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from kayan_workers.bull.ending import end
 
-from kayan_operator import hpa, kube
-from kayan_operator.fleet import Autoscaler, Deployment, Fleet, Key, Scaler, deployment_of
-from kayan_operator.kube import ApiError, Kube
-from kayan_operator.policy import Mode
-from kayan_operator.scale_in import Fences, Outcome, ScaleIn
+from kayan_operator.cluster import hpa, kube
+from kayan_operator.cluster.fleet import Autoscaler, Deployment, Fleet, Key, Scaler, deployment_of
+from kayan_operator.cluster.kube import ApiError, Kube
+from kayan_operator.decision.policy import Mode
+from kayan_operator.scaling.scale_in import Fences, Outcome, ScaleIn
 
 _LOOK_SECONDS = 0.2
 _HPA_PATIENCE_SECONDS = 60.0

@@ -12,8 +12,8 @@ from typing import Any
 
 import kopf
 
-from kayan_operator.fleet import Fleet, Key, Object, key_of
-from kayan_operator.kube import GROUP, VERSION
+from kayan_operator.cluster.fleet import Fleet, Key, Object, key_of
+from kayan_operator.cluster.kube import GROUP, VERSION
 
 
 def watches(fleet: Fleet) -> kopf.OperatorRegistry:

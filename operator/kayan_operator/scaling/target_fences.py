@@ -9,7 +9,7 @@ from kayan_workers.bull.keys import Keys
 from kayan_workers.bull.server import Server
 from redis.exceptions import RedisError
 
-from kayan_operator.policy import Queue
+from kayan_operator.decision.policy import Queue
 from kayan_operator.queues.fences import (
     FENCE_SECONDS,
     Busy,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kayan_operator.facts import QueueFacts, Snapshot
-from kayan_operator.history import History
-from kayan_operator.policy import DrainBy, JobsPerReplica, MaxWait, Policy, Queue
-from kayan_operator.rates import Rates
+from kayan_operator.decision.facts import QueueFacts, Snapshot
+from kayan_operator.decision.history import History
+from kayan_operator.decision.policy import DrainBy, JobsPerReplica, MaxWait, Policy, Queue
+from kayan_operator.decision.rates import Rates
 
 _MARGIN = 1.2
 """Of what time targets compute from averages: work comes in lumps."""

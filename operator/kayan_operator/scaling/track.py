@@ -12,25 +12,26 @@ from kayan_workers import logs
 from kayan_workers.bull.ending import end
 from redis.exceptions import RedisError
 
-from kayan_operator import kube, status
-from kayan_operator.actuator import Actuator
-from kayan_operator.attendance import Attendance
-from kayan_operator.decide import Decision
-from kayan_operator.events import Events
-from kayan_operator.examiner import Examiner
-from kayan_operator.facts import Snapshot, Unread
-from kayan_operator.fleet import Deployment, Fleet, Scaler
-from kayan_operator.history import History
-from kayan_operator.kube import ApiError, Kube
+from kayan_operator.cluster import kube
+from kayan_operator.cluster.events import Events
+from kayan_operator.cluster.fleet import Deployment, Fleet, Scaler
+from kayan_operator.cluster.kube import ApiError, Kube
+from kayan_operator.decision.decide import Decision
+from kayan_operator.decision.facts import Snapshot, Unread
+from kayan_operator.decision.history import History
+from kayan_operator.decision.policy import Mode, Queue
+from kayan_operator.decision.sentences import pods as pods_in_words
+from kayan_operator.decision.sentences import sentence
+from kayan_operator.decision.startups import Startups
 from kayan_operator.metrics import Metrics
-from kayan_operator.policy import Mode, Queue
-from kayan_operator.protection import Protection
 from kayan_operator.queues.fences import UnfenceableError
-from kayan_operator.scale_in import Fences
-from kayan_operator.sentences import pods as pods_in_words
-from kayan_operator.sentences import sentence
-from kayan_operator.startups import Startups
-from kayan_operator.status import Condition
+from kayan_operator.scaling import status
+from kayan_operator.scaling.actuator import Actuator
+from kayan_operator.scaling.attendance import Attendance
+from kayan_operator.scaling.examiner import Examiner
+from kayan_operator.scaling.protection import Protection
+from kayan_operator.scaling.scale_in import Fences
+from kayan_operator.scaling.status import Condition
 
 _STATUS_SECONDS = 10.0
 """How often numbers that change with every job are written."""

@@ -8,7 +8,7 @@ import heapq
 import time
 from collections.abc import Callable
 
-from kayan_operator.fleet import Key
+from kayan_operator.cluster.fleet import Key
 
 AT_REST_SECONDS = 5.0
 """The safety net: everybody is looked at this often, all in the same moment, so that one round trip reads all queues."""

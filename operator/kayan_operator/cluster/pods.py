@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from kayan_operator import kube
-from kayan_operator.fleet import Deployment
-from kayan_operator.kube import ApiError, Kube
+from kayan_operator.cluster import kube
+from kayan_operator.cluster.fleet import Deployment
+from kayan_operator.cluster.kube import ApiError, Kube
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 CHOSEN_COST = "-1000000"

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from kayan_operator import kube, pods
-from kayan_operator.fleet import Deployment
-from kayan_operator.kube import Kube
+from kayan_operator.cluster import kube, pods
+from kayan_operator.cluster.fleet import Deployment
+from kayan_operator.cluster.kube import Kube
 from kayan_operator.queues.fences import Busy
 
 DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from kayan_workers import logs
 
-from kayan_operator import kube
-from kayan_operator.fleet import Fleet, Key, Object, key_of
-from kayan_operator.kube import ApiError, Kube
+from kayan_operator.cluster import kube
+from kayan_operator.cluster.fleet import Fleet, Key, Object, key_of
+from kayan_operator.cluster.kube import ApiError, Kube
 
 EVERY_SECONDS = 120.0
 

@@ -11,20 +11,20 @@ from typing import Any, Protocol
 from kayan_workers import logs
 from kayan_workers.bull.ending import end, undisturbed
 
-from kayan_operator import status
-from kayan_operator.agenda import Agenda
-from kayan_operator.allotment import Allotment
-from kayan_operator.decide import Decision, decide
-from kayan_operator.events import Events
-from kayan_operator.facts import Consumers, QueueFacts, Snapshot, Unread
-from kayan_operator.fleet import Deployment, Fleet, Key, Scaler
-from kayan_operator.history import FIRST_STARTUP, History
-from kayan_operator.kube import Kube
+from kayan_operator.cluster.events import Events
+from kayan_operator.cluster.fleet import Deployment, Fleet, Key, Scaler
+from kayan_operator.cluster.kube import Kube
+from kayan_operator.decision.decide import Decision, decide
+from kayan_operator.decision.facts import Consumers, QueueFacts, Snapshot, Unread
+from kayan_operator.decision.history import FIRST_STARTUP, History
+from kayan_operator.decision.policy import Policy, Queue
 from kayan_operator.metrics import Metrics
-from kayan_operator.obstacles import MetricsApiState, mode_to_be_had, obstacle, readiness
-from kayan_operator.policy import Policy, Queue
-from kayan_operator.scale_in import Fences
-from kayan_operator.track import Plan, Track
+from kayan_operator.scaling import status
+from kayan_operator.scaling.agenda import Agenda
+from kayan_operator.scaling.allotment import Allotment
+from kayan_operator.scaling.obstacles import MetricsApiState, mode_to_be_had, obstacle, readiness
+from kayan_operator.scaling.scale_in import Fences
+from kayan_operator.scaling.track import Plan, Track
 
 _SETTLED_SECONDS = 0.05
 """After a change in the cluster: several come together."""

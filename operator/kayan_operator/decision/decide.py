@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from kayan_operator.demand import Demand, demand
-from kayan_operator.facts import QueueFacts, Snapshot, Unread
-from kayan_operator.history import History
-from kayan_operator.lulls import Taper, Wish
-from kayan_operator.policy import Pace, Policy
+from kayan_operator.decision.demand import Demand, demand
+from kayan_operator.decision.facts import QueueFacts, Snapshot, Unread
+from kayan_operator.decision.history import History
+from kayan_operator.decision.lulls import Taper, Wish
+from kayan_operator.decision.policy import Pace, Policy
 
 SHRINK_MARGIN = 1.1
 """The number falls only when so many times the jobs would still find room: a load that trembles does not move it."""

@@ -6,10 +6,10 @@ import re
 import time
 from collections.abc import Callable, Sequence
 
-from kayan_operator.facts import Consumers
-from kayan_operator.fleet import Deployment
-from kayan_operator.sentences import consumers as in_words
-from kayan_operator.status import Condition
+from kayan_operator.cluster.fleet import Deployment
+from kayan_operator.decision.facts import Consumers
+from kayan_operator.decision.sentences import consumers as in_words
+from kayan_operator.scaling.status import Condition
 
 _PATIENCE_SECONDS = 60.0
 """A pod that has just become ready, or whose connection was lost, may take a while until the list has its name."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from kayan_operator.obstacles import MetricsApiState
+from kayan_operator.scaling.obstacles import MetricsApiState
 
 _PATIENCE_SECONDS = 60.0
 _STEADY_SECONDS = 30.0

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from kayan_operator import lulls
-from kayan_operator.facts import QueueFacts, Snapshot
-from kayan_operator.lulls import Lull, Taper, Wish
-from kayan_operator.policy import Policy
-from kayan_operator.rates import Rates
+from kayan_operator.decision import lulls
+from kayan_operator.decision.facts import QueueFacts, Snapshot
+from kayan_operator.decision.lulls import Lull, Taper, Wish
+from kayan_operator.decision.policy import Policy
+from kayan_operator.decision.rates import Rates
 
 FIRST_STARTUP = 10.0
 """Seconds, before any was measured."""

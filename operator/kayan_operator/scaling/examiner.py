@@ -6,9 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from kayan_operator import pods
-from kayan_operator.fleet import Deployment
-from kayan_operator.kube import ApiError, Kube
+from kayan_operator.cluster import pods
+from kayan_operator.cluster.fleet import Deployment
+from kayan_operator.cluster.kube import ApiError, Kube
 
 _PATIENCE_SECONDS = 10.0
 """A pod may take so long to become ready before anybody asks."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from kayan_operator.facts import QueueFacts
+from kayan_operator.decision.facts import QueueFacts
 
 MEMORIES = (30.0, 180.0, 3600.0)
 """After how many seconds each average has forgotten all but a third."""

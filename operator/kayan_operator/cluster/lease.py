@@ -21,8 +21,8 @@ from typing import Any
 from kayan_workers import logs
 from kayan_workers.bull.ending import end, undisturbed
 
-from kayan_operator import kube
-from kayan_operator.kube import ApiError, Kube
+from kayan_operator.cluster import kube
+from kayan_operator.cluster.kube import ApiError, Kube
 from kayan_operator.queues.fences import Term
 
 DURATION_SECONDS = 10
