@@ -58,7 +58,7 @@ def test_the_operator_may_patch_the_scale_of_its_own_deployments_and_nothing_els
     of_deployments = {right for right in writing(render(STORES)) if "deployments" in right.resource}
 
     assert of_deployments == {
-        Right("live", verb, "deployments/scale.apps", name) for verb in ("patch", "update") for name in DEPLOYMENTS
+        Right("live", "patch", "deployments/scale.apps", name) for name in DEPLOYMENTS
     }
 
 
