@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 VERSIONS = ("api/v1", "apis/apps/v1", "apis/batch/v1", "apis/networking.k8s.io/v1", "apis/policy/v1", "apis/rbac.authorization.k8s.io/v1",
-            "apis/apiregistration.k8s.io/v1", "apis/workers.kayanlive.com/v1alpha1")
+            "apis/apiregistration.k8s.io/v1", "apis/coordination.k8s.io/v1", "apis/workers.kayanlive.com/v1alpha1")
 """Where the kinds of the chart are described, beneath /openapi/v3."""
 
 LOCATION = "{{ .ResourceKind }}{{ .KindSuffix }}.json"
