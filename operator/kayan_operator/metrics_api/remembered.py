@@ -11,15 +11,21 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 
+_FRESH = 0.75
+
+
 @dataclass(slots=True)
 class _Kept(Generic[V]):
     answer: V
     answered: float
+    refresh: float
     ask_again: float
 
 
 class Remembered(Generic[K, V]):
     """What ``ask`` says of a key, for ``seconds(answer)``; a bounded number of keys, of which the oldest answers go first.
+
+    An answer that somebody wants in the last quarter of its time is asked for anew meanwhile, so that nobody waits who comes after it.
 
     When asking fails, an old answer serves on where ``outlives(answer)`` seconds have not passed since it was given, and asking is
     tried again after ``retry_seconds``; else the failure is the caller's. ``clock`` counts seconds.
@@ -40,23 +46,31 @@ class Remembered(Generic[K, V]):
     async def get(self, key: K) -> V:
         """The answer for a key. Raises what asking raises."""
         kept = self._kept.get(key)
-        if kept and self._clock() < kept.ask_again:
+        if kept and (now := self._clock()) < kept.ask_again:
+            if now >= kept.refresh:
+                self._begin_to_ask(key)
             return kept.answer
+        self._begin_to_ask(key)
+        # one caller that goes away does not take the answer from the others
+        return await asyncio.shield(self._asking[key])
+
+    def _begin_to_ask(self, key: K) -> None:
         if key not in self._asking:
             self._asking[key] = asking = asyncio.create_task(self._asked(key))
             # where all callers have gone, nobody is there to hear of a failure
             asking.add_done_callback(lambda done: done.cancelled() or done.exception())
-        # one caller that goes away does not take the answer from the others
-        return await asyncio.shield(self._asking[key])
 
     async def _asked(self, key: K) -> V:
         try:
             answer = await self._ask(key)
         except Exception:
             kept, now = self._kept.get(key), self._clock()
+            if kept and now < kept.ask_again:  # nobody needs it yet
+                kept.refresh = kept.ask_again
+                return kept.answer
             if kept is None or now >= kept.answered + self._outlives(kept.answer):
                 raise
-            kept.ask_again = now + self._retry_seconds
+            kept.refresh = kept.ask_again = now + self._retry_seconds
             return kept.answer
         else:
             self._keep(key, answer)
@@ -67,6 +81,7 @@ class Remembered(Generic[K, V]):
     def _keep(self, key: K, answer: V) -> None:
         now = self._clock()
         self._kept.pop(key, None)
-        self._kept[key] = _Kept(answer, now, now + self._seconds(answer))
+        seconds = self._seconds(answer)
+        self._kept[key] = _Kept(answer, now, now + _FRESH * seconds, now + seconds)
         while len(self._kept) > self._limit:
             del self._kept[next(iter(self._kept))]

@@ -43,6 +43,38 @@ async def test_an_answer_is_kept_for_its_time_and_then_asked_for_again(seconds: 
     assert await answers.get("a") == 2
 
 
+async def test_an_answer_that_is_wanted_is_asked_for_anew_before_its_time_is_over_and_nobody_waits(seconds: Seconds) -> None:
+    oracle = Oracle()
+    answers = remembered(oracle, seconds)
+    await answers.get("a")
+    oracle.speak.clear()
+
+    seconds.now += 45
+    assert [await answers.get("a"), await answers.get("a")] == [1, 1]
+    await asyncio.sleep(0)
+    assert oracle.asked == ["a", "a"], "once, though two wanted it"
+    oracle.speak.set()
+    await asyncio.sleep(0.01)
+    seconds.now += 59
+    assert await answers.get("a") == 2
+
+
+async def test_who_does_not_answer_ahead_of_time_is_asked_again_when_it_is_over(seconds: Seconds) -> None:
+    oracle = Oracle()
+    answers = remembered(oracle, seconds)
+    await answers.get("a")
+    oracle.silent = True
+
+    seconds.now += 45
+    for _ in range(3):
+        assert await answers.get("a") == 1
+        await asyncio.sleep(0.01)
+    assert len(oracle.asked) == 2
+    oracle.silent = False
+    seconds.now += 15
+    assert await answers.get("a") == 3
+
+
 async def test_many_who_want_the_same_ask_once_and_one_who_leaves_takes_nothing_from_the_others(seconds: Seconds) -> None:
     oracle = Oracle()
     oracle.speak.clear()
