@@ -31,6 +31,7 @@ TO_THE_MILLISECOND = (
 """What is late here is wrong. How node ids of tests begin: files, or functions."""
 
 TOGETHER = {
+    "tests/cluster/test_operator_unreachable.py": "the cluster",  # of which it registers the one APIService of external metrics
     "tests/cluster/test_operator_": "the operator",
     "tests/cluster/": "the cluster",
     "tests/chart/test_cluster_takes_it.py": "the cluster",
