@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ LEADER, STANDBY = "kayan-workers-operator-6f9c7d8b5-x0q4z", "kayan-workers-opera
 SCALER = "kayan-workers-email"
 ENABLED: Settings = {"operator.enabled": True}
 DASHBOARD: dict[str, Any] = json.loads((CHART / "files/scaling.json").read_text())
-EXPORTED = set(re.findall("^# TYPE (kayan_\\w+) ", Metrics().page().decode(), re.MULTILINE))
+EXPORTED = set(re.findall("^# TYPE (kayan_\\w+) ", asyncio.run(Metrics().page()).decode(), re.MULTILINE))
 """What the operator exports, by name."""
 
 

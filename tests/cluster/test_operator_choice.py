@@ -18,7 +18,8 @@ from redis_process import RedisProcess
 from waiting import wait_until
 from wire.party import Party, Worker, finished
 
-READY_UNLESS_TOLD: Object = {"exec": {"command": ["test", "!", "-e", "/tmp/unready"]}, "periodSeconds": 1, "failureThreshold": 1}
+READY_UNLESS_TOLD: Object = {"exec": {"command": ["test", "!", "-e", "/tmp/unready"]}, "periodSeconds": 1, "timeoutSeconds": 10,
+                            "failureThreshold": 1}
 
 
 @pytest.fixture(scope="module")

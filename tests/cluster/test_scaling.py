@@ -197,7 +197,7 @@ def slow_worker(release: Release, name: str, mode: str) -> list[Object]:
     container["env"] = [{"name": key, "value": value} for key, value in environment.items()]
     container["env"].append({"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}})
     container["volumeMounts"] = [{"name": "scripts", "mountPath": "/scripts"}, {"name": "tmp", "mountPath": "/tmp"}]
-    container["readinessProbe"] = {"httpGet": {"path": "/readyz", "port": 8080}, "periodSeconds": 1}
+    container["readinessProbe"] = {"httpGet": {"path": "/readyz", "port": 8080}, "periodSeconds": 1, "timeoutSeconds": 10}
     scripts = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name},
                "data": {"start.py": START, "slow_processor.py": PROCESSOR}}  # fmt: skip
     follows = scaler(name, mode=mode, maxReplicas=12, scaleDown={"stabilization": "1s"}, cooldown="3s")

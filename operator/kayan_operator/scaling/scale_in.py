@@ -30,8 +30,9 @@ from kayan_operator.decision.policy import Busy as BusyPolicy
 from kayan_operator.queues.fences import FENCE_SECONDS, Busy, Chosen
 
 _RENEW_SECONDS = 8.0
-_SETTLE_SECONDS = 0.25
-"""Between the marks and the lower number: Kubernetes' own controllers must have seen the marks first, and they watch as we do."""
+_SETTLE_SECONDS = 1.0
+"""Between the marks and the lower number. Kubernetes' own controllers must have seen the marks first, and who is ready: they watch as we
+do, on a machine that is busy starting pods some tenths of a second later, and end whom they take for the first to go."""
 _LOOK_SECONDS = 0.5
 _PATIENCE_SECONDS = 15.0
 """When none of the busy pods that wait for their end has come to it for so long, one more is asked to."""
