@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -192,8 +193,11 @@ def test_any_number_that_died_in_their_sleep_are_passed_by(scene: Scene) -> None
     photo = scene.photo()
     with ThreadPoolExecutor(5) as pool:
         list(pool.map(lambda _: examine(codecs, photo, FileType.IMAGE), range(15)))
-    for process in children():
+    killed = children()
+    for process in killed:
         os.kill(process, 9)
+    while any(map(alive, killed)):
+        time.sleep(0.005)
 
     assert examine(codecs, photo, FileType.IMAGE) == "JPEG"
     assert len(children()) == 1, "the dead ones are buried"
