@@ -42,7 +42,8 @@ class WorkerProcess:
 
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
         """The lifecycle events so far, those called ``name`` or all."""
-        found = [json.loads(line) for line in self.output().splitlines() if line.startswith("{")]
+        # the last line may be one that is being written
+        found = [json.loads(line) for line in self.output().splitlines(keepends=True) if line.startswith("{") and line.endswith("\n")]
         return [event for event in found if name in (None, event["event"])]
 
     def ids(self, name: str) -> list[str]:

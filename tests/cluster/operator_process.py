@@ -72,7 +72,8 @@ class OperatorProcess:
 
     def events(self, event: str = "") -> list[dict[str, Any]]:
         """The lines it has written, or those of one event."""
-        lines = [json.loads(line) for line in self.log.read_text().splitlines() if line.startswith("{")]
+        said = self.log.read_text().splitlines(keepends=True)  # the last line may be one that is being written
+        lines = [json.loads(line) for line in said if line.startswith("{") and line.endswith("\n")]
         return [line for line in lines if not event or line["event"] == event]
 
     def said(self) -> str:
