@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import json
 import os
 import subprocess
 import tempfile
@@ -14,7 +12,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from cluster import registration
-from cluster.kube import Namespace, run, until
+from cluster.kube import Namespace, until
 from cluster.registration import Turn
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -75,14 +73,7 @@ def at_work(command: Sequence[str], variables: Mapping[str, str] | None = None) 
 def registered(namespace: Namespace, turn: Turn, service: str, port: int, authority: Path, said: Path) -> Iterator[None]:
     """kube-apiserver asks this port of this machine for external metrics, for as long as the block."""
     registration.expose(namespace, service, [port])
-    run("kubectl", "create", "--filename=-", stdin=json.dumps({
-        "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": registration.NAME, "labels": turn.label},
-        "spec": {
-            "group": "external.metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100,
-            "service": {"namespace": namespace.name, "name": service, "port": 443},
-            "caBundle": base64.b64encode(authority.read_bytes()).decode(),
-        },
-    }))  # fmt: skip
+    registration.register(turn, namespace, service, authority.read_bytes())
     try:
         until(_is_available, READY_SECONDS, every=0.5, what=f"{service} serves external metrics", trouble=lambda: said.read_text()[-4000:])
         yield

@@ -11,11 +11,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import redis_process
 from boxes import VERSION
 from chart.rendered import CHART
 from cluster import timings
+from cluster.jobs import Jobs
 from cluster.kube import Namespace, run
 from cluster.release import Release, only
+from cluster.scaling import Stage
+from redis_process import RedisProcess
 from servers import PROJECT, missing, once_a_run
 
 FAMILIES = ("media", "messaging", "analytics", "maintenance", "operator")
@@ -82,6 +86,25 @@ def new_release(cluster: None) -> Iterator[Callable[..., Release]]:
     """Makes releases, each in a namespace of its own that is deleted after the test; nothing is installed yet."""
     with ExitStack() as stack:
         yield lambda name="kayan-workers", **fields: Release(stack.enter_context(Namespace.made()), name, **fields)
+
+
+@pytest.fixture(scope="module")
+def stage(cluster: None) -> Iterator[Stage]:
+    """A namespace in which scalers and their Deployments come and go."""
+    with Stage.made() as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RedisProcess]:
+    """A Redis of this machine, for an operator that is a process of it too."""
+    with redis_process.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def jobs(server: RedisProcess) -> Jobs:
+    return Jobs(server)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ While it is there and nobody answers, no namespace of the cluster can be deleted
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
@@ -81,6 +82,18 @@ def expose(namespace: Namespace, service: str, ports: list[int]) -> None:
             for number in ports
         ),
     )  # fmt: skip
+
+
+def register(turn: Turn, namespace: Namespace, service: str, authority: bytes = b"") -> None:
+    """Send kube-apiserver to this Service for external metrics. Without an ``authority`` (PEM) who serves says whom to trust."""
+    bundle = {"caBundle": base64.b64encode(authority).decode()} if authority else {}
+    run("kubectl", "create", "--filename=-", stdin=json.dumps({
+        "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": NAME, "labels": turn.label},
+        "spec": {
+            "group": "external.metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100,
+            "service": {"namespace": namespace.name, "name": service, "port": 443}, **bundle,
+        },
+    }))  # fmt: skip
 
 
 def our_address() -> str:

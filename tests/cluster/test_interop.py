@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis_process
 import yaml
 from chart.prometheus import scraping
 from cluster import registration, timings
@@ -90,17 +89,6 @@ def recipe(file: str, stage: Stage, port: int = 0) -> list[Object]:
 def stage(answering: None) -> Iterator[Stage]:
     with Stage.made() as stage:
         yield stage
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisProcess]:
-    with redis_process.running() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def jobs(server: RedisProcess) -> Jobs:
-    return Jobs(server)
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import pytest
-import redis_process
 from cluster import api_proxy, timings
 from cluster.api_proxy import ApiProxy
 from cluster.jobs import Jobs
@@ -30,17 +29,6 @@ class Through:
     stage: Stage
     operator: OperatorProcess
     api: ApiProxy
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisProcess]:
-    with redis_process.running() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def jobs(server: RedisProcess) -> Jobs:
-    return Jobs(server)
 
 
 @pytest.fixture

@@ -5,29 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-import redis_process
 from cluster.jobs import Jobs
 from cluster.kube import Object, until
 from cluster.operator_process import OperatorProcess, operating
 from cluster.scaling import API_VERSION, Stage
 from redis_process import RedisProcess
-
-
-@pytest.fixture(scope="module")
-def stage(cluster: None) -> Iterator[Stage]:
-    with Stage.made() as stage:
-        yield stage
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisProcess]:
-    with redis_process.running() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def jobs(server: RedisProcess) -> Jobs:
-    return Jobs(server)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 
 import pytest
-import redis_process
 from cluster.jobs import Jobs
 from cluster.kube import Object, ready, until
 from cluster.operator_process import OperatorProcess, operating
@@ -20,23 +19,6 @@ from wire.party import Party, Worker, finished
 
 READY_UNLESS_TOLD: Object = {"exec": {"command": ["test", "!", "-e", "/tmp/unready"]}, "periodSeconds": 1, "timeoutSeconds": 10,
                             "failureThreshold": 1}
-
-
-@pytest.fixture(scope="module")
-def stage(cluster: None) -> Iterator[Stage]:
-    with Stage.made() as stage:
-        yield stage
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisProcess]:
-    with redis_process.running() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def jobs(server: RedisProcess) -> Jobs:
-    return Jobs(server)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-import redis_process
 from cluster.kube import until
 from cluster.operator_process import OperatorProcess, operating
 from cluster.scaling import Stage
@@ -17,18 +16,6 @@ from kayan_operator.scaling.attendance import _PATIENCE_SECONDS
 from kayan_workers.bull.keys import Keys
 from redis import Redis
 from redis_process import RedisProcess
-
-
-@pytest.fixture(scope="module")
-def stage(cluster: None) -> Iterator[Stage]:
-    with Stage.made() as stage:
-        yield stage
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisProcess]:
-    with redis_process.running() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

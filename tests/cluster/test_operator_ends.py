@@ -9,7 +9,6 @@ from pathlib import Path
 
 import figures
 import pytest
-import redis_process
 from cluster import timings
 from cluster.jobs import Jobs
 from cluster.kube import run, until
@@ -21,23 +20,6 @@ from redis_process import RedisProcess
 AT_ONCE = 50
 ROUNDS = 4
 MOST_GROWTH_MB = 10
-
-
-@pytest.fixture(scope="module")
-def stage(cluster: None) -> Iterator[Stage]:
-    with Stage.made() as stage:
-        yield stage
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisProcess]:
-    with redis_process.running() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def jobs(server: RedisProcess) -> Jobs:
-    return Jobs(server)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import redis_process
 from boxes import VERSION
 from cluster.jobs import Jobs
 from cluster.kube import Object, until
@@ -23,23 +22,6 @@ TROUBLES: dict[str, dict[str, Any]] = {
     "imageless": {"image": f"localhost:1/kayanlive/nothing:{VERSION}"},
     "placeless": {"nodeSelector": {"kayan.test/node": "none"}},
 }
-
-
-@pytest.fixture(scope="module")
-def stage(cluster: None) -> Iterator[Stage]:
-    with Stage.made() as stage:
-        yield stage
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisProcess]:
-    with redis_process.running() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def jobs(server: RedisProcess) -> Jobs:
-    return Jobs(server)
 
 
 @pytest.fixture(scope="module", autouse=True)

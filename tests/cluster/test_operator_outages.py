@@ -98,12 +98,6 @@ def servers() -> Iterator[dict[str, RedisProcess]]:
         yield {name: stack.enter_context(redis_process.running()) for name in ("default", "short", "long", "hung")}
 
 
-@pytest.fixture(scope="module")
-def stage(cluster: None) -> Iterator[Stage]:
-    with Stage.made() as stage:
-        yield stage
-
-
 def test_replicas_stay_while_redis_is_away_or_hangs_however_long(stage: Stage, servers: dict[str, RedisProcess]) -> None:
     """Three servers at once, each with an outage of its own; what is on a fourth is scaled all the while."""
     with operating(stage.namespace.name, servers) as operator:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
-import redis_process
 from cluster import api_proxy, timings
 from cluster.jobs import Jobs
 from cluster.kube import until
@@ -61,23 +60,6 @@ def moments(operator: OperatorProcess, event: str, **fields: object) -> list[flo
     return [
         datetime.fromisoformat(line["timestamp"]).timestamp() for line in operator.events(event) if fields.items() <= line.items()
     ]
-
-
-@pytest.fixture(scope="module")
-def stage(cluster: None) -> Iterator[Stage]:
-    with Stage.made() as stage:
-        yield stage
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisProcess]:
-    with redis_process.running() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def jobs(server: RedisProcess) -> Jobs:
-    return Jobs(server)
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 
-import pytest
-import redis_process
 from cluster.jobs import Jobs
 from cluster.kube import until
 from cluster.operator_process import operating
@@ -18,23 +15,6 @@ from redis_process import RedisProcess
 AFTER_SECONDS = 3
 IDLE_SECONDS = 60
 """Half of it is what an idle pod keeps its marks for."""
-
-
-@pytest.fixture(scope="module")
-def stage(cluster: None) -> Iterator[Stage]:
-    with Stage.made() as stage:
-        yield stage
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisProcess]:
-    with redis_process.running() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def jobs(server: RedisProcess) -> Jobs:
-    return Jobs(server)
 
 
 def put(stage: Stage, name: str) -> list[str]:

@@ -6,25 +6,12 @@ import time
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-import redis_process
 from cluster.kube import until
 from cluster.operator_process import OperatorProcess, operating
 from cluster.scaling import Stage
 from redis_process import RedisProcess
 from waiting import wait_until
 from wire.peer import NodePeer
-
-
-@pytest.fixture(scope="module")
-def stage(cluster: None) -> Iterator[Stage]:
-    with Stage.made() as stage:
-        yield stage
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisProcess]:
-    with redis_process.running() as server:
-        yield server
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -7,10 +7,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
-import redis_process
 from cluster import registration, timings
 from cluster.jobs import Jobs
-from cluster.kube import Object, run, until
+from cluster.kube import Object, until
 from cluster.operator_process import OperatorProcess, operating
 from cluster.registration import Turn
 from cluster.scaling import Stage
@@ -21,18 +20,6 @@ SERVICE = "kayan-reached"
 BY_KUBERNETES_SECONDS = 120
 """kube-apiserver tries every half a minute, and the operator looks at what it found; the minute of patience comes between."""
 BY_HPA_SECONDS = 45
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisProcess]:
-    with redis_process.running() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def stage(cluster: None) -> Iterator[Stage]:
-    with Stage.made() as stage:
-        yield stage
 
 
 @pytest.fixture(scope="module")
@@ -65,14 +52,9 @@ def operator(stage: Stage, server: RedisProcess, turn: Turn) -> Iterator[Operato
     port = free_port()
     variables = {"KAYAN_OPERATOR_METRICS_API": "true", "KAYAN_OPERATOR_METRICS_PORT": str(port), "KAYAN_OPERATOR_NAME": SERVICE}
     registration.expose(stage.namespace, SERVICE, [port])
-    api_service = {
-        "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": registration.NAME, "labels": turn.label},
-        "spec": {"group": "external.metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100,
-                 "service": {"namespace": stage.namespace.name, "name": SERVICE, "port": 443}},
-    }  # fmt: skip
     try:
         with operating(stage.namespace.name, {"default": server}, **variables) as operator:
-            run("kubectl", "create", "--filename=-", stdin=json.dumps(api_service))
+            registration.register(turn, stage.namespace, SERVICE)
             yield operator
     finally:
         registration.remove(f"{registration.LABEL}={turn.holder}")

@@ -20,9 +20,9 @@ from bench.operated.operator import Operator
 from bench.operated.watching import Scalers
 from bench.results import Row, at_most
 from bench.stage import Stage
-from cluster import kube as kubectl
 from cluster import registration
 from cluster.kube import Namespace
+from cluster.registration import Turn
 from kayan_operator.cluster import kube
 from kayan_operator.cluster.kube import Kube
 from kayan_operator.metrics_api.metrics_api import DESIRED_REPLICAS, QUEUE_SCALER_LABEL
@@ -62,7 +62,7 @@ async def run(stage: Stage, namespace: Namespace, client: ApiClient, operator: O
         if (there := await asyncio.to_thread(registration.found)) is not None:
             stage.notes.append(f"external metrics: not measured, the APIService belongs to {there['spec'].get('service')}")
             return []
-        await asyncio.to_thread(_register, namespace, port, turn.label)
+        await asyncio.to_thread(_register, namespace, port, turn)
         try:
             await _until_available()
             await _published(client, namespace.name, names, scalers)
@@ -162,16 +162,10 @@ async def _get(client: ApiClient, path: str) -> bytes:
 # -- what has to be there ------------------------------------------------------------------------------------------------------
 
 
-def _register(namespace: Namespace, port: int, labels: dict[str, str]) -> None:
+def _register(namespace: Namespace, port: int, turn: Turn) -> None:
     """As the chart does it. The operator says which authority is to be trusted."""
     registration.expose(namespace, SERVICE, [port])
-    kubectl.run("kubectl", "create", "--filename=-", stdin=json.dumps({
-        "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService", "metadata": {"name": registration.NAME, "labels": labels},
-        "spec": {
-            "group": "external.metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100,
-            "service": {"namespace": namespace.name, "name": SERVICE, "port": 443},
-        },
-    }))
+    registration.register(turn, namespace, SERVICE)
 
 
 async def _until_available() -> None:
