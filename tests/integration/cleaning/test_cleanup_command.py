@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -45,7 +46,8 @@ def look(settings: dict[str, str]) -> Cleanup:
 
 
 def test_a_person_sees_what_would_go_why_how_old_it_is_and_how_much_it_weighs(app: App, look: Cleanup, storage: FolderStorage) -> None:
-    app.variant(app.asset(isArchived=True), id="v1", fileKey="variants/a.jpg", fileSize=12345, createdAt=YESTERDAY)
+    yesterday = (datetime.now(UTC) - timedelta(hours=25)).replace(tzinfo=None)
+    app.variant(app.asset(isArchived=True), id="v1", fileKey="variants/a.jpg", fileSize=12345, createdAt=yesterday)
     storage.upload(b"x", "variants/a.jpg", "image/jpeg")
 
     lines = look("old-variants").stdout.splitlines()

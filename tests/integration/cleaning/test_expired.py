@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from app import App, SomeEdges, owner_of
 from doubles import FakeJob
-from integration.cleaning.tidying import AN_HOUR_AGO, IN_AN_HOUR, YESTERDAY, cleanup, gone
+from integration.cleaning.tidying import AN_HOUR_AGO, TOMORROW, YESTERDAY, cleanup, gone
 from kayan_workers.processors.cleaning import run
 
 # -- EXPIRED_LINKS ---------------------------------------------------------------------------------------------------------------
@@ -17,7 +17,7 @@ from kayan_workers.processors.cleaning import run
 def test_expired_links_are_switched_off_and_no_others(app: App, edges: SomeEdges) -> None:
     asset = app.asset()
     expired = app.share_link(asset, expiresAt=AN_HOUR_AGO)
-    app.share_link(asset, expiresAt=IN_AN_HOUR)
+    app.share_link(asset, expiresAt=TOMORROW)
     app.share_link(asset, expiresAt=None)
     app.share_link(asset, expiresAt=YESTERDAY, isActive=False)
 
@@ -32,7 +32,7 @@ def test_a_link_expires_at_its_utc_moment_wherever_the_server_lives(app: App, ed
     app.set_zone(zone)
     asset = app.asset()
     app.share_link(asset, expiresAt=AN_HOUR_AGO)
-    app.share_link(asset, expiresAt=IN_AN_HOUR)
+    app.share_link(asset, expiresAt=TOMORROW)
 
     assert gone(cleanup("EXPIRED_LINKS", edges)) == {"share link": 1}
 
@@ -81,7 +81,7 @@ def external_link(app: App, **columns: Any) -> str:
 
 def test_expired_external_links_are_switched_off_and_no_others(app: App, edges: SomeEdges) -> None:
     expired = external_link(app, expiresAt=AN_HOUR_AGO)
-    external_link(app, expiresAt=IN_AN_HOUR)
+    external_link(app, expiresAt=TOMORROW)
     external_link(app, expiresAt=None)
     external_link(app, expiresAt=YESTERDAY, isActive=False)
 
@@ -118,7 +118,7 @@ def invitation(app: App, **columns: Any) -> str:
 
 def test_invitations_nobody_answered_expire_and_no_others(app: App, edges: SomeEdges) -> None:
     expired = invitation(app)
-    others = [invitation(app, expires=IN_AN_HOUR), invitation(app, status="ACCEPTED"), invitation(app, status="CANCELLED")]
+    others = [invitation(app, expires=TOMORROW), invitation(app, status="ACCEPTED"), invitation(app, status="CANCELLED")]
 
     summary = cleanup("EXPIRED_INVITATIONS", edges)
 

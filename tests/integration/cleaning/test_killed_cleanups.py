@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from app import App, SomeEdges
-from integration.cleaning.tidying import AN_HOUR_AGO, IN_AN_HOUR, cleanup, days_ago, pending
+from integration.cleaning.tidying import AN_HOUR_AGO, TOMORROW, cleanup, days_ago, pending
 from kayan_workers import ledger
 from kayan_workers.database import Database
 from kayan_workers.objects import derived_key
@@ -118,19 +118,19 @@ class World:
 
     def expired_links(self) -> State:
         for due in [True] * DUE + [False] * 2:
-            self.app.share_link(self.asset, expiresAt=AN_HOUR_AGO if due else IN_AN_HOUR)
+            self.app.share_link(self.asset, expiresAt=AN_HOUR_AGO if due else TOMORROW)
         return self._count("asset_share_links", '"isActive"', '"expiresAt" < now()')
 
     def expired_external_links(self) -> State:
         for number, due in enumerate([True] * DUE + [False] * 2):
             self.app.insert("asset_external_links", assetId=self.asset, token=f"x{number}", createdById=self.user,
-                            expiresAt=AN_HOUR_AGO if due else IN_AN_HOUR)  # fmt: skip
+                            expiresAt=AN_HOUR_AGO if due else TOMORROW)  # fmt: skip
         return self._count("asset_external_links", '"isActive"', '"expiresAt" < now()')
 
     def expired_invitations(self) -> State:
         project = self.app.project()
         for number, due in enumerate([True] * DUE + [False] * 2):
-            self.app.insert("invitations", email="g@example.com", token=f"i{number}", expires=AN_HOUR_AGO if due else IN_AN_HOUR,
+            self.app.insert("invitations", email="g@example.com", token=f"i{number}", expires=AN_HOUR_AGO if due else TOMORROW,
                             projectId=project, invitedById=self.user, updatedAt="2025-01-01")  # fmt: skip
         return self._count("invitations", "status = 'PENDING'", "expires < now()")
 

@@ -12,7 +12,7 @@ from kayan_workers.processors.cleanup import Options, Payload, process
 NOW = datetime.now(UTC).replace(microsecond=0)
 YESTERDAY = (NOW - timedelta(hours=25)).replace(tzinfo=None)
 AN_HOUR_AGO = (NOW - timedelta(hours=1)).replace(tzinfo=None)
-IN_AN_HOUR = (NOW + timedelta(hours=1)).replace(tzinfo=None)
+TOMORROW = (NOW + timedelta(hours=25)).replace(tzinfo=None)
 
 
 def days_ago(days: float) -> datetime:
