@@ -226,6 +226,12 @@ class ClusterGroup:
         wait_until_ready(self._whole, 20, what="the cluster")
         return self
 
+    def holder(self, key: str) -> RedisProcess:
+        """The node whose slots ``key`` is in."""
+        with self.nodes[0].client() as client:
+            slot = client.execute_command("CLUSTER", "KEYSLOT", key)
+        return self.nodes[slot // -(-self.SLOTS // len(self.nodes))]
+
     def remove(self) -> None:
         for node in self.nodes:
             node.remove()

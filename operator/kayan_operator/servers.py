@@ -29,7 +29,7 @@ class RedisServer:
         self.server.on_change.append(self._change)
         self._metrics = metrics
         self._log = logs.get(server=name)
-        self._reader = Reader(self.server)
+        self._reader = Reader(self.server, changed=lambda: self._changed())
         self._reading = asyncio.Lock()
         self._census = Census(self.server, refused=self._unlisted)
         self._keys: dict[Queue, Keys] = {}
@@ -49,7 +49,7 @@ class RedisServer:
         """All of them in one round trip: each queue with its look-ahead and its window, in seconds."""
         requests = [Request(self._keys[queue], look_ahead=ahead, window=window) for queue, ahead, window in queues]
         async with self._reading:
-            if self.server.address.cluster:  # of which the doorbell knows one node only
+            if self.server.address.cluster:  # of which the doorbell knows one node only, and the reader all
                 return await self._reader.read(requests)
             return await self._read_unless_lost(requests)
 
@@ -78,7 +78,10 @@ class RedisServer:
     async def run(self) -> None:
         """Listen until cancelled."""
         try:
-            await self._doorbell.run()
+            async with asyncio.TaskGroup() as listening:
+                listening.create_task(self._doorbell.run())
+                if self.server.address.cluster:
+                    listening.create_task(self._reader.run())
         finally:
             await self._reader.close()
             await self._census.close()

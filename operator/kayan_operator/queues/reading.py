@@ -10,10 +10,9 @@ What cannot be read is Unread, each queue by itself. A queue in which nothing wa
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,6 +24,7 @@ from kayan_workers.bull.server import Server
 from redis.exceptions import RedisError
 
 from kayan_operator.decision.facts import QueueFacts, Unread
+from kayan_operator.queues.lines import Lines
 from kayan_operator.queues.patience import within
 
 LOOK = scripts.read(Path(__file__).parent / "lua" / "look.lua")
@@ -84,13 +84,12 @@ class _Quiet:
 class Reader:
     """Reads queues of one server again and again, over one connection (in a cluster one for each node that has some of them)."""
 
-    def __init__(self, server: Server, *, patience: float = 3.0) -> None:
+    def __init__(self, server: Server, *, patience: float = 3.0, changed: Callable[[], None] = lambda: None) -> None:
         """A look takes ``patience`` seconds at most, then what is missing is Unread. While our own loop stands still
-        no time passes."""
+        no time passes. ``changed`` is called when a node of a cluster is lost, and when it is there again."""
         self._server = server
         self._patience = patience
-        self._lines: dict[str, Line] = {}
-        self._opening = asyncio.Lock()
+        self._lines = Lines(server, patience=patience, changed=changed)
         self._quiet: dict[str, _Quiet] = {}
         self._disturbed: set[str] = set()
         self._unread_since: dict[str, float] = {}
@@ -112,7 +111,7 @@ class Reader:
                 answers[question] = f"in a Redis Cluster its keys need a hash tag, as in the prefix {{{request.keys.prefix}}}"
             else:
                 groups.setdefault(tag, []).append(question)
-        for some in await asyncio.gather(*(self._read_group(group) for group in groups.values())):
+        for some in await asyncio.gather(*(self._read_group(tag, group) for tag, group in groups.items())):
             answers |= some
         now = time.monotonic()
         return [self._known(question.base, answers[question], now) for question in questions]
@@ -133,9 +132,12 @@ class Reader:
             for base in book.keys() - bases:
                 del book[base]
 
+    async def run(self) -> None:
+        """Until cancelled: learn which nodes of a cluster are lost. Without it a look does, by waiting in vain."""
+        await self._lines.run()
+
     async def close(self) -> None:
-        for line in self._lines.values():
-            line.close()
+        await self._lines.close()
 
     def _known(self, base: str, answer: QueueFacts | str, now: float) -> QueueFacts | Unread:
         if isinstance(answer, QueueFacts):
@@ -145,11 +147,10 @@ class Reader:
 
     # -- one slot ------------------------------------------------------------------------------------------------------------
 
-    async def _read_group(self, questions: Sequence[_Question]) -> dict[_Question, QueueFacts | str]:
+    async def _read_group(self, tag: str, questions: Sequence[_Question]) -> dict[_Question, QueueFacts | str]:
         """Queues whose keys may stand together in one script."""
-        key = questions[0].base + "wait"
         try:
-            line = await within(self._patience, self._opened(key))
+            line = await self._lines.of(tag, questions[0].base + "wait")
         except (RedisError, OSError, TimeoutError) as error:
             return dict.fromkeys(questions, self._trouble(error))
         chunks = [questions[first : first + AT_ONCE] for first in range(0, len(questions), AT_ONCE)]
@@ -159,17 +160,16 @@ class Reader:
         return answers
 
     async def _ask(self, line: Line, questions: Sequence[_Question]) -> dict[_Question, QueueFacts | str]:
-        now = time.monotonic()
+        now, key = time.monotonic(), questions[0].base + "wait"
         known = [quiet if quiet and quiet.holds_for(question, now) else None
                  for question in questions for quiet in (self._quiet.get(question.base),)]
         args: list[Any] = []
         for question, quiet in zip(questions, known, strict=True):
             args += (*question, quiet.marks, quiet.facts.added) if quiet else (*question, "", 0)
         try:
-            answers = await within(self._patience, line.run(LOOK, (questions[0].base + "wait",), args))
+            answers = await within(self._patience, line.run(LOOK, (key,), args))
         except (*LOST_CONNECTION, TimeoutError) as error:
-            line.close()
-            self._server.note_down(error if str(error) else TimeoutError(f"no answer within {self._patience:g} s"))
+            self._lines.lose(line, key, error)
             return dict.fromkeys(questions, self._trouble(error))
         except RedisError as error:
             return dict.fromkeys(questions, self._trouble(error))
@@ -190,20 +190,6 @@ class Reader:
         else:
             self._quiet.pop(question.base, None)
         return facts
-
-    async def _opened(self, key: str) -> Line:
-        async with self._opening:
-            return await self._line(key)
-
-    async def _line(self, key: str) -> Line:
-        node = ""
-        if self._server.address.cluster:
-            await self._server.commands.initialize()
-            node = str(getattr(self._server.commands.get_node_from_key(key), "name", ""))
-        line = self._lines.get(node)
-        if line is None or not line.is_open:
-            line = self._lines[node] = await self._server.line(key, name="kayan-operator", timeout=math.inf)
-        return line
 
     def _trouble(self, error: BaseException) -> str:
         what = str(error) or str(self._server.trouble or "") or f"no answer within {self._patience:g} s"

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 
 import figures
@@ -17,7 +17,7 @@ from kayan_operator.metrics import Metrics
 from kayan_operator.servers import RedisServer
 from kayan_workers.bull.ending import end
 from kayan_workers.bull.server import RedisAddress
-from redis_process import RedisProcess
+from redis_process import ClusterGroup, RedisProcess
 from waiting import wait_until
 
 MAIL, FILM = Queue(name="mail"), Queue(name="film")
@@ -28,9 +28,10 @@ TELL_SECONDS = 5
 class Watched:
     """A server of which there is a look whenever it says that something has changed, as the operator's loop has it."""
 
-    def __init__(self, url: str) -> None:
-        self.server = RedisServer("default", RedisAddress(url=url), Metrics())
-        self.server.know([MAIL, FILM])
+    def __init__(self, address: RedisAddress, queues: Sequence[Queue]) -> None:
+        self.server = RedisServer("default", address, Metrics())
+        self.server.know(queues)
+        self._queues = queues
         self.facts: list[QueueFacts | Unread] = []
         self.changes = 0
         self._news = asyncio.Event()
@@ -48,8 +49,12 @@ class Watched:
     def is_unread(self) -> bool:
         return bool(self.facts) and all(isinstance(one, Unread) for one in self.facts)
 
+    @property
+    def unread(self) -> list[bool]:
+        return [isinstance(one, Unread) for one in self.facts]
+
     async def look(self) -> None:
-        self.facts = await self.server.read([(MAIL, 0, 300), (FILM, 0, 300)])
+        self.facts = await self.server.read([(queue, 0, 300) for queue in self._queues])
 
     async def look_always(self, every: float) -> None:
         while True:
@@ -64,9 +69,9 @@ class Watched:
 
 
 @asynccontextmanager
-async def watched(redis: RedisProcess, every: float) -> AsyncIterator[Watched]:
+async def watched(redis: RedisProcess | ClusterGroup, every: float, queues: Sequence[Queue] = (MAIL, FILM)) -> AsyncIterator[Watched]:
     """Looked at every so many seconds: one with jobs each second, one at rest every five."""
-    watched = Watched(redis.url)
+    watched = Watched(RedisAddress(url=redis.url, cluster=isinstance(redis, ClusterGroup)), queues)
     tasks = [asyncio.create_task(watched.server.run()), asyncio.create_task(watched.look_always(every))]
     try:
         await wait_until(lambda: watched.is_read and watched.changes, what="all is well at first")
@@ -154,3 +159,63 @@ class TestFalseAlarms:
             with frozen(private_redis):
                 await wait_until(lambda: one.is_unread, TELL_SECONDS)
             await wait_until(lambda: one.is_read, 15)
+
+
+@pytest.fixture(scope="module")
+def cluster_group() -> Iterator[ClusterGroup]:
+    group = ClusterGroup()
+    try:
+        yield group.start()
+    finally:
+        group.remove()
+
+
+def on_each_node(group: ClusterGroup) -> list[Queue]:
+    """Two queues of each node, in its order."""
+    found: dict[str, list[Queue]] = {}
+    for number in range(100):
+        queue = Queue(name="mail", prefix=f"{{app-{number}}}")
+        found.setdefault(group.holder(f"{queue.prefix}:mail:wait").url, []).append(queue)
+    return [queue for node in group.nodes for queue in found[node.url][:2]]
+
+
+@pytest.mark.parametrize("every", [1, 60], ids=["busy", "idle"])
+@pytest.mark.parametrize("number", [0, 2], ids=["first", "last"])
+class TestNodesOfACluster:
+    """The first is the one that is asked about the cluster at first."""
+
+    async def test_of_a_node_that_hangs_the_queues_are_unread_in_time_and_no_others(
+        self, cluster_group: ClusterGroup, number: int, every: float, request: pytest.FixtureRequest
+    ) -> None:
+        async with watched(cluster_group, every, on_each_node(cluster_group)) as one:
+            lost, begun = unread_at(number), time.monotonic()
+            with frozen(cluster_group.nodes[number]):
+                await wait_until(lambda: one.unread == lost, TELL_SECONDS)
+                figures.note("outages of Redis", f"node of a cluster hung, {request.node.callspec.id}: unread after",
+                             f"{time.monotonic() - begun:.2f} s")  # fmt: skip
+                for _ in range(20):
+                    asked = time.monotonic()
+                    await one.look()
+                    assert time.monotonic() - asked < 1, "it is known, and nobody waits for it again"
+                    assert one.unread == lost
+                    await asyncio.sleep(0.2)
+            await wait_until(lambda: one.is_read, 15)
+
+    async def test_of_a_node_that_is_killed_the_queues_are_unread_in_time_and_no_others(
+        self, cluster_group: ClusterGroup, number: int, every: float, request: pytest.FixtureRequest
+    ) -> None:
+        async with watched(cluster_group, every, on_each_node(cluster_group)) as one:
+            begun = time.monotonic()
+            cluster_group.nodes[number].kill()
+            try:
+                await wait_until(lambda: one.unread == unread_at(number), TELL_SECONDS)
+                figures.note("outages of Redis", f"node of a cluster killed, {request.node.callspec.id}: unread after",
+                             f"{time.monotonic() - begun:.2f} s")  # fmt: skip
+            finally:
+                cluster_group.nodes[number].start()
+            await wait_until(lambda: one.is_read, 15)
+
+
+def unread_at(node: int) -> list[bool]:
+    """Which of the queues of ``on_each_node`` cannot be read when this node is lost."""
+    return [place // 2 == node for place in range(6)]
