@@ -114,7 +114,7 @@ def advised(stage: Stage, jobs: Jobs, operators: Operators) -> Iterator[None]:
 @pytest.fixture
 def scaled_by_keda(stage: Stage, advised: None, operators: Operators) -> Iterator[Path]:
     if not os.environ.get(FOLDER):
-        pytest.skip(f"{FOLDER} names no folder with KEDA in it, which takes too long to compile for every run: tests/README.md says how")
+        missing(f"{FOLDER} names no folder with KEDA in it: tests/README.md says how to compile it")
     with registration.taken() as turn, keda(stage.namespace, turn) as said:
         stage.apply(*recipe("keda.yaml", stage, operators.port), *operators.slices())
         until_ready(stage.namespace, NAME, said)
