@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-import itertools
-import json
-import ssl
+import os
+import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import aiohttp
 from bench.operated.operator import Operator
 from bench.operated.watching import Scalers
+from bench.peers import Obedient
 from bench.results import Row, at_most
 from bench.stage import Stage
 from cluster import registration
@@ -25,7 +25,7 @@ from cluster.kube import Namespace
 from cluster.registration import Turn
 from kayan_operator.cluster import kube
 from kayan_operator.cluster.kube import Kube
-from kayan_operator.metrics_api.metrics_api import DESIRED_REPLICAS, QUEUE_SCALER_LABEL
+from kayan_operator.metrics_api.metrics_api import DESIRED_REPLICAS
 from kubernetes.aio.client import ApiClient
 from redis_process import free_port
 
@@ -38,10 +38,6 @@ _GOAL_MS = 10
 _WINDOW_SECONDS = 10.0
 _PATIENCE_SECONDS = 300.0
 _READY_SECONDS = 300.0
-_PATH = "/apis/external.metrics.k8s.io/v1beta1/namespaces/{}/" + DESIRED_REPLICAS + "?labelSelector=" + QUEUE_SCALER_LABEL + "%3D{}"
-
-Ask = Callable[[str], Awaitable[bytes]]
-"""Asks for one scaler's number; the answer as it came."""
 
 
 def settings() -> dict[str, str]:
@@ -66,78 +62,38 @@ async def run(stage: Stage, namespace: Namespace, client: ApiClient, operator: O
         try:
             await _until_available()
             await _published(client, namespace.name, names, scalers)
-            return await _rows(stage, namespace, client, operator, port, names)
+            return await _rows(stage, namespace, operator, port, names)
         finally:
             await asyncio.to_thread(registration.remove, f"{registration.LABEL}={turn.holder}")
 
 
-async def _rows(stage: Stage, namespace: Namespace, client: ApiClient, operator: Operator, port: int, names: Sequence[str]) -> list[Row]:
-    before, began = await operator.used(), time.monotonic()
-    async with _direct(namespace, port) as ask:
-        direct, late = await _latencies(stage, ask, names, PER_SECOND)
-    used = (await operator.used() - before).each(time.monotonic() - began)
+async def _rows(stage: Stage, namespace: Namespace, operator: Operator, port: int, names: Sequence[str]) -> list[Row]:
+    token, authority = await asyncio.to_thread(_account, namespace)
+    host = f"{SERVICE}.{namespace.name}.svc"
+    own_port = {"namespace": namespace.name, "port": port, "host": host, "token": token, "authority": authority}
+    seconds = min(_WINDOW_SECONDS, stage.seconds) * stage.rounds
 
-    async def through(name: str) -> bytes:
-        return await _get(client, _PATH.format(namespace.name, name))
+    async with Obedient("the asker", [sys.executable, "-m", "bench.operated.asker"], os.environ) as asker:
 
-    way_round, _ = await _latencies(stage, through, names, _BY_KUBE_APISERVER_PER_SECOND)
+        async def ask(per_second: float, door: Mapping[str, Any]) -> dict[str, list[float]]:
+            found: dict[str, list[float]] = await asker.ask("measure", names=names, per_second=per_second, seconds=seconds, door=door)
+            return found
+
+        before, began = await operator.used(), time.monotonic()
+        direct = await ask(PER_SECOND, own_port)
+        used = (await operator.used() - before).each(time.monotonic() - began)
+        way_round = await ask(_BY_KUBE_APISERVER_PER_SECOND, {"namespace": namespace.name})
+
     stage.notes.append(f"external metrics: {len(names)} of the {stage.scalers:,} scalers have an HPA")
     title, by = "external metric", f"{_BY_KUBE_APISERVER_PER_SECOND} requests/s through kube-apiserver"
     return [
-        Row(f"{title}: {PER_SECOND} requests/s through TLS, p50", "ms", direct),
-        Row(f"{title}: {PER_SECOND} requests/s through TLS, p99", "ms", direct, (), at_most(_GOAL_MS, "ms", 0.99), share=0.99),
-        Row(f"{title}: how late this bench itself was to ask, p99", "ms", late, share=0.99),
+        Row(f"{title}: {PER_SECOND} requests/s through TLS, p50", "ms", direct["took"]),
+        Row(f"{title}: {PER_SECOND} requests/s through TLS, p99", "ms", direct["took"], (), at_most(_GOAL_MS, "ms", 0.99), share=0.99),
+        Row(f"{title}: how late the asker itself was, p99", "ms", direct["late"], share=0.99),
         Row(f"{title}: CPU of the operator meanwhile", "cores", [used.cpu]),
-        Row(f"{title}: {by}, p50", "ms", way_round),
-        Row(f"{title}: {by}, p99", "ms", way_round, share=0.99),
+        Row(f"{title}: {by}, p50", "ms", way_round["took"]),
+        Row(f"{title}: {by}, p99", "ms", way_round["took"], share=0.99),
     ]
-
-
-async def _latencies(stage: Stage, ask: Ask, names: Sequence[str], per_second: float) -> tuple[list[float], list[float]]:
-    """Ms of each request, and how many ms after its time it was sent. They come evenly, however long the answers take; the first second is
-    not counted."""
-    seconds = min(_WINDOW_SECONDS, stage.seconds) * stage.rounds
-    found: list[float] = []
-    late: list[float] = []
-
-    async def one(name: str, *, counts: bool) -> None:
-        began = time.perf_counter()
-        answer = json.loads(await ask(name))
-        took = 1000 * (time.perf_counter() - began)
-        if [item["metricLabels"][QUEUE_SCALER_LABEL] for item in answer["items"]] != [name]:
-            raise RuntimeError(f"the metric of {name} is answered with {answer}")
-        if counts:
-            found.append(took)
-
-    loop, whose = asyncio.get_running_loop(), itertools.cycle(names)
-    began = loop.time()
-    async with asyncio.TaskGroup() as asking:
-        for number in range(int(per_second * (seconds + 1))):
-            await asyncio.sleep(max(0.0, (due := began + number / per_second) - loop.time()))
-            if number >= per_second:
-                late.append(1000 * (loop.time() - due))
-            asking.create_task(one(next(whose), counts=number >= per_second))
-    return found, late
-
-
-# -- who asks ------------------------------------------------------------------------------------------------------------------
-
-
-@contextlib.asynccontextmanager
-async def _direct(namespace: Namespace, port: int) -> AsyncIterator[Ask]:
-    """As a service account with the right to read, which verifies the operator's certificate."""
-    token, authority = await asyncio.to_thread(_account, namespace)
-    context = ssl.create_default_context(cadata=authority)
-    headers = {"Authorization": f"Bearer {token}"}
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), headers=headers) as session:
-
-        async def ask(name: str) -> bytes:
-            url = f"https://127.0.0.1:{port}" + _PATH.format(namespace.name, name)
-            async with session.get(url, server_hostname=f"{SERVICE}.{namespace.name}.svc") as response:
-                response.raise_for_status()
-                return await response.read()
-
-        yield ask
 
 
 def _account(namespace: Namespace) -> tuple[str, str]:
@@ -148,15 +104,6 @@ def _account(namespace: Namespace) -> tuple[str, str]:
     namespace.kubectl("create", "rolebinding", "reader", "--role=reader", f"--serviceaccount={namespace.name}:reader")
     [secret] = namespace.get("secret", SERVICE)
     return namespace.kubectl("create", "token", "reader").strip(), base64.b64decode(secret["data"]["ca.crt"]).decode()
-
-
-async def _get(client: ApiClient, path: str) -> bytes:
-    _, url, headers, *_ = await client.param_serialize(
-        "GET", path, header_params={"Accept": "application/json"}, auth_settings=["BearerToken"]
-    )
-    response = await client.call_api("GET", url, headers, _request_timeout=10)
-    answer: bytes = await response.read()  # type: ignore[no-untyped-call]
-    return answer
 
 
 # -- what has to be there ------------------------------------------------------------------------------------------------------
