@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import time
 from collections.abc import Iterable, Mapping
@@ -50,8 +51,18 @@ _LAST_WORDS_SECONDS = 5.0
 def run(settings: Settings) -> int:
     """Run the operator; returns the exit code of the process."""
     logs.configure(level=settings.log_level, form=settings.log_format, secrets=settings.secrets, phrases=PHRASES)
+    _collect_garbage_seldom()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_run(settings))
+
+
+def _collect_garbage_seldom() -> None:
+    """By default everything there is is looked through every ten seconds at a thousand scalers, as facts and decisions of each look replace
+    those of the last: a standstill of 0.15 s, in which an HPA gets no answer. They make no rings, and go without being looked for. What
+    does make rings, such as requests, is found among the youngest few thousand objects, in a few milliseconds."""
+    gc.collect()
+    gc.freeze()  # what has been imported stays
+    gc.set_threshold(700, 200, 200)
 
 
 async def _run(settings: Settings) -> int:

@@ -6,7 +6,7 @@ The client is the official one (``kubernetes.aio``), without its models: custom 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -17,6 +17,8 @@ from kubernetes.aio.client import ApiClient, ApiException
 Object = Mapping[str, Any]
 
 TIMEOUT_SECONDS = 10.0
+_PAGE = 100
+"""Objects in one answer."""
 FIELD_MANAGER = "kayan-operator"
 """Under which name ``managedFields`` of objects tell what we have written."""
 
@@ -70,16 +72,20 @@ class Kube:
     async def get(self, path: str) -> dict[str, Any]:
         return await self._call("GET", path)
 
-    async def list(self, path: str, *, labels: str = "") -> list[dict[str, Any]]:
-        """All objects under ``path``, of those that ``labels`` (a selector) matches. Pages are put together."""
-        found: list[dict[str, Any]] = []
-        query = {"limit": "500"} | ({"labelSelector": labels} if labels else {})
+    async def pages(self, path: str, *, labels: str = "") -> AsyncIterator[list[dict[str, Any]]]:
+        """All objects under ``path``, of those that ``labels`` (a selector) matches, some at a time: to read hundreds of them in one go
+        would keep everything else waiting."""
+        query = {"limit": str(_PAGE)} | ({"labelSelector": labels} if labels else {})
         while True:
             page = await self._call("GET", path, query=query)
-            found.extend(page.get("items") or [])
+            yield page.get("items") or []
             if not (more := page.get("metadata", {}).get("continue")):
-                return found
+                return
             query["continue"] = more
+
+    async def list(self, path: str, *, labels: str = "") -> list[dict[str, Any]]:
+        """The same, all together."""
+        return [one async for page in self.pages(path, labels=labels) for one in page]
 
     async def create(self, path: str, body: Object) -> dict[str, Any]:
         return await self._call("POST", path, body)

@@ -44,8 +44,9 @@ class Resync:
     ) -> None:
         before, found = set(known), set()
         for namespace in self._namespaces:
-            for body in await self._api.list(path(namespace)):
-                found.add(key_of(body))
-                see(body)
+            async for page in self._api.pages(path(namespace)):
+                for body in page:
+                    found.add(key_of(body))
+                    see(body)
         for key in before - found:
             lose(key)

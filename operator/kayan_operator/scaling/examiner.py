@@ -12,18 +12,25 @@ from kayan_operator.cluster.kube import ApiError, Kube
 
 _PATIENCE_SECONDS = 10.0
 """A pod may take so long to become ready before anybody asks."""
-_AGAIN_SECONDS = 5.0
+_AGAIN_SECONDS, _LONGEST_AGAIN_SECONDS = 5.0, 30.0
+"""Between two questions; twice as much each time while as many are not ready as before."""
+AT_ONCE = 2
+"""Of all targets: where no pod can start, hundreds of them are asked about."""
 
 
 class Examiner:
     """Of one target. ``broken`` is what was found, in words; empty when all is well or nobody knows yet."""
 
-    def __init__(self, api: Kube, changed: Callable[[], None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, api: Kube, gate: asyncio.Semaphore, changed: Callable[[], None],
+                 clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
+        self._gate = gate
         self._changed = changed
         self._clock = clock
+        self._numbers = (0, 0)
         self._since: float | None = None
         self._asked = float("-inf")
+        self._pause = _AGAIN_SECONDS
         self._asking: asyncio.Task[None] | None = None
         self.broken = ""
 
@@ -31,6 +38,8 @@ class Examiner:
         """What is known of the pods. When some have not been ready for a while they are asked for, and ``changed`` is called if that tells
         anything new."""
         now = self._clock()
+        if (target.replicas, target.ready) != self._numbers:
+            self._numbers, self._pause = (target.replicas, target.ready), _AGAIN_SECONDS
         if target.ready >= target.replicas:
             self._since = None
         elif self._since is None:
@@ -39,8 +48,10 @@ class Examiner:
         waits = self.broken or (self._since is not None and now - self._since >= _PATIENCE_SECONDS)
         if not target.replicas:
             self.broken = ""
-        elif waits and now - self._asked >= _AGAIN_SECONDS and self._asking is None:
+        elif waits and now - self._asked >= self._pause and self._asking is None:
             self._asked = now
+            if self._since is not None:
+                self._pause = min(2 * self._pause, _LONGEST_AGAIN_SECONDS)
             self._asking = asyncio.create_task(self._ask(target))
         return self.broken
 
@@ -50,7 +61,8 @@ class Examiner:
 
     async def _ask(self, target: Deployment) -> None:
         try:
-            found = await pods.of_deployment(self._api, target)
+            async with self._gate:
+                found = await pods.of_deployment(self._api, target)
         except ApiError:
             return  # asked again in a while
         finally:

@@ -19,6 +19,7 @@ from kayan_operator.metrics import Metrics
 from kayan_operator.scaling.controller import Controller
 from kayan_operator.scaling.obstacles import MetricsApiState
 from kayan_operator.scaling.scale_in import Fences
+from kayan_operator.scaling.track import FIGURES_PER_SECOND
 from kayan_workers.bull.ending import end
 from waiting import wait_until
 
@@ -70,12 +71,12 @@ class Noted:
         return [desired for key, desired in self.decisions if key == name]
 
 
-def fleet_of(count: int) -> Fleet:
+def fleet_of(count: int, mode: str = "direct") -> Fleet:
     fleet = Fleet(prefix="bull")
     for number in range(count):
         name = f"queue-{number}"
         metadata = {"namespace": "kayan", "name": name, "uid": name, "resourceVersion": "1", "generation": 1}
-        spec = {"scaleTargetRef": {"name": name}, "queues": [{"name": name}], "mode": "direct", "maxReplicas": 5}
+        spec = {"scaleTargetRef": {"name": name}, "queues": [{"name": name}], "mode": mode, "maxReplicas": 5}
         template = {"spec": {"containers": []}}
         fleet.see_deployment({"metadata": metadata, "spec": {"replicas": 0, "selector": {}, "template": template}})
         fleet.see_scaler({"metadata": metadata, "spec": spec})
@@ -164,3 +165,41 @@ async def test_who_leads_no_longer_leaves_nothing_under_way_however_much_there_i
     await wait_until(lambda: api.calls >= many, what="all of them write their number")
     await end([leading])
     assert asyncio.all_tasks() <= before
+
+
+class Statuses(Kube):
+    """An API that takes every status."""
+
+    def __init__(self) -> None:
+        super().__init__(cast(Any, None))
+        self.written: list[str] = []
+
+    async def _call(self, verb: str, path: str, *_: Any, **__: Any) -> dict[str, Any]:
+        if verb == "PATCH":
+            self.written.append(path.split("/")[-2])
+        return {}
+
+
+async def test_figures_of_hundreds_of_busy_scalers_are_told_a_few_a_second_and_those_of_few_are_told_all() -> None:
+    for many, most in ((200, 4 * FIGURES_PER_SECOND), (5, 5)):
+        redis, api, clock = Redis(), Statuses(), Clock()
+
+        def jobs_come(_: int, redis: Redis = redis, many: int = many) -> None:
+            redis.waiting = {f"queue-{number}": 100 + redis.waiting.get(f"queue-{number}", 0) for number in range(many)}
+
+        jobs_come(0)
+        controller = Controller(
+            api=api, fleet=fleet_of(many, "advisory"), servers={"default": redis}, fences=lambda queues: cast(Fences, None),
+            may_act=lambda: True, metrics=Metrics(), events=Events(api, "me"), ledger=Noted(),
+            metrics_api=lambda: MetricsApiState("off", ""), clock=clock,
+        )
+        leading = asyncio.create_task(controller.lead())
+        await wait_until(lambda api=api, many=many: len(set(api.written)) == many, what="all of them have a status")
+        redis.on_read = jobs_come
+        api.written.clear()
+        clock.ahead += 60
+        begun = clock()
+        await wait_until(lambda clock=clock, begun=begun: clock() - begun > 2, what="two seconds are over")
+        await end([leading])
+        assert 5 <= len(api.written) <= most, (many, api.written)
+        assert len(set(api.written)) == len(api.written), "in turn"
