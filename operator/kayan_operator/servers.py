@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from kayan_workers import logs
-from kayan_workers.bull.ending import end
+from kayan_workers.bull.ending import end, undisturbed
 from kayan_workers.bull.keys import Keys
 from kayan_workers.bull.server import RedisAddress, Server
 
@@ -77,15 +77,20 @@ class RedisServer:
 
     async def run(self) -> None:
         """Listen until cancelled."""
+        listening = [asyncio.create_task(self._doorbell.run())]
+        if self.server.address.cluster:
+            listening.append(asyncio.create_task(self._reader.run()))
         try:
-            async with asyncio.TaskGroup() as listening:
-                listening.create_task(self._doorbell.run())
-                if self.server.address.cluster:
-                    listening.create_task(self._reader.run())
+            done, _ = await asyncio.wait(listening, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:  # none of them ends by itself
+                task.result()
         finally:
-            await self._reader.close()
-            await self._census.close()
-            await self.server.close()
+            try:
+                await undisturbed(end(listening))
+            finally:
+                await self._reader.close()
+                await self._census.close()
+                await self.server.close()
 
     def _wake(self, bases: frozenset[str]) -> None:
         for base in bases:

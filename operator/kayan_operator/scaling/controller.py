@@ -19,20 +19,19 @@ from kayan_operator.decision.facts import Consumers, QueueFacts, Snapshot, Unrea
 from kayan_operator.decision.history import FIRST_STARTUP, History
 from kayan_operator.decision.policy import Policy, Queue
 from kayan_operator.metrics import Metrics
-from kayan_operator.scaling import examiner, status
+from kayan_operator.scaling import status
 from kayan_operator.scaling.agenda import Agenda
 from kayan_operator.scaling.allotment import Allotment
 from kayan_operator.scaling.obstacles import MetricsApiState, mode_to_be_had, obstacle, readiness
 from kayan_operator.scaling.scale_in import Fences
-from kayan_operator.scaling.track import FIGURES_PER_SECOND, Pace, Plan, Track
+from kayan_operator.scaling.track import Plan, Track
+from kayan_operator.scaling.turns import Turns
 
 _SETTLED_SECONDS = 0.05
 """After a change in the cluster: several come together."""
 _TRY_AGAIN_SECONDS = 1.0
 _STRETCH_SECONDS, _PAUSE_SECONDS = 0.002, 0.001
 """A look at a thousand scalers is long: after each stretch of it everything else has its turn."""
-STATUSES_AT_ONCE = 4
-"""So that a number is not written behind a thousand statuses."""
 
 
 class QueueServer(Protocol):
@@ -79,9 +78,7 @@ class Controller:
         self._tracks: dict[Key, Track] = {}
         self._agendas = {name: Agenda(clock) for name in servers}
         self._of_queue: dict[tuple[str, str, str], set[Key]] = {}
-        self._gate = asyncio.Semaphore(STATUSES_AT_ONCE)
-        self._pace = Pace(FIGURES_PER_SECOND, clock)
-        self._examining = asyncio.Semaphore(examiner.AT_ONCE)
+        self._turns = Turns(clock)
         self._unknown: set[str] = set()
         """Servers whose queues are not the ones they know."""
         self._allotment = Allotment(api, fleet, metrics, self.look_at, clock)
@@ -311,8 +308,8 @@ class Controller:
         self._unknown.update(queue.redis for queue in queues)
         key = scaler.key
         track = Track(scaler, queues, api=self._api, fleet=self._fleet, fences=self._fences(queues), may_act=self._may_act,
-                      metrics=self._metrics, events=self._events, changed=lambda: self.look_at(key), gate=self._gate,
-                      pace=self._pace, examining=self._examining, clock=self._clock)
+                      metrics=self._metrics, events=self._events, changed=lambda: self.look_at(key), turns=self._turns,
+                      clock=self._clock)
         track.history = replace(before, rates=()) if before else None
         self._tracks[key] = track
         return track

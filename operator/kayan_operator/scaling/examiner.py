@@ -14,17 +14,15 @@ _PATIENCE_SECONDS = 10.0
 """A pod may take so long to become ready before anybody asks."""
 _AGAIN_SECONDS, _LONGEST_AGAIN_SECONDS = 5.0, 30.0
 """Between two questions; twice as much each time while as many are not ready as before."""
-AT_ONCE = 2
-"""Of all targets: where no pod can start, hundreds of them are asked about."""
 
 
 class Examiner:
     """Of one target. ``broken`` is what was found, in words; empty when all is well or nobody knows yet."""
 
-    def __init__(self, api: Kube, gate: asyncio.Semaphore, changed: Callable[[], None],
+    def __init__(self, api: Kube, turn: asyncio.Semaphore, changed: Callable[[], None],
                  clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
-        self._gate = gate
+        self._turn = turn
         self._changed = changed
         self._clock = clock
         self._numbers = (0, 0)
@@ -61,7 +59,7 @@ class Examiner:
 
     async def _ask(self, target: Deployment) -> None:
         try:
-            async with self._gate:
+            async with self._turn:
                 found = await pods.of_deployment(self._api, target)
         except ApiError:
             return  # asked again in a while

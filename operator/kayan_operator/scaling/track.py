@@ -32,11 +32,10 @@ from kayan_operator.scaling.examiner import Examiner
 from kayan_operator.scaling.protection import Protection
 from kayan_operator.scaling.scale_in import Fences
 from kayan_operator.scaling.status import Condition
+from kayan_operator.scaling.turns import Turns
 
 _STATUS_SECONDS = 10.0
 """How often numbers that change with every job are written."""
-FIGURES_PER_SECOND = 5.0
-"""Of such writes, for all scalers together: hundreds with long queues would keep the API server busy with what hardly anybody reads."""
 _PROTECTION_SECONDS = 5.0
 
 
@@ -54,31 +53,12 @@ class Plan:
     """When the message came that it answers."""
 
 
-class Pace:
-    """So many a second, by whoever comes first; as many at once after a second's pause."""
-
-    def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._per_second = self._left = per_second
-        self._clock = clock
-        self._at = clock()
-
-    @property
-    def has_room(self) -> bool:
-        now = self._clock()
-        self._left = min(self._per_second, self._left + (now - self._at) * self._per_second)
-        self._at = now
-        return self._left >= 1
-
-    def take(self) -> None:
-        self._left -= 1
-
-
 class Track:
     """Carries out one plan at a time; of several that come meanwhile the latest."""
 
     def __init__(self, scaler: Scaler, queues: tuple[Queue, ...], *, api: Kube, fleet: Fleet, fences: Fences,
-                 may_act: Callable[[], bool], metrics: Metrics, events: Events, changed: Callable[[], None], gate: asyncio.Semaphore,
-                 pace: Pace, examining: asyncio.Semaphore, clock: Callable[[], float] = time.monotonic) -> None:
+                 may_act: Callable[[], bool], metrics: Metrics, events: Events, changed: Callable[[], None], turns: Turns,
+                 clock: Callable[[], float] = time.monotonic) -> None:
         key = self.key = scaler.key
         self.scaler_uid = scaler.uid
         self._target = scaler.target
@@ -88,7 +68,7 @@ class Track:
         self.startups = Startups()
         self.status: Mapping[str, Any] | None = None
         """As last written."""
-        self.examiner = Examiner(api, examining, changed, clock)
+        self.examiner = Examiner(api, turns.pods, changed, clock)
         self.attendance = Attendance(clock)
         self.fences = fences
         self._api = api
@@ -96,8 +76,7 @@ class Track:
         self._may_act = may_act
         self._metrics = metrics
         self._events = events
-        self._gate = gate
-        self._pace = pace
+        self._turns = turns
         self._clock = clock
         self._log = logs.get(namespace=key.namespace, scaler=key.name)
         self.actuator = Actuator(api, fleet, key, fences, may_act=may_act, written=self._written, log=self._log)
@@ -201,7 +180,7 @@ class Track:
 
     def _is_news(self, now: Mapping[str, Any], scaler: Scaler) -> bool:
         before = self.status if self.status is not None else scaler.status
-        is_time = self._clock() - self._written_at >= _STATUS_SECONDS and self._pace.has_room
+        is_time = self._clock() - self._written_at >= _STATUS_SECONDS and self._turns.figures.has_room
         return status.differs(now, before, closely=is_time)
 
     async def _tell(self, plan: Plan) -> None:
@@ -210,10 +189,10 @@ class Track:
             self.status = before if self.status is None else self.status
             return
         if not status.differs(now, before, closely=False):
-            self._pace.take()
+            self._turns.figures.take()
         # a merge patch leaves what it does not name: what is no longer said is taken away
         gone = {name: None for name in before if name not in now}
-        async with self._gate:
+        async with self._turns.statuses:
             await self._api.merge(kube.scalers(*self.key, "status"), {"status": {**now, **gone}})
         self.status, self._written_at = now, self._clock()
         for condition in status.transitions(before, now):

@@ -19,7 +19,7 @@ from kayan_operator.metrics import Metrics
 from kayan_operator.scaling.controller import Controller
 from kayan_operator.scaling.obstacles import MetricsApiState
 from kayan_operator.scaling.scale_in import Fences
-from kayan_operator.scaling.track import FIGURES_PER_SECOND
+from kayan_operator.scaling.turns import FIGURES_PER_SECOND
 from kayan_workers.bull.ending import end
 from waiting import wait_until
 

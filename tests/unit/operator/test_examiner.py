@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from kayan_operator.cluster.fleet import Deployment, Key
 from kayan_operator.cluster.kube import ApiError, Kube
-from kayan_operator.scaling.examiner import AT_ONCE, Examiner
+from kayan_operator.scaling.examiner import Examiner
+from kayan_operator.scaling.turns import Turns
 
 WORDS = "1 pod does not come up (ImagePullBackOff)"
 
@@ -49,7 +50,7 @@ class Watch:
         self.now = 1000.0
         self.changes = 0
         self.api = api
-        self.examiner = Examiner(api, asyncio.Semaphore(AT_ONCE), self._change, lambda: self.now)
+        self.examiner = Examiner(api, Turns().pods, self._change, lambda: self.now)
 
     def _change(self) -> None:
         self.changes += 1
@@ -102,12 +103,12 @@ async def test_a_target_that_is_ready_or_has_no_pods_is_not_asked_about(watch: W
 
 
 async def test_hundreds_of_targets_are_asked_about_a_few_at_a_time() -> None:
-    api, gate, now = Api(), asyncio.Semaphore(AT_ONCE), 0.0
-    examiners = [Examiner(api, gate, lambda: None, lambda: now) for _ in range(50)]
+    api, turns, now = Api(), Turns(), 0.0
+    examiners = [Examiner(api, turns.pods, lambda: None, lambda: now) for _ in range(50)]
     for now in (0.0, 20.0):  # noqa: B007  the clock
         for one in examiners:
             one.look(target())
     async with asyncio.timeout(5):
         while any(not one.broken for one in examiners):
             await asyncio.sleep(0.01)
-    assert max(api.at_once) == AT_ONCE
+    assert max(api.at_once) == 2
