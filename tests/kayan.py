@@ -32,6 +32,11 @@ def kayan(*arguments: str, variables: Mapping[str, str], stdin: str = "", timeou
     )
 
 
+def events_in(log: str) -> list[dict[str, Any]]:
+    """The lines that are JSON, but for the last one while it is being written."""
+    return [json.loads(line) for line in log.splitlines(keepends=True) if line.startswith("{") and line.endswith("\n")]
+
+
 class WorkerProcess:
     """A running ``kayan worker``; its lines are JSON."""
 
@@ -42,9 +47,7 @@ class WorkerProcess:
 
     def events(self, name: str | None = None) -> list[dict[str, Any]]:
         """The lifecycle events so far, those called ``name`` or all."""
-        # the last line may be one that is being written
-        found = [json.loads(line) for line in self.output().splitlines(keepends=True) if line.startswith("{") and line.endswith("\n")]
-        return [event for event in found if name in (None, event["event"])]
+        return [event for event in events_in(self.output()) if name in (None, event["event"])]
 
     def ids(self, name: str) -> list[str]:
         """The job ids of the events called ``name``, sorted."""

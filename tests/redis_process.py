@@ -215,13 +215,17 @@ class ClusterGroup:
     def url(self) -> str:
         return self.nodes[0].url
 
+    @property
+    def _share(self) -> int:
+        """Slots of a node; the last one may have fewer."""
+        return -(-self.SLOTS // len(self.nodes))
+
     def start(self) -> ClusterGroup:
         first = self.nodes[0]
-        share = -(-self.SLOTS // len(self.nodes))
         for number, node in enumerate(self.nodes):
             node.start()
             with node.client() as client:
-                client.execute_command("CLUSTER", "ADDSLOTS", *range(number * share, min((number + 1) * share, self.SLOTS)))
+                client.execute_command("CLUSTER", "ADDSLOTS", *range(number * self._share, min((number + 1) * self._share, self.SLOTS)))
                 client.execute_command("CLUSTER", "MEET", "127.0.0.1", first.port)
         wait_until_ready(self._whole, 20, what="the cluster")
         return self
@@ -230,7 +234,7 @@ class ClusterGroup:
         """The node whose slots ``key`` is in."""
         with self.nodes[0].client() as client:
             slot = client.execute_command("CLUSTER", "KEYSLOT", key)
-        return self.nodes[slot // -(-self.SLOTS // len(self.nodes))]
+        return self.nodes[slot // self._share]
 
     def remove(self) -> None:
         for node in self.nodes:

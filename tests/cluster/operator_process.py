@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster.kube import until
+from kayan import events_in
 from prometheus_client.parser import text_string_to_metric_families
 from redis_process import RedisProcess, free_port
 
@@ -72,9 +73,7 @@ class OperatorProcess:
 
     def events(self, event: str = "") -> list[dict[str, Any]]:
         """The lines it has written, or those of one event."""
-        said = self.log.read_text().splitlines(keepends=True)  # the last line may be one that is being written
-        lines = [json.loads(line) for line in said if line.startswith("{") and line.endswith("\n")]
-        return [line for line in lines if not event or line["event"] == event]
+        return [line for line in events_in(self.log.read_text()) if not event or line["event"] == event]
 
     def said(self) -> str:
         return self.log.read_text()[-4000:]

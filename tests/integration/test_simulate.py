@@ -37,7 +37,7 @@ async def test_jobs_that_were_done_are_replayed_as_they_were_added_and_as_long_a
     # one slot: each begins when the pod, asked for at once, has started and those before it are done
     waits = [5.05 + sum(ran[:place]) - (added[place] - added[0]) for place in range(5)]
     assert (outcome["jobs"], outcome["unfinished"]) == (5, 0)
-    assert min(ran) >= 0.29
+    assert round(min(ran), 3) >= 0.3
     assert outcome["max_wait"] == pytest.approx(max(waits), abs=0.01)
 
 

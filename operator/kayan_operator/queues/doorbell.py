@@ -25,7 +25,8 @@ from kayan_workers.bull.server import Server
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from kayan_operator.queues.patience import Patience
+from kayan_operator.queues.lines import CLIENT_NAME
+from kayan_operator.queues.patience import HANGS_SECONDS, Patience
 
 WORDS = "[wdr][ae][ils][tau][iym][ne][gd]"
 """Matches waiting (and what follows it), delayed and resumed, and none of the other channels: every PUBLISH pays for every pattern."""
@@ -33,8 +34,6 @@ WORDS = "[wdr][ae][ils][tau][iym][ne][gd]"
 _APART_SECONDS = 0.05
 """What is heard sooner after the latest wake waits so long."""
 _BEAT_SECONDS = 0.4
-_PATIENCE_SECONDS = 2.5
-"""A server that says nothing for so long after a ping hangs: a long script, or the fork for a snapshot, takes less."""
 _REFUSED_SECONDS = 5.0
 _MOST_CHANNELS = 10_000
 """Of ``waiting`` there is one for each producer: their names are remembered, and all forgotten when they become too many."""
@@ -120,13 +119,13 @@ class Doorbell:
             if tries > 1 and self._server.trouble:
                 self._lose(self._server.trouble)
 
-        opening = asyncio.ensure_future(self._server.line(key, name="kayan-operator", timeout=math.inf, on_try=on_try))
-        patience = Patience(_PATIENCE_SECONDS)
+        opening = asyncio.ensure_future(self._server.line(key, name=CLIENT_NAME, timeout=math.inf, on_try=on_try))
+        patience = Patience(HANGS_SECONDS)
         try:
             while not await patience.wait_for(opening) and not patience.is_over:
                 pass
             if not opening.done():  # it takes connections and says nothing, or the network swallows all
-                error = RedisTimeoutError(f"Redis did not answer within {_PATIENCE_SECONDS:g} s")
+                error = RedisTimeoutError(f"Redis did not answer within {HANGS_SECONDS:g} s")
                 self._lose(error)
                 self._server.note_down(error)
             return await asyncio.shield(opening)
@@ -140,15 +139,15 @@ class Doorbell:
         """Until the line is lost (raises), or the patterns have changed."""
         if not self._patterns or line.closed.done():
             return
-        patience = Patience(_PATIENCE_SECONDS)
+        patience = Patience(HANGS_SECONDS)
         self._silent = False
         self._subscribe(line)
         while not line.closed.done():
             if not self._silent:
-                self._silent, patience = True, Patience(_PATIENCE_SECONDS)
+                self._silent, patience = True, Patience(HANGS_SECONDS)
                 line.ping()
             elif patience.is_over:
-                raise RedisTimeoutError(f"Redis did not answer a ping within {_PATIENCE_SECONDS:g} s")
+                raise RedisTimeoutError(f"Redis did not answer a ping within {HANGS_SECONDS:g} s")
             await patience.wait_for(line.closed, at_most=_BEAT_SECONDS)
             if self._subscribe_at <= asyncio.get_running_loop().time():
                 self._subscribe(line)

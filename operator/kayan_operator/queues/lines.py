@@ -19,12 +19,12 @@ from kayan_workers.bull.line import Line
 from kayan_workers.bull.server import Server
 from redis.exceptions import RedisError
 
-from kayan_operator.queues.patience import within
+from kayan_operator.queues.patience import HANGS_SECONDS, within
 
-_CLIENT_NAME = "kayan-operator"
+CLIENT_NAME = "kayan-operator"
+"""Of all our connections."""
+
 _BEAT_SECONDS = 1.0
-_BEAT_PATIENCE_SECONDS = 2.5
-"""A node that does not answer a ping for so long hangs: a long script, or the fork for a snapshot, takes less."""
 
 
 @dataclass(eq=False)
@@ -75,7 +75,7 @@ class Lines:
             await asyncio.gather(*(self._beat(node) for node in self._by_name.values()))
 
     async def close(self) -> None:
-        nodes = {*self._by_name.values(), *self._by_tag.values()}
+        nodes = list(self._by_name.values())
         await end(node.regaining for node in nodes if node.regaining)
         for node in nodes:
             if node.line:
@@ -90,7 +90,7 @@ class Lines:
                 # of a lost node we learn at the first try; of a plain server the doorbell does, and we wait out a failover
                 connect = self._server.open_line if is_cluster else self._server.line
                 try:
-                    node.line = await within(self._patience, connect(node.key, name=_CLIENT_NAME, timeout=math.inf))
+                    node.line = await within(self._patience, connect(node.key, name=CLIENT_NAME, timeout=math.inf))
                 except (RedisError, OSError, TimeoutError) as error:
                     self._lose(node, node.key, error)
                     raise
@@ -108,7 +108,7 @@ class Lines:
         except (RedisError, OSError, TimeoutError):
             return  # it is lost
         try:
-            await within(_BEAT_PATIENCE_SECONDS, line.send("PING"))
+            await within(HANGS_SECONDS, line.send("PING"))
         except TimeoutError as error:
             self.lose(line, node.key, error)
         except (RedisError, OSError):
@@ -127,7 +127,7 @@ class Lines:
 
     async def _regain(self, lost: _Node, key: str) -> None:
         """However long it takes. By then the cluster has been asked who holds what was this node's, and each line is chosen anew."""
-        line = await self._server.line(key, name=_CLIENT_NAME, timeout=math.inf)
+        line = await self._server.line(key, name=CLIENT_NAME, timeout=math.inf)
         line.close()
         for book in (self._by_tag, self._by_name):
             for name in [name for name, node in book.items() if node is lost]:

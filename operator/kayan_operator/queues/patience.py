@@ -14,6 +14,9 @@ from kayan_workers.bull.ending import end
 
 T = TypeVar("T")
 
+HANGS_SECONDS = 2.5
+"""A Redis that does not answer a ping for so long hangs: a long script, or the fork for a snapshot, takes less."""
+
 _STRETCH_SECONDS = 0.25
 _LATE_SECONDS = 0.1
 """Whoever is woken later than that has been starved."""

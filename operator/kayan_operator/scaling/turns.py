@@ -14,7 +14,7 @@ FIGURES_PER_SECOND = 5.0
 """Statuses in which only such figures have changed as change with every job: of hundreds of long queues hardly anybody reads them."""
 
 
-class Pace:
+class Allowance:
     """So many a second, by whoever comes first; as many at once after a second's pause."""
 
     def __init__(self, per_second: float, clock: Callable[[], float]) -> None:
@@ -38,5 +38,5 @@ class Turns:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.statuses = asyncio.Semaphore(_STATUSES_AT_ONCE)
-        self.figures = Pace(FIGURES_PER_SECOND, clock)
+        self.figures = Allowance(FIGURES_PER_SECOND, clock)
         self.pods = asyncio.Semaphore(_PODS_AT_ONCE)

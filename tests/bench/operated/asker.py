@@ -14,18 +14,19 @@ import json
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import aiohttp
 import uvloop
 from bench.operated import cluster
+from kayan_operator.cluster.kube import Kube
 from kayan_operator.metrics_api.metrics_api import DESIRED_REPLICAS, QUEUE_SCALER_LABEL
 
 _PATH = "/apis/external.metrics.k8s.io/v1beta1/namespaces/{}/" + DESIRED_REPLICAS + "?labelSelector=" + QUEUE_SCALER_LABEL + "%3D{}"
 
-Ask = Callable[[str], Awaitable[bytes]]
-"""Asks for one scaler's number; the answer as it came."""
+Ask = Callable[[str], Awaitable[Mapping[str, Any]]]
+"""Asks for one scaler's number."""
 
 
 async def latencies(ask: Ask, names: Sequence[str], per_second: float, seconds: float) -> tuple[list[float], list[float]]:
@@ -36,7 +37,7 @@ async def latencies(ask: Ask, names: Sequence[str], per_second: float, seconds: 
 
     async def one(name: str, *, counts: bool) -> None:
         began = time.perf_counter()
-        answer = json.loads(await ask(name))
+        answer = await ask(name)
         took = 1000 * (time.perf_counter() - began)
         if [item["metricLabels"][QUEUE_SCALER_LABEL] for item in answer["items"]] != [name]:
             raise RuntimeError(f"the metric of {name} is answered with {answer}")
@@ -61,11 +62,12 @@ async def directly(namespace: str, port: int, host: str, token: str, authority: 
     headers = {"Authorization": f"Bearer {token}"}
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context), headers=headers) as session:
 
-        async def ask(name: str) -> bytes:
+        async def ask(name: str) -> Mapping[str, Any]:
             url = f"https://127.0.0.1:{port}" + _PATH.format(namespace, name)
             async with session.get(url, server_hostname=host) as response:
                 response.raise_for_status()
-                return await response.read()
+                answer: Mapping[str, Any] = await response.json()
+                return answer
 
         yield ask
 
@@ -75,15 +77,8 @@ async def by_kube_apiserver(namespace: str) -> AsyncIterator[Ask]:
     """As an HPA does it."""
     async with cluster.client() as client:
 
-        async def ask(name: str) -> bytes:
-            _, url, headers, *_ = await client.param_serialize(
-                "GET", _PATH.format(namespace, name), header_params={"Accept": "application/json"}, auth_settings=["BearerToken"]
-            )
-            response = await client.call_api("GET", url, headers, _request_timeout=10)
-            answer: bytes = await response.read()  # type: ignore[no-untyped-call]
-            return answer
-
-        yield ask
+        api = Kube(client)
+        yield lambda name: api.get(_PATH.format(namespace, name))
 
 
 async def _measure(names: Sequence[str], per_second: float, seconds: float, door: dict[str, Any]) -> dict[str, list[float]]:

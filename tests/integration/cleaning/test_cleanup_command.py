@@ -46,6 +46,7 @@ def look(settings: dict[str, str]) -> Cleanup:
 
 
 def test_a_person_sees_what_would_go_why_how_old_it_is_and_how_much_it_weighs(app: App, look: Cleanup, storage: FolderStorage) -> None:
+    # of now: YESTERDAY is by as much older as these tests have run for
     yesterday = (datetime.now(UTC) - timedelta(hours=25)).replace(tzinfo=None)
     app.variant(app.asset(isArchived=True), id="v1", fileKey="variants/a.jpg", fileSize=12345, createdAt=yesterday)
     storage.upload(b"x", "variants/a.jpg", "image/jpeg")

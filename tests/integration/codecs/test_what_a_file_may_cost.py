@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -198,8 +197,7 @@ def test_any_number_that_died_in_their_sleep_are_passed_by(scene: Scene) -> None
     killed = children()
     for process in killed:
         os.kill(process, 9)
-    while any(map(alive, killed)):
-        time.sleep(0.005)
+    wait(lambda: not any(map(alive, killed)), "they are dead")
 
     assert examine(codecs, photo, FileType.IMAGE) == "JPEG"
     assert len(children()) == 1, "the dead ones are buried"

@@ -43,11 +43,11 @@ class Watched:
 
     @property
     def is_read(self) -> bool:
-        return bool(self.facts) and all(isinstance(one, QueueFacts) for one in self.facts)
+        return bool(self.facts) and not any(self.unread)
 
     @property
     def is_unread(self) -> bool:
-        return bool(self.facts) and all(isinstance(one, Unread) for one in self.facts)
+        return bool(self.facts) and all(self.unread)
 
     @property
     def unread(self) -> list[bool]:
