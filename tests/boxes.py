@@ -40,6 +40,8 @@ def require_docker() -> None:
     answer = _ended("docker", "version")
     if answer.returncode:
         servers.missing(f"Docker does not answer: {answer.stderr.strip()}")
+    if _ended("docker", "buildx", "version").returncode:
+        servers.missing("no docker buildx: install docker-buildx-plugin, or its binary as ~/.docker/cli-plugins/docker-buildx")
 
 
 def require_compose() -> None:

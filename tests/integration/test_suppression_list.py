@@ -346,6 +346,6 @@ async def test_a_worker_leaves_at_once_although_the_list_hangs(ses: SesServer, d
             began = time.monotonic()
             process.signal(signal.SIGTERM)
             assert process.exit_code() == 0
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 10, "it did not wait for an answer"
     finally:
         until.set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 from kayan_workers.bull.options import JobOptions
@@ -19,9 +19,16 @@ Work = Callable[..., Worker]
 LATEST_MS = 60
 """How late an idle worker may start a due job: 50 ms, and what one process needs to tell the test."""
 
+ONE_AFTER_THE_OTHER = range(700, 1200, 100)
+"""Delays of jobs, in ms. A worker that is late is late for each of them; a machine that stands still for a moment, for one or two."""
+
 
 def now_ms() -> int:
     return int(time.time() * 1000)
+
+
+def on_time(late_ms: Sequence[float]) -> bool:
+    return min(late_ms) >= 0 and sorted(late_ms)[len(late_ms) // 2] <= LATEST_MS
 
 
 async def test_bull_promotes_what_we_delayed(queue: Queue, node: NodePeer, redis: Redis):
@@ -29,14 +36,18 @@ async def test_bull_promotes_what_we_delayed(queue: Queue, node: NodePeer, redis
     await node.open("mail")
     await node.process("mail", "nothing")
     timestamp = now_ms()
-    job = await queue.add({}, options=JobOptions(delay_ms=700, timestamp_ms=timestamp))
-    assert await redis.zscore("bull:mail:delayed", job.id) == (timestamp + 700) * 4096 + 1
+    due = {}
+    for number, delay_ms in enumerate(ONE_AFTER_THE_OTHER, 1):
+        job = await queue.add({}, options=JobOptions(delay_ms=delay_ms, timestamp_ms=timestamp))
+        assert await redis.zscore("bull:mail:delayed", job.id) == (timestamp + delay_ms) * 4096 + number
+        due[job.id] = timestamp + delay_ms
 
-    [start] = await node.saw("start")
-    await finished(redis, "mail", 1)
+    starts = await node.saw("start", count=len(due))
+    await finished(redis, "mail", len(due))
 
-    assert 0 <= start.at_ms - timestamp - 700 <= LATEST_MS
-    assert await redis.hget(f"bull:mail:{job.id}", "delay") == "0"
+    late_ms = [start.at_ms - due[start.args[0]] for start in starts]
+    assert on_time(late_ms), late_ms
+    assert {await redis.hget(f"bull:mail:{job_id}", "delay") for job_id in due} == {"0"}
 
 
 async def test_we_promote_what_bull_delayed(queue: Queue, work: Work, node: NodePeer, redis: Redis):
@@ -45,13 +56,14 @@ async def test_we_promote_what_bull_delayed(queue: Queue, work: Work, node: Node
     worker = work(queue, nothing)
     await asyncio.sleep(0.3)
     timestamp = now_ms()
-    job_id = await node.add("mail", {}, delay=700, timestamp=timestamp)
+    due = {await node.add("mail", {}, delay=each, timestamp=timestamp): timestamp + each for each in ONE_AFTER_THE_OTHER}
 
-    [start] = await worker.has_started(1)
-    await finished(redis, "mail", 1)
+    starts = await worker.has_started(len(due))
+    await finished(redis, "mail", len(due))
 
-    assert 0 <= start.at_ms - timestamp - 700 <= LATEST_MS
-    assert await redis.hget(f"bull:mail:{job_id}", "delay") == "0"
+    late_ms = [start.at_ms - due[start.job_id] for start in starts]
+    assert on_time(late_ms), late_ms
+    assert {await redis.hget(f"bull:mail:{job_id}", "delay") for job_id in due} == {"0"}
 
 
 async def test_jobs_due_in_the_same_millisecond_keep_their_order(queue: Queue, work: Work, node: NodePeer):
@@ -78,27 +90,33 @@ async def test_bull_wakes_for_a_job_that_is_due_before_the_one_it_waits_for(queu
     await queue.add({}, options=JobOptions(delay_ms=20_000))
     await asyncio.sleep(0.1)
     timestamp = now_ms()
-    early = await queue.add({}, options=JobOptions(delay_ms=500, timestamp_ms=timestamp))
+    due = {}
+    for delay_ms in reversed(ONE_AFTER_THE_OTHER):
+        early = await queue.add({}, options=JobOptions(delay_ms=delay_ms, timestamp_ms=timestamp))
+        due[early.id] = timestamp + delay_ms
 
-    [start] = await node.saw("start", timeout=5)
+    starts = await node.saw("start", count=len(due))
 
-    assert start.args[0] == early.id
-    assert 0 <= start.at_ms - timestamp - 500 <= LATEST_MS
+    late_ms = [start.at_ms - due[start.args[0]] for start in starts]
+    assert on_time(late_ms), late_ms
 
 
 async def test_we_wake_for_a_job_that_is_due_before_the_one_we_wait_for(queue: Queue, work: Work, node: NodePeer):
     """Scenario 12, the reverse: with a long guard interval it is not the polling that finds it."""
     await node.open("mail")
-    worker = work(queue, nothing, guard_interval_ms=5_000)
+    worker = work(queue, nothing, guard_interval_ms=30_000)
     await node.add("mail", {}, delay=20_000)
     await asyncio.sleep(0.3)
     timestamp = now_ms()
-    early = await node.add("mail", {}, delay=1500, timestamp=timestamp)
+    due = {
+        await node.add("mail", {}, delay=delay_ms, timestamp=timestamp): timestamp + delay_ms
+        for delay_ms in reversed(ONE_AFTER_THE_OTHER)
+    }
 
-    [start] = await worker.has_started(1, timeout=8)
+    starts = await worker.has_started(len(due))
 
-    assert start.job_id == early
-    assert 0 <= start.at_ms - timestamp - 1500 <= LATEST_MS
+    late_ms = [start.at_ms - due[start.job_id] for start in starts]
+    assert on_time(late_ms), late_ms
 
 
 async def test_due_jobs_go_into_the_paused_list_of_a_paused_queue(queue: Queue, work: Work, redis: Redis):

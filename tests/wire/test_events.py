@@ -44,7 +44,7 @@ async def test_bulls_finished_resolves_with_our_result(
     [event] = await node.saw("resolved")
 
     assert event.args == [job.id, resolved]
-    assert event.at_ms - set_at < 200
+    assert event.at_ms - set_at < 2_500, "it is told; Bull looks only every five seconds"
 
 
 async def test_bulls_finished_rejects_with_our_message(queue: Queue, work: Work, node: NodePeer):

@@ -16,10 +16,13 @@ from wire.peer import NodePeer
 
 Work = Callable[..., Worker]
 
+SOONEST_UNTOLD_MS = 5_000
+"""When an idle worker looks whether there is something to do although nobody woke it."""
+
 
 async def test_a_pause_by_bull_stops_us_and_a_resume_by_us_wakes_bull(queue: Queue, work: Work, node: NodePeer, redis: Redis):
     """Scenario 26: adds gather in ``paused``, nobody claims; on resume both work on, in order; both events are heard."""
-    await node.open("mail")
+    await node.open("mail", settings={"guardInterval": SOONEST_UNTOLD_MS, "drainDelay": SOONEST_UNTOLD_MS / 1000})
     await node.listen("mail", "global:paused", "global:resumed")
     worker = work(queue, nothing)
     await asyncio.sleep(0.3)
@@ -39,7 +42,7 @@ async def test_a_pause_by_bull_stops_us_and_a_resume_by_us_wakes_bull(queue: Que
     await queue.resume()
 
     starts = await node.saw("start", count=6)
-    assert starts[0].at_ms - resumed_at < 100
+    assert starts[0].at_ms - resumed_at < SOONEST_UNTOLD_MS / 2
     assert node.started() == ids
     assert await dump_of_pause(redis) == {}
     await node.saw("global:paused")
@@ -64,14 +67,14 @@ async def test_a_pause_by_us_stops_bull_and_a_resume_by_bull_wakes_us(queue: Que
     await node.ask("close", queue="mail")
     await node.open("mail")
 
-    worker = work(queue, nothing)
+    worker = work(queue, nothing, guard_interval_ms=SOONEST_UNTOLD_MS)
     await asyncio.sleep(0.3)
     assert worker.started == []
     resumed_at = time.time() * 1000
     await node.call("mail", "resume")
 
     starts = await worker.has_started(6)
-    assert starts[0].at_ms - resumed_at < 100
+    assert starts[0].at_ms - resumed_at < SOONEST_UNTOLD_MS / 2
     assert worker.started == [job.id for job in jobs]
     assert not await queue.is_paused()
     await node.saw("global:paused")
