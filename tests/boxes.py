@@ -40,8 +40,9 @@ def require_docker() -> None:
     answer = _ended("docker", "version")
     if answer.returncode:
         servers.missing(f"Docker does not answer: {answer.stderr.strip()}")
-    if _ended("docker", "buildx", "version").returncode:
-        servers.missing("no docker buildx: install docker-buildx-plugin, or its binary as ~/.docker/cli-plugins/docker-buildx")
+    # an older Docker builds with BuildKit by itself, a newer one needs its plug-in and says so even when asked for help
+    if _ended("docker", "build", "--help", variables={"DOCKER_BUILDKIT": "1"}).returncode:
+        servers.missing("Docker is without BuildKit: install docker-buildx-plugin, or its binary as ~/.docker/cli-plugins/docker-buildx")
 
 
 def require_compose() -> None:
