@@ -2,7 +2,8 @@
 #
 # PYTHON=/path/to/python3.13   which interpreter makes .venv (default: the first suitable one found)
 # PYTEST="-k thumbnail"        more arguments for pytest
-# WORKERS=2                    how many processes share the tests; with 0 there is one, in which `PYTEST=--pdb` works
+# WORKERS=2                    how many processes share the tests (default: 2, or 3 where KUBECONFIG names a cluster, whose tests mostly wait);
+#                              with 0 there is one, in which `PYTEST=--pdb` works
 # BENCH="--quick"              more arguments for the bench
 # IMAGES_REGISTRY=host/        what the names of images begin with
 # PYTHON_IMAGE=python:3.13-…   the base of the images (default: what their Dockerfiles say)
@@ -14,7 +15,7 @@ PINS := workers/requirements/development.txt
 INSTALLED := $(VENV)/.installed
 UV_VERSION := 0.13.9
 # A Redis that is named is one, which every test empties.
-WORKERS := $(if $(KAYAN_TEST_REDIS_URL),0,2)
+WORKERS := $(if $(KAYAN_TEST_REDIS_URL),0,$(if $(KUBECONFIG),3,2))
 FAMILIES := media messaging analytics maintenance operator
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 REVISION = $(shell git rev-parse HEAD)

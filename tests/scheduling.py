@@ -31,7 +31,9 @@ TO_THE_MILLISECOND = (
 """What is late here is wrong. How node ids of tests begin: files, or functions."""
 
 TOGETHER = {
-    "tests/cluster/test_operator_unreachable.py": "the cluster",  # of which it registers the one APIService of external metrics
+    "tests/cluster/test_operator_unreachable.py": "the cluster",
+    "tests/cluster/test_interop.py": "the operator",
+    "tests/cluster/test_metrics_api.py": "the operator",
     "tests/cluster/test_operator_": "the operator",
     "tests/cluster/": "the cluster",
     "tests/chart/test_cluster_takes_it.py": "the cluster",
@@ -40,6 +42,15 @@ TOGETHER = {
     "tests/images/": "the images",
 }
 """Files that share something of which there is one. Every other file is a group of its own: its fixtures are made for all of it."""
+
+LAST_OF_THEIR_GROUP = (
+    "tests/cluster/test_install.py",
+    "tests/cluster/test_scaling.py",
+    "tests/cluster/test_skaffold.py",
+    "tests/cluster/test_operator_unreachable.py",
+)
+"""In this order. They have the cluster's one APIService of external metrics for minutes, as do those with which the operator's group begins
+(``cluster.registration``: who comes meanwhile waits). In the last one nobody can reach it, and as long no namespace can be deleted."""
 
 LONGEST = (
     "the cluster",
@@ -70,6 +81,12 @@ def turn_of(group: str) -> int:
     if group == ALONE:
         return len(LONGEST) + 1
     return LONGEST.index(group) if group in LONGEST else len(LONGEST)
+
+
+def place_of(test: str) -> int:
+    """Tests of one group are run by this number; those with the same one, as they were collected."""
+    file = test.partition("::")[0]
+    return LAST_OF_THEIR_GROUP.index(file) + 1 if file in LAST_OF_THEIR_GROUP else 0
 
 
 class ByGroup(LoadScopeScheduling):
@@ -109,4 +126,4 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Workers collect in the order in which groups are to begin."""
     if hasattr(config, "workerinput"):
-        items.sort(key=lambda item: turn_of(group_of(item.nodeid)))
+        items.sort(key=lambda item: (turn_of(group_of(item.nodeid)), place_of(item.nodeid)))

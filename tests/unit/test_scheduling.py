@@ -58,12 +58,12 @@ PASS = "def test_one(): pass\ndef test_two(): pass\ndef test_three(): pass\n"
 
 
 def test_what_shares_one_thing_runs_in_one_worker_and_the_longest_begin(run: Run, tmp_path: Path) -> None:
-    files = ("tests/chart/test_cluster_takes_it.py", "tests/chart/test_pods.py", "tests/cluster/test_a.py", "tests/cluster/test_b.py",
-             "tests/images/test_a.py", "tests/images/test_b.py", "tests/unit/test_a.py")  # fmt: skip
+    files = ("tests/chart/test_cluster_takes_it.py", "tests/chart/test_pods.py", "tests/cluster/test_a.py", "tests/cluster/test_trouble.py",
+             "tests/cluster/test_install.py", "tests/images/test_a.py", "tests/images/test_b.py", "tests/unit/test_a.py")  # fmt: skip
     done = run(dict.fromkeys(files, PASS), "-n", "2")
 
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "21 passed" in done.stdout
+    assert "24 passed" in done.stdout
     runs = [[test for what, who, test in seen(tmp_path) if (what, who) == ("began", worker)] for worker in ("gw0", "gw1")]
     for group in {scheduling.group_of(file) for file in files}:
         whole = [f"{file}::test_{name}" for file in files if scheduling.group_of(file) == group for name in ("one", "two", "three")]
@@ -159,7 +159,10 @@ def test_several_workers_do_not_empty_one_redis_over_each_other(run: Run) -> Non
     assert "KAYAN_TEST_REDIS_URL" in several.stderr
 
 
-@pytest.mark.parametrize("named", [*scheduling.TOGETHER, *scheduling.TO_THE_MILLISECOND, *scheduling.LONGEST])
+NAMED = [*scheduling.TOGETHER, *scheduling.TO_THE_MILLISECOND, *scheduling.LONGEST, *scheduling.LAST_OF_THEIR_GROUP]
+
+
+@pytest.mark.parametrize("named", dict.fromkeys(NAMED))
 def test_groups_are_named_after_what_there_is(named: str) -> None:
     file, _, function = named.partition("::")
     assert file in scheduling.TOGETHER.values() or list(PROJECT.glob(f"{file.rstrip('/')}*"))
